@@ -1,0 +1,51 @@
+/**
+ * What the gateway promises to everything around it: ports, paths, names, waits. Stacks, manifests, alerts and runbooks
+ * import these constants, so that a probe can never point at a path that does not exist. This file imports nothing.
+ */
+
+/** Port the gateway listens on. */
+export const gatewayPort = 4000;
+
+/** Paths that need no key. `health` calls nothing and always answers 200 while the process can answer at all. */
+export const healthPaths = {
+  /** `{"status":"healthy"}`: startup probe, Route 53 health checks, people with curl. */
+  health: '/health',
+  /** `"I'm alive!"`: restarts the process when it fails. */
+  liveliness: '/health/liveliness',
+  /** 200 while requests can be served (also degraded), 503 while draining. */
+  readiness: '/health/readiness',
+  /** Same as readiness; some manifests use this spelling. */
+  ready: '/health/ready',
+  metrics: '/metrics',
+} as const;
+
+/** How a gateway leaves: first unready, then no new connections, then the running requests, then the end. */
+export const drain = {
+  /** Readiness answers 503 for so long before connections are refused, so that load balancers notice. */
+  noticeSeconds: 5,
+  /** Running requests get so long after that. */
+  deadlineSeconds: 120,
+  /** What is left for flushing queues and closing pools. */
+  flushSeconds: 10,
+} as const;
+
+/** Longest stream that a load balancer must not cut. */
+export const longestStreamSeconds = 600;
+
+/** Connections that clients keep open are closed after this idle time, so that clients leave a dead region. */
+export const clientKeepAliveSeconds = 60;
+
+/** Prometheus metrics that alerts and autoscalers name. */
+export const metricNames = {
+  requests: 'litellm_proxy_total_requests_metric_total',
+  failedRequests: 'litellm_proxy_failed_requests_metric_total',
+  requestSeconds: 'litellm_request_total_latency_metric',
+  inFlight: 'litellm_in_flight_requests',
+  deploymentState: 'litellm_deployment_state',
+  deploymentCooledDown: 'litellm_deployment_cooled_down_total',
+  upstreamAttempts: 'holdfast_upstream_attempts_total',
+  databaseUp: 'holdfast_database_up',
+  redisUp: 'holdfast_redis_up',
+  spendQueue: 'holdfast_spend_queue_events',
+  spendDropped: 'holdfast_spend_dropped_total',
+} as const;

@@ -1,0 +1,133 @@
+/**
+ * The platform model: the one description that stacks, manifests, runbooks, alerts and the checklist are made from.
+ * A user writes it in `holdfast.config.ts`; everything else reads it through this folder.
+ */
+import { type Tier, tiers } from './tiers.ts';
+import { findFaults } from './validate.ts';
+
+export type TierName = 'standard' | 'high' | 'critical';
+export type TopologyName = 'single-region' | 'active-passive' | 'active-active';
+/** What the stacks of a region build. It says nothing about health and a gateway never consults it. */
+export type RegionRole = 'primary' | 'standby';
+export type EnvironmentName = 'dev' | 'staging' | 'production';
+
+/** One region as the user describes it. */
+export interface RegionSpec {
+  /** AWS region, for example `us-east-1`. */
+  readonly region: string;
+  /** Role at the first deployment; afterwards the `RegionRole` stack parameter decides. */
+  readonly role: RegionRole;
+  /** Zone letters of that account, for example `['a', 'b', 'c']`; as many as the tier asks for. */
+  readonly zones: readonly string[];
+  /** Private range of the VPC; regions must not overlap, since they talk to each other. */
+  readonly cidr: string;
+  /** Gateway replicas in peace, if this region differs from the tier's number. */
+  readonly gatewayReplicas?: number;
+  /** Account, if this region has one of its own. */
+  readonly account?: string;
+}
+
+/** A platform as the user describes it. */
+export interface PlatformSpec {
+  /** Short name, the prefix of everything that is made: lower case letters, digits, hyphens; at most 20. */
+  readonly name: string;
+  readonly environment: EnvironmentName;
+  /** AWS account: 12 digits. */
+  readonly account: string;
+  /** Name under which clients reach the gateway, for example `gateway.example.com`. */
+  readonly domain: string;
+  /** Public hosted zone that holds `domain`. Without an id the dns stack creates the zone. */
+  readonly hostedZone: { readonly name: string; readonly id?: string };
+  readonly tier: TierName;
+  readonly topology: TopologyName;
+  readonly regions: readonly RegionSpec[];
+  /** Region of the one global stack (dns). It must not be a primary: a stack that dies with its region cannot help. */
+  readonly dnsRegion?: string;
+  /** Raised at each failback: the new replica in the old home gets a new identifier. */
+  readonly databaseGeneration?: Readonly<Record<string, number>>;
+  /** Gateway image. Pin by digest for anything that matters. */
+  readonly image: string;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+/** One region with everything resolved. */
+export interface Region {
+  readonly region: string;
+  readonly role: RegionRole;
+  readonly account: string;
+  /** Full zone names, for example `us-east-1a`. */
+  readonly availabilityZones: readonly string[];
+  readonly cidr: string;
+  readonly gatewayReplicas: number;
+  /** Generation of the database in this region, 1 at first. */
+  readonly databaseGeneration: number;
+}
+
+/** A checked platform with its tier's numbers filled in. */
+export interface Platform {
+  readonly name: string;
+  readonly environment: EnvironmentName;
+  readonly account: string;
+  readonly domain: string;
+  readonly hostedZone: { readonly name: string; readonly id?: string };
+  readonly tier: Tier;
+  readonly topology: TopologyName;
+  readonly regions: readonly Region[];
+  readonly primary: Region;
+  readonly standbys: readonly Region[];
+  readonly dnsRegion: string;
+  readonly image: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** Every fault of a platform description at once, each naming the field, what is wrong, and the mend. */
+export class PlatformError extends Error {
+  readonly faults: readonly string[];
+  constructor(faults: readonly string[]) {
+    super(`holdfast.config.ts has ${faults.length} fault(s):\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+    this.name = 'PlatformError';
+    this.faults = faults;
+  }
+}
+
+/**
+ * Checks a platform and fills in what its tier decides.
+ * @throws PlatformError with all faults when the description cannot work.
+ */
+export function definePlatform(spec: PlatformSpec): Platform {
+  const faults = findFaults(spec);
+  if (faults.length > 0) throw new PlatformError(faults);
+  const tier = tiers[spec.tier];
+  const regions = spec.regions.map((region) => resolveRegion(region, spec, tier));
+  const primary = regions.find((region) => region.role === 'primary');
+  if (primary === undefined) throw new PlatformError(['regions: no primary']);
+  const standbys = regions.filter((region) => region !== primary);
+  return {
+    name: spec.name,
+    environment: spec.environment,
+    account: spec.account,
+    domain: spec.domain,
+    hostedZone: spec.hostedZone,
+    tier,
+    topology: spec.topology,
+    regions,
+    primary,
+    standbys,
+    dnsRegion: spec.dnsRegion ?? standbys[0]?.region ?? primary.region,
+    image: spec.image,
+    tags: { ...spec.tags, 'holdfast:platform': spec.name, 'holdfast:environment': spec.environment },
+  };
+}
+
+function resolveRegion(region: RegionSpec, spec: PlatformSpec, tier: Tier): Region {
+  const inPeace = region.role === 'primary' ? tier.gateway.replicas : tier.gateway.standbyReplicas;
+  return {
+    region: region.region,
+    role: region.role,
+    account: region.account ?? spec.account,
+    availabilityZones: region.zones.map((zone) => `${region.region}${zone}`),
+    cidr: region.cidr,
+    gatewayReplicas: region.gatewayReplicas ?? (spec.topology === 'active-active' ? tier.gateway.replicas : inPeace),
+    databaseGeneration: spec.databaseGeneration?.[region.region] ?? 1,
+  };
+}

@@ -1,0 +1,152 @@
+/** Every rule that a platform description must satisfy, before anything is synthesized. */
+import type { PlatformSpec } from './platform.ts';
+import { tiers } from './tiers.ts';
+
+interface CidrRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** All faults of a description, in the order of its fields; empty when it can be built. */
+export function findFaults(spec: PlatformSpec): string[] {
+  return [...nameFaults(spec), ...regionFaults(spec), ...roleFaults(spec), ...tierFaults(spec), ...networkFaults(spec)];
+}
+
+function nameFaults(spec: PlatformSpec): string[] {
+  const faults: string[] = [];
+  if (!/^[a-z][a-z0-9-]{0,18}[a-z0-9]$/.test(spec.name)) {
+    faults.push(
+      `name: "${spec.name}" must be 2 to 20 lower case letters, digits or hyphens and start with a letter; load balancer and bucket names are made from it`,
+    );
+  }
+  if (!/^\d{12}$/.test(spec.account)) faults.push(`account: "${spec.account}" is not an AWS account id of 12 digits`);
+  for (const [field, name] of [
+    ['domain', spec.domain],
+    ['hostedZone.name', spec.hostedZone.name],
+  ] as const) {
+    if (!isDomain(name)) faults.push(`${field}: "${name}" is not a domain name, for example gateway.example.com`);
+  }
+  if (spec.domain !== spec.hostedZone.name && !spec.domain.endsWith(`.${spec.hostedZone.name}`)) {
+    faults.push(
+      `domain: "${spec.domain}" is not inside hostedZone.name "${spec.hostedZone.name}"; its records could never be found`,
+    );
+  }
+  return faults;
+}
+
+function regionFaults(spec: PlatformSpec): string[] {
+  const faults: string[] = [];
+  const seen = new Set<string>();
+  for (const [index, region] of spec.regions.entries()) {
+    const at = `regions[${index}]`;
+    if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(region.region)) {
+      faults.push(`${at}.region: "${region.region}" is not an AWS region, for example us-east-1`);
+    }
+    if (seen.has(region.region)) faults.push(`${at}.region: "${region.region}" appears twice; name each region once`);
+    seen.add(region.region);
+    if (region.account !== undefined && !/^\d{12}$/.test(region.account)) {
+      faults.push(`${at}.account: "${region.account}" is not an AWS account id of 12 digits`);
+    }
+    for (const zone of region.zones) {
+      if (!/^[a-z]$/.test(zone)) faults.push(`${at}.zones: "${zone}" must be the zone's letter alone, for example "a"`);
+    }
+    if (new Set(region.zones).size !== region.zones.length) {
+      faults.push(`${at}.zones: a zone appears twice in [${region.zones.join(', ')}]`);
+    }
+    if (
+      region.gatewayReplicas !== undefined &&
+      !(Number.isInteger(region.gatewayReplicas) && region.gatewayReplicas >= 2)
+    ) {
+      faults.push(
+        `${at}.gatewayReplicas: ${region.gatewayReplicas} must be a whole number of at least 2; one replica is no redundancy`,
+      );
+    }
+  }
+  for (const region of Object.keys(spec.databaseGeneration ?? {})) {
+    if (!seen.has(region)) faults.push(`databaseGeneration.${region}: no such region in regions`);
+  }
+  if (spec.dnsRegion !== undefined && spec.topology !== 'single-region') {
+    const primary = spec.regions.find((region) => region.role === 'primary');
+    if (primary?.region === spec.dnsRegion) {
+      faults.push(`dnsRegion: "${spec.dnsRegion}" is the primary; choose another, so that the dns stack outlives it`);
+    }
+  }
+  return faults;
+}
+
+function roleFaults(spec: PlatformSpec): string[] {
+  const primaries = spec.regions.filter((region) => region.role === 'primary').map((region) => region.region);
+  if (primaries.length === 0)
+    return ['regions: no region has role "primary"; exactly one owns the database that takes writes'];
+  if (primaries.length > 1) {
+    return [
+      `regions: ${primaries.length} regions have role "primary" (${primaries.join(', ')}); exactly one may take writes`,
+    ];
+  }
+  return [];
+}
+
+function tierFaults(spec: PlatformSpec): string[] {
+  const faults: string[] = [];
+  const tier = tiers[spec.tier];
+  const count = spec.regions.length;
+  if (spec.topology === 'single-region' && count !== 1) {
+    faults.push(
+      `topology: "single-region" has one region, but regions lists ${count}; choose active-passive or active-active`,
+    );
+  }
+  if (spec.topology !== 'single-region' && count < 2) {
+    faults.push(
+      `topology: "${spec.topology}" needs a second region in regions; a standby without a source or a primary without a standby protects nothing`,
+    );
+  }
+  if (spec.topology === 'single-region' && tier.regionsAtLeast > 1) {
+    faults.push(
+      `tier: "${tier.name}" promises recovery in ${tier.rtoSeconds / 60} minutes with at most ${tier.rpoSeconds / 60} minutes of data lost when a region fails; one region cannot keep that. Choose tier "standard" or add a region`,
+    );
+  }
+  for (const [index, region] of spec.regions.entries()) {
+    if (region.zones.length < tier.zones) {
+      faults.push(
+        `regions[${index}].zones: tier "${tier.name}" needs ${tier.zones} zones, ${region.region} has ${region.zones.length}`,
+      );
+    }
+  }
+  return faults;
+}
+
+function networkFaults(spec: PlatformSpec): string[] {
+  const faults: string[] = [];
+  const ranges: { region: string; cidr: string; range: CidrRange }[] = [];
+  for (const [index, region] of spec.regions.entries()) {
+    const range = parseCidr(region.cidr);
+    if (range === undefined) {
+      faults.push(
+        `regions[${index}].cidr: "${region.cidr}" is not a range such as 10.0.0.0/16 (network address, prefix 16 to 20)`,
+      );
+      continue;
+    }
+    const other = ranges.find((known) => known.range.first <= range.last && range.first <= known.range.last);
+    if (other !== undefined) {
+      faults.push(
+        `regions[${index}].cidr: "${region.cidr}" of ${region.region} overlaps "${other.cidr}" of ${other.region}; regions route to each other`,
+      );
+    }
+    ranges.push({ region: region.region, cidr: region.cidr, range });
+  }
+  return faults;
+}
+
+/** A VPC range, or undefined when it is malformed, not on its network address, or too small for three tiers of subnets. */
+function parseCidr(cidr: string): CidrRange | undefined {
+  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(cidr);
+  if (match === null) return undefined;
+  const [a, b, c, d, prefix] = match.slice(1).map(Number) as [number, number, number, number, number];
+  if ([a, b, c, d].some((octet) => octet > 255) || prefix < 16 || prefix > 20) return undefined;
+  const first = ((a * 256 + b) * 256 + c) * 256 + d;
+  const size = 2 ** (32 - prefix);
+  return first % size === 0 ? { first, last: first + size - 1 } : undefined;
+}
+
+const isDomain = (name: string): boolean =>
+  name.length <= 253 && /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$/.test(name);
