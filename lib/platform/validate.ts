@@ -141,9 +141,10 @@ function networkFaults(spec: PlatformSpec): string[] {
 function parseCidr(cidr: string): CidrRange | undefined {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(cidr);
   if (match === null) return undefined;
-  const [a, b, c, d, prefix] = match.slice(1).map(Number) as [number, number, number, number, number];
-  if ([a, b, c, d].some((octet) => octet > 255) || prefix < 16 || prefix > 20) return undefined;
-  const first = ((a * 256 + b) * 256 + c) * 256 + d;
+  const octets = match.slice(1, 5).map(Number);
+  const prefix = Number(match[5]);
+  if (octets.some((octet) => octet > 255) || prefix < 16 || prefix > 20) return undefined;
+  const first = octets.reduce((address, octet) => address * 256 + octet, 0);
   const size = 2 ** (32 - prefix);
   return first % size === 0 ? { first, last: first + size - 1 } : undefined;
 }
