@@ -1,0 +1,19 @@
+/** What the gateway runs on: the config file in its own words, every default filled in. */
+import type { Deployment } from '../domain/deployment.ts';
+import type { CooldownSettings, RecoverySettings } from '../domain/recovery.ts';
+
+export interface GatewayConfig {
+  /** Deployments by model group, in the order of the file. */
+  readonly groups: ReadonlyMap<string, readonly Deployment[]>;
+  /** Other names for model groups; hidden ones are not listed. */
+  readonly aliases: ReadonlyMap<string, { readonly group: string; readonly hidden: boolean }>;
+  readonly recovery: RecoverySettings;
+  readonly cooldown: CooldownSettings;
+  /** Time for a whole request, all attempts together. */
+  readonly requestTimeoutSeconds: number;
+  readonly masterKey: string | undefined;
+  readonly databaseUrl: string | undefined;
+  readonly databasePoolSize: number;
+  readonly redisUrl: string | undefined;
+  readonly maxRequestBytes: number;
+}

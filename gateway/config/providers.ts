@@ -1,0 +1,52 @@
+/** Which vendor a model string names, where it is reached and with which variable, as in LiteLLM. */
+
+export interface OpenAICompatibleProvider {
+  /** Where the API is when the entry has no `api_base`; undefined = it must have one. */
+  readonly apiBase?: string;
+  /** Variables that may name another address. */
+  readonly apiBaseVariables?: readonly string[];
+  /** Variable with the key when the entry has none. */
+  readonly apiKeyVariable?: string;
+  /** Whether the provider can be called without a key. */
+  readonly keyOptional?: true;
+}
+
+/** Providers that speak OpenAI's wire format. */
+export const openAICompatible: Readonly<Record<string, OpenAICompatibleProvider>> = {
+  openai: {
+    apiBase: 'https://api.openai.com/v1',
+    apiBaseVariables: ['OPENAI_BASE_URL', 'OPENAI_API_BASE'],
+    apiKeyVariable: 'OPENAI_API_KEY',
+  },
+  custom_openai: { apiKeyVariable: 'OPENAI_API_KEY', keyOptional: true },
+  openai_like: { apiBaseVariables: ['OPENAI_LIKE_API_BASE'], apiKeyVariable: 'OPENAI_LIKE_API_KEY', keyOptional: true },
+  hosted_vllm: { apiBaseVariables: ['HOSTED_VLLM_API_BASE'], apiKeyVariable: 'HOSTED_VLLM_API_KEY', keyOptional: true },
+  vllm: { apiBaseVariables: ['HOSTED_VLLM_API_BASE'], apiKeyVariable: 'HOSTED_VLLM_API_KEY', keyOptional: true },
+  sglang: { apiKeyVariable: 'SGLANG_API_KEY', keyOptional: true },
+  lm_studio: { apiBaseVariables: ['LM_STUDIO_API_BASE'], apiKeyVariable: 'LM_STUDIO_API_KEY', keyOptional: true },
+  ollama_chat: { apiBase: 'http://localhost:11434/v1', keyOptional: true },
+  ollama: { apiBase: 'http://localhost:11434/v1', keyOptional: true },
+  groq: { apiBase: 'https://api.groq.com/openai/v1', apiKeyVariable: 'GROQ_API_KEY' },
+  mistral: { apiBase: 'https://api.mistral.ai/v1', apiKeyVariable: 'MISTRAL_API_KEY' },
+  deepseek: { apiBase: 'https://api.deepseek.com/v1', apiKeyVariable: 'DEEPSEEK_API_KEY' },
+  openrouter: { apiBase: 'https://openrouter.ai/api/v1', apiKeyVariable: 'OPENROUTER_API_KEY' },
+  together_ai: { apiBase: 'https://api.together.xyz/v1', apiKeyVariable: 'TOGETHERAI_API_KEY' },
+  fireworks_ai: { apiBase: 'https://api.fireworks.ai/inference/v1', apiKeyVariable: 'FIREWORKS_AI_API_KEY' },
+  xai: { apiBase: 'https://api.x.ai/v1', apiKeyVariable: 'XAI_API_KEY' },
+  perplexity: { apiBase: 'https://api.perplexity.ai', apiKeyVariable: 'PERPLEXITYAI_API_KEY' },
+  cerebras: { apiBase: 'https://api.cerebras.ai/v1', apiKeyVariable: 'CEREBRAS_API_KEY' },
+};
+
+/** Providers with a wire format of their own; their adapters are not built yet. */
+export const otherWireFormats = ['anthropic', 'azure', 'azure_ai', 'bedrock', 'gemini', 'vertex_ai', 'cohere'] as const;
+
+/** `openai/gpt-4o` -> provider and the provider's model name; without a known prefix the model is OpenAI's. */
+export function splitModel(model: string, customProvider?: string): { provider: string; model: string } {
+  const slash = model.indexOf('/');
+  const prefix = slash === -1 ? '' : model.slice(0, slash);
+  const known = prefix in openAICompatible || otherWireFormats.some((provider) => provider === prefix);
+  if (customProvider !== undefined) {
+    return { provider: customProvider, model: prefix === customProvider ? model.slice(slash + 1) : model };
+  }
+  return known ? { provider: prefix, model: model.slice(slash + 1) } : { provider: 'openai', model };
+}

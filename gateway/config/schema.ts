@@ -1,0 +1,173 @@
+/** LiteLLM's `config.yaml`, as far as this gateway acts on it. One schema; the types are derived from it. */
+import { z } from 'zod';
+
+/** Numbers may arrive as text, since `os.environ/NAME` always resolves to text. */
+const number = (rule: z.ZodNumber) =>
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : value),
+    rule,
+  );
+const boolean = z.preprocess(
+  (value) => (value === 'true' || value === 'True' ? true : value === 'false' || value === 'False' ? false : value),
+  z.boolean(),
+);
+
+const count = number(z.number().int().min(0));
+const positiveCount = number(z.number().int().min(1));
+const seconds = number(z.number().min(0));
+const positiveSeconds = number(z.number().positive());
+const price = number(z.number().min(0));
+const name = z.string().trim().min(1);
+
+const litellmParams = z.looseObject({
+  /** `provider/name`; without a provider prefix it is OpenAI's. */
+  model: name,
+  api_base: name.optional(),
+  /** OpenAI's spelling of `api_base`. */
+  base_url: name.optional(),
+  api_key: name.optional(),
+  organization: name.optional(),
+  custom_llm_provider: name.optional(),
+  /** Weights of simple-shuffle; the first of weight, rpm, tpm that any deployment of the group has is used. */
+  weight: number(z.number().min(0)).optional(),
+  rpm: count.optional(),
+  tpm: count.optional(),
+  /** Seconds for a whole answer. */
+  timeout: positiveSeconds.optional(),
+  /** Seconds to the first chunk of a stream. */
+  stream_timeout: positiveSeconds.optional(),
+  /** Retries after a failure of this deployment. */
+  max_retries: count.optional(),
+  num_retries: count.optional(),
+  /** Seconds out of rotation; 0 = never. */
+  cooldown_time: seconds.optional(),
+  input_cost_per_token: price.optional(),
+  output_cost_per_token: price.optional(),
+});
+
+const modelEntry = z.looseObject({
+  /** The model group: what clients call. */
+  model_name: name,
+  litellm_params: litellmParams,
+  model_info: z.looseObject({ id: name.optional(), cooldown_time: seconds.optional() }).optional(),
+  rpm: count.optional(),
+  tpm: count.optional(),
+});
+
+const names = z.union([name.transform((one) => [one]), z.array(name)]);
+/** `- gpt-4o: [a, b]`, `- gpt-4o: a`, and `- {model: gpt-4o, fallback_models: [a]}`. */
+const fallbackEntry = z.union([
+  z
+    .strictObject({ model: name, fallback_models: names })
+    .transform((entry) => ({ [entry.model]: entry.fallback_models })),
+  z.record(z.string(), names),
+]);
+const fallbackMap = z
+  .union([z.array(fallbackEntry), z.record(z.string(), names).transform((map) => [map])])
+  .transform((entries) => new Map(entries.flatMap((entry) => Object.entries(entry))));
+
+const retryPolicyMap = z.strictObject({
+  BadRequestErrorRetries: count.optional(),
+  AuthenticationErrorRetries: count.optional(),
+  TimeoutErrorRetries: count.optional(),
+  RateLimitErrorRetries: count.optional(),
+  ContentPolicyViolationErrorRetries: count.optional(),
+  InternalServerErrorRetries: count.optional(),
+  ServiceUnavailableErrorRetries: count.optional(),
+  NotFoundErrorRetries: count.optional(),
+  DefaultRetries: count.optional(),
+});
+/** The list form names a wait for each status. */
+const retryPolicyList = z.array(z.strictObject({ status_code: positiveCount, retry_after: seconds }));
+
+const allowedFailsPolicy = z.strictObject({
+  BadRequestErrorAllowedFails: count.optional(),
+  AuthenticationErrorAllowedFails: count.optional(),
+  TimeoutErrorAllowedFails: count.optional(),
+  RateLimitErrorAllowedFails: count.optional(),
+  ContentPolicyViolationErrorAllowedFails: count.optional(),
+  InternalServerErrorAllowedFails: count.optional(),
+});
+
+/** Keys that may stand in `router_settings` and, with less weight, in `litellm_settings`. */
+const shared = {
+  num_retries: count.optional(),
+  fallbacks: fallbackMap.optional(),
+  context_window_fallbacks: fallbackMap.optional(),
+  content_policy_fallbacks: fallbackMap.optional(),
+  default_fallbacks: names.optional(),
+  allowed_fails: count.optional(),
+  cooldown_time: seconds.optional(),
+};
+
+const routerSettings = z.looseObject({
+  ...shared,
+  routing_strategy: z
+    .enum([
+      'simple-shuffle',
+      'least-busy',
+      'usage-based-routing',
+      'usage-based-routing-v2',
+      'latency-based-routing',
+      'cost-based-routing',
+    ])
+    .optional(),
+  /** Least wait between two attempts at one deployment, seconds. */
+  retry_after: seconds.optional(),
+  timeout: positiveSeconds.optional(),
+  stream_timeout: positiveSeconds.optional(),
+  disable_cooldowns: boolean.optional(),
+  allowed_fails_policy: allowedFailsPolicy.optional(),
+  retry_policy: z.union([retryPolicyMap, retryPolicyList]).optional(),
+  model_group_retry_policy: z.record(z.string(), retryPolicyMap).optional(),
+  max_fallbacks: count.optional(),
+  model_group_alias: z
+    .record(z.string(), z.union([name, z.looseObject({ model: name, hidden: boolean.optional() })]))
+    .optional(),
+  /** A deployment whose key is missing is left out with a warning (true, as in LiteLLM's proxy) or refuses the start. */
+  ignore_invalid_deployments: boolean.optional(),
+  redis_url: name.optional(),
+  redis_host: name.optional(),
+  redis_port: positiveCount.optional(),
+  redis_password: z.string().optional(),
+});
+
+const litellmSettings = z.looseObject({
+  ...shared,
+  /** Seconds for a whole answer when nothing nearer says otherwise. */
+  request_timeout: positiveSeconds.optional(),
+});
+
+const generalSettings = z.looseObject({
+  /** The administrator's key. */
+  master_key: z.string().startsWith('sk-').min(8).optional(),
+  database_url: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//)
+    .optional(),
+  /** Connections to PostgreSQL for each process. */
+  database_connection_pool_limit: positiveCount.optional(),
+  max_request_size_mb: number(z.number().positive()).optional(),
+});
+
+export const configSchema = z.looseObject({
+  model_list: z.array(modelEntry).min(1),
+  litellm_settings: litellmSettings.optional(),
+  router_settings: routerSettings.optional(),
+  general_settings: generalSettings.optional(),
+  environment_variables: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+});
+
+export type LiteLLMConfig = z.output<typeof configSchema>;
+export type ModelEntry = z.output<typeof modelEntry>;
+export type RetryPolicyMap = z.output<typeof retryPolicyMap>;
+
+/** Blocks and the keys this gateway acts on; what stands beside them is reported, since a typo must not be silent. */
+export const knownKeys: Readonly<Record<string, readonly string[]>> = {
+  '': Object.keys(configSchema.shape),
+  'model_list[]': Object.keys(modelEntry.shape),
+  'model_list[].litellm_params': Object.keys(litellmParams.shape),
+  litellm_settings: Object.keys(litellmSettings.shape),
+  router_settings: Object.keys(routerSettings.shape),
+  general_settings: Object.keys(generalSettings.shape),
+};

@@ -1,0 +1,58 @@
+/** The result of a successful attempt. */
+import type { Deployment } from './deployment.ts';
+
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+}
+
+export interface WholeAnswer {
+  readonly kind: 'whole';
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: Buffer;
+  readonly usage: Usage | undefined;
+}
+
+/**
+ * A stream exists only once its first chunk has arrived: before that a failure is a failed attempt and may be retried
+ * elsewhere; after it the request ends with this stream. So there is no flag for "already committed".
+ */
+export interface StreamAnswer {
+  readonly kind: 'stream';
+  readonly contentType: string;
+  readonly chunks: ChunkSource;
+}
+
+export type Answer = WholeAnswer | StreamAnswer;
+
+/** Whole events of a running stream, in order. Callbacks, since a promise per chunk would double the price of a chunk. */
+export interface ChunkSource {
+  /** Starts delivery, the first chunk included. Call once. Nothing is delivered before. */
+  start(consumer: ChunkConsumer): void;
+  pause(): void;
+  resume(): void;
+  /** Ends the upstream's connection; no further callback follows. */
+  abort(reason: Error): void;
+  /** What the upstream has reported so far. */
+  usage(): Usage | undefined;
+}
+
+export interface ChunkConsumer {
+  chunk(bytes: Buffer): void;
+  /** The upstream finished its answer. */
+  finished(): void;
+  /** The stream broke; the client must be told. */
+  broken(error: Error): void;
+}
+
+/** How a request ended. */
+export type Ending = 'finished' | 'broken' | 'abandoned' | 'failed';
+
+/** An answer together with how it was reached. */
+export interface Reached {
+  readonly answer: Answer;
+  readonly deployment: Deployment;
+  readonly attempts: number;
+  readonly fallbacks: number;
+}

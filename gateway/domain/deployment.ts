@@ -1,0 +1,36 @@
+/** A deployment is one callable upstream: one entry of `model_list`. */
+
+/** Prices per token in US dollars; undefined when nobody stated them (then the cost is unknown, never 0). */
+export interface TokenPrices {
+  readonly inputCostPerToken: number;
+  readonly outputCostPerToken: number;
+}
+
+export interface Deployment {
+  /** `model_info.id`, else a hash of the entry: the same entry has the same id in every process. */
+  readonly id: string;
+  /** `model_name`: what clients call. */
+  readonly modelGroup: string;
+  /** Vendor of the API, for example `openai` or `hosted_vllm`. */
+  readonly provider: string;
+  /** The provider's name for the model, sent upstream. */
+  readonly model: string;
+  /** Scheme, host and port. */
+  readonly origin: string;
+  /** Path before the operation's own, for example `/v1`. */
+  readonly basePath: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Weights of simple-shuffle, in LiteLLM's order of preference. */
+  readonly weight?: number;
+  readonly rpm?: number;
+  readonly tpm?: number;
+  /** Retries in this deployment's group after one of its failures, when the entry states its own number. */
+  readonly maxRetries?: number;
+  /** Time for a whole answer. */
+  readonly timeoutSeconds: number;
+  /** Time to the first chunk of a stream. */
+  readonly streamTimeoutSeconds: number;
+  /** Own cooldown; 0 = never cooled. */
+  readonly cooldownSeconds?: number;
+  readonly prices?: TokenPrices;
+}

@@ -1,0 +1,28 @@
+/** How a request recovers: the settings that `nextMove` and the cooldown decide by. */
+import type { UpstreamErrorKind } from './errors.ts';
+
+export interface RecoverySettings {
+  /** Attempts after the first one, in one model group. */
+  readonly numRetries: number;
+  /** Retries by kind of failure, when the policy names it; replaces `numRetries`. */
+  readonly retriesByKind: Readonly<Partial<Record<UpstreamErrorKind, number>>>;
+  readonly retriesByKindOfGroup: ReadonlyMap<string, Readonly<Partial<Record<UpstreamErrorKind, number>>>>;
+  /** Least wait before another attempt at the only deployment left, seconds. */
+  readonly retryAfterSeconds: number;
+  /** The same by upstream status. */
+  readonly retryAfterSecondsByStatus: ReadonlyMap<number, number>;
+  readonly fallbacks: ReadonlyMap<string, readonly string[]>;
+  readonly contextWindowFallbacks: ReadonlyMap<string, readonly string[]>;
+  readonly contentPolicyFallbacks: ReadonlyMap<string, readonly string[]>;
+  /** For groups that have no entry of their own. */
+  readonly defaultFallbacks: readonly string[];
+  readonly maxFallbacks: number;
+}
+
+export interface CooldownSettings {
+  readonly enabled: boolean;
+  readonly cooldownSeconds: number;
+  /** Failures that are tolerated before cooling; undefined = the rules for rates and statuses decide. */
+  readonly allowedFails: number | undefined;
+  readonly allowedFailsByKind: Readonly<Partial<Record<UpstreamErrorKind, number>>>;
+}

@@ -1,0 +1,41 @@
+/** A request of a client, parsed once at the edge. */
+
+export type Operation = 'chat' | 'embeddings';
+
+export type JsonObject = { readonly [key: string]: unknown };
+
+export interface ModelRequest {
+  /** Accounting id, a UUIDv7 made here: an id that a client could repeat would let it hide requests. */
+  readonly id: string;
+  /** The client's `x-litellm-call-id`, else the accounting id; echoed and stored for people who search. */
+  readonly callId: string;
+  readonly operation: Operation;
+  /** Model group the client asked for. */
+  readonly model: string;
+  readonly stream: boolean;
+  readonly body: JsonObject;
+  /** The client's own bytes; forwarded as they are wherever nothing has to change. */
+  readonly bytes: Buffer;
+  readonly overrides: RequestOverrides;
+  /** Wall clock, milliseconds. */
+  readonly startedAtMs: number;
+}
+
+/** What a request may decide for itself. */
+export interface RequestOverrides {
+  readonly numRetries?: number;
+  readonly timeoutSeconds?: number;
+  readonly disableFallbacks: boolean;
+  /** Model groups to try instead of the configured ones. */
+  readonly fallbacks?: readonly string[];
+}
+
+/** The verified identity behind a key. */
+export interface Caller {
+  /** SHA-256 of the key, hex: LiteLLM's `token`. */
+  readonly keyHash: string;
+  readonly keyAlias?: string;
+  readonly role: 'admin' | 'caller';
+  /** Model groups this key may use; empty = all. */
+  readonly models: readonly string[];
+}

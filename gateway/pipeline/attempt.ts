@@ -1,0 +1,40 @@
+/** One try at one deployment: map, send, map back. Every failure leaves as an `UpstreamError` or the signal's reason. */
+import type { Answer } from '../domain/answer.ts';
+import type { Deployment } from '../domain/deployment.ts';
+import type { ModelRequest } from '../domain/request.ts';
+import type { ProviderAdapter } from '../providers/adapter.ts';
+import { EventStream } from '../providers/event-stream.ts';
+import type { Reply, Transport } from '../providers/transport.ts';
+import { transportError } from '../providers/transport-error.ts';
+
+export async function attempt(
+  request: ModelRequest,
+  deployment: Deployment,
+  adapter: ProviderAdapter,
+  transport: Transport,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const seconds = request.stream ? deployment.streamTimeoutSeconds : deployment.timeoutSeconds;
+  const timers = { firstByteMs: seconds * 1000, idleMs: seconds * 1000 };
+  let reply: Reply;
+  try {
+    reply = await transport.send(adapter.toUpstream(request, deployment), timers, signal);
+  } catch (error) {
+    throw signal.aborted ? signal.reason : transportError(asError(error), deployment);
+  }
+  if (reply.kind === 'stream') {
+    const chunks = new EventStream(reply.stream, adapter, request, deployment);
+    try {
+      await chunks.ready();
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    }
+    return { kind: 'stream', contentType: reply.stream.contentType, chunks };
+  }
+  const { response } = reply;
+  if (response.status >= 300) throw adapter.classify(response, deployment);
+  const { body, usage } = adapter.toReply(response, request, deployment);
+  return { kind: 'whole', status: response.status, contentType: response.contentType, body, usage };
+}
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

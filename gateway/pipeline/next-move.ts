@@ -1,0 +1,111 @@
+/** Every rule of retry, wait and fallback, as one pure decision. The caller acts on it and decides nothing itself. */
+import type { UpstreamError } from '../domain/errors.ts';
+import type { RecoverySettings } from '../domain/recovery.ts';
+import type { RequestOverrides } from '../domain/request.ts';
+
+/** Where a request stands after a failed attempt. */
+export interface Standing {
+  /** Model groups in the order they were entered; the first is the one the client asked for. */
+  readonly groups: readonly string[];
+  /** Failures in the current group, oldest first; at least one. */
+  readonly failures: readonly UpstreamError[];
+  /** Deployments of the current group: how many there are, may be called now, and have not failed this request yet. */
+  readonly deployments: { readonly all: number; readonly eligible: number; readonly untried: number };
+  /** `max_retries` of the deployment that failed last. */
+  readonly deploymentRetries: number | undefined;
+  readonly overrides: RequestOverrides;
+  readonly remainingMs: number;
+}
+
+export type Move =
+  | { readonly kind: 'retry'; readonly afterMs: number }
+  | { readonly kind: 'fallback'; readonly group: string }
+  | { readonly kind: 'give-up' };
+
+/** Bounds of the exponential wait, and the longest `Retry-After` that is waited for (LiteLLM's numbers). */
+const firstDelayMs = 500;
+const longestDelayMs = 8_000;
+const longestRetryAfterMs = 60_000;
+
+export function nextMove(standing: Standing, settings: RecoverySettings, random: () => number): Move {
+  const last = standing.failures.at(-1);
+  const group = standing.groups.at(-1);
+  if (last === undefined || group === undefined || standing.remainingMs <= 0) return { kind: 'give-up' };
+  if (mayRetry(standing, last, group, settings)) {
+    const afterMs = waitBeforeRetry(standing, last, settings, random);
+    if (afterMs < standing.remainingMs) return { kind: 'retry', afterMs };
+  }
+  const target = nextGroup(standing, last, settings);
+  return target === undefined ? { kind: 'give-up' } : { kind: 'fallback', group: target };
+}
+
+function mayRetry(standing: Standing, last: UpstreamError, group: string, settings: RecoverySettings): boolean {
+  if (standing.deployments.eligible === 0) return false;
+  // A prompt that is too long or refused stays so; the special lists take over at once.
+  if (last.kind === 'context-window' && settings.contextWindowFallbacks.size > 0) return false;
+  if (last.kind === 'content-policy' && settings.contentPolicyFallbacks.size > 0) return false;
+  const policy = settings.retriesByKindOfGroup.get(group)?.[last.kind] ?? settings.retriesByKind[last.kind];
+  if (policy !== undefined) return standing.failures.length <= policy;
+  const retries = standing.overrides.numRetries ?? standing.deploymentRetries ?? settings.numRetries;
+  return standing.failures.length <= retries && isWorthRetrying(last, standing, settings);
+}
+
+function isWorthRetrying(last: UpstreamError, standing: Standing, settings: RecoverySettings): boolean {
+  switch (last.kind) {
+    case 'timeout':
+    case 'unavailable':
+      return true;
+    case 'rate-limit':
+      // Waiting for a quota is for those who have nowhere else to go.
+      return standing.deployments.untried > 0 || nextGroup(standing, last, settings) === undefined;
+    case 'authentication':
+      // Another key may be valid; the same one will not become so.
+      return standing.deployments.untried > 0;
+    case 'bad-request':
+    case 'content-policy':
+    case 'context-window':
+    case 'not-found':
+      return last.status === 409;
+  }
+}
+
+function waitBeforeRetry(
+  standing: Standing,
+  last: UpstreamError,
+  settings: RecoverySettings,
+  random: () => number,
+): number {
+  // Somebody else can be asked right away.
+  if (standing.deployments.untried > 0) return 0;
+  const asked = (last.retryAfterSeconds ?? 0) * 1000;
+  const least = (settings.retryAfterSecondsByStatus.get(last.status) ?? settings.retryAfterSeconds) * 1000;
+  if (asked > 0 && asked <= longestRetryAfterMs) return Math.max(asked, least);
+  const ceiling = Math.min(firstDelayMs * 2 ** (standing.failures.length - 1), longestDelayMs);
+  return Math.max(ceiling * random(), least);
+}
+
+/** The first group of the list that fits the failure and was not entered yet. */
+function nextGroup(standing: Standing, last: UpstreamError, settings: RecoverySettings): string | undefined {
+  if (standing.overrides.disableFallbacks) return undefined;
+  if (standing.groups.length - 1 >= settings.maxFallbacks) return undefined;
+  return fallbackList(standing, last, settings).find((group) => !standing.groups.includes(group));
+}
+
+function fallbackList(standing: Standing, last: UpstreamError, settings: RecoverySettings): readonly string[] {
+  const asked = standing.groups[0];
+  if (asked === undefined) return [];
+  if (standing.overrides.fallbacks !== undefined) return standing.overrides.fallbacks;
+  // Where a special list exists, only it speaks for its kind: a general fallback would fail the same way.
+  if (last.kind === 'context-window' && settings.contextWindowFallbacks.size > 0) {
+    return settings.contextWindowFallbacks.get(asked) ?? [];
+  }
+  if (last.kind === 'content-policy' && settings.contentPolicyFallbacks.size > 0) {
+    return settings.contentPolicyFallbacks.get(asked) ?? [];
+  }
+  return generalFallbacks(asked, settings);
+}
+
+function generalFallbacks(asked: string, settings: RecoverySettings): readonly string[] {
+  const withoutProvider = asked.slice(asked.indexOf('/') + 1);
+  return settings.fallbacks.get(asked) ?? settings.fallbacks.get(withoutProvider) ?? settings.defaultFallbacks;
+}

@@ -1,0 +1,148 @@
+/** From a request to an answer: choose, attempt, and after each failure do what `nextMove` says. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer, Reached } from '../domain/answer.ts';
+import type { Deployment } from '../domain/deployment.ts';
+import { DeadlineExceeded, UpstreamError } from '../domain/errors.ts';
+import type { RecoverySettings } from '../domain/recovery.ts';
+import type { ModelRequest } from '../domain/request.ts';
+import type { ProviderAdapter } from '../providers/adapter.ts';
+import type { Transport } from '../providers/transport.ts';
+import type { Router } from '../routing/router.ts';
+import { attempt } from './attempt.ts';
+import { nextMove } from './next-move.ts';
+
+export interface ReachDependencies {
+  readonly router: Router;
+  readonly transport: Transport;
+  readonly adapterFor: (provider: string) => ProviderAdapter;
+  readonly recovery: RecoverySettings;
+  readonly random: () => number;
+  /** Monotonic, milliseconds. */
+  readonly now: () => number;
+  readonly onAttempt: (deployment: Deployment, outcome: 'success' | UpstreamError) => void;
+}
+
+/** What a failed request leaves for its spend row and its answer. */
+export class NotReached extends Error {
+  readonly last: Error;
+  readonly deployment: Deployment | undefined;
+  readonly attempts: number;
+  readonly fallbacks: number;
+
+  constructor(last: Error, deployment: Deployment | undefined, attempts: number, fallbacks: number) {
+    super(last.message, { cause: last });
+    this.name = 'NotReached';
+    this.last = last;
+    this.deployment = deployment;
+    this.attempts = attempts;
+    this.fallbacks = fallbacks;
+  }
+}
+
+/**
+ * @param group model group the name was resolved to.
+ * @param deadlineMs on the clock of `now`; the signal fires then too.
+ * @throws NotReached with the last failure when every permitted attempt failed, the time is over or the client left.
+ */
+export async function reach(
+  request: ModelRequest,
+  group: string,
+  deadlineMs: number,
+  signal: AbortSignal,
+  dependencies: ReachDependencies,
+): Promise<Reached> {
+  const { router, recovery, random, now } = dependencies;
+  const groups = [group];
+  let failures: UpstreamError[] = [];
+  let failed = new Set<string>();
+  let attempts = 0;
+  for (;;) {
+    const current = groups.at(-1) ?? group;
+    const fallbacks = groups.length - 1;
+    const deployment = router.choose(router.resolve(current) ?? current, failed);
+    if (deployment !== undefined) attempts++;
+    const result =
+      deployment === undefined ? noDeployment(current) : await tryOne(request, deployment, signal, dependencies);
+    if (!(result instanceof Error)) {
+      if (deployment === undefined) throw new Error('an answer without a deployment');
+      return { answer: result, deployment, attempts, fallbacks };
+    }
+    if (!(result instanceof UpstreamError)) throw new NotReached(result, deployment, attempts, fallbacks);
+
+    failures.push(result);
+    if (deployment !== undefined) failed.add(deployment.id);
+    const move = nextMove(
+      {
+        groups,
+        failures,
+        deployments: router.availability(router.resolve(current) ?? current, failed),
+        deploymentRetries: deployment?.maxRetries,
+        overrides: request.overrides,
+        remainingMs: deadlineMs - now(),
+      },
+      recovery,
+      random,
+    );
+    switch (move.kind) {
+      case 'retry': {
+        const interrupted = move.afterMs > 0 ? await pause(move.afterMs, signal) : undefined;
+        if (interrupted !== undefined) throw new NotReached(interrupted, deployment, attempts, fallbacks);
+        break;
+      }
+      case 'fallback':
+        groups.push(move.group);
+        failures = [];
+        failed = new Set();
+        break;
+      case 'give-up':
+        throw new NotReached(result, deployment, attempts, fallbacks);
+    }
+  }
+}
+
+/** An attempt and what the router learns from it. Failures come back as values, since the loop decides about them. */
+async function tryOne(
+  request: ModelRequest,
+  deployment: Deployment,
+  signal: AbortSignal,
+  dependencies: ReachDependencies,
+): Promise<Answer | Error> {
+  const { router, transport, adapterFor, onAttempt } = dependencies;
+  try {
+    const answer = await attempt(request, deployment, adapterFor(deployment.provider), transport, signal);
+    router.record(deployment, 'success');
+    onAttempt(deployment, 'success');
+    return answer;
+  } catch (error) {
+    if (error instanceof UpstreamError) {
+      router.record(deployment, error);
+      onAttempt(deployment, error);
+    } else if (error instanceof DeadlineExceeded) {
+      // The upstream used up all the time that was left.
+      router.record(deployment, { kind: 'timeout', status: 408, retryAfterSeconds: undefined });
+    } else {
+      router.withdraw(deployment);
+    }
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** Waits; returns the signal's reason when it fires first. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<Error | undefined> {
+  try {
+    await sleep(milliseconds, undefined, { signal });
+    return undefined;
+  } catch (error) {
+    if (signal.aborted && signal.reason instanceof Error) return signal.reason;
+    throw error;
+  }
+}
+
+/** Every deployment of the group was left out of the configuration, or the group does not exist. */
+const noDeployment = (group: string): UpstreamError =>
+  new UpstreamError({
+    kind: 'rate-limit',
+    status: 429,
+    provider: 'gateway',
+    message: `No deployments available for selected model. Passed model=${group}`,
+  });

@@ -1,0 +1,109 @@
+/** From a client's bytes to a `ModelRequest`, or a refusal that names the field. Called before any upstream is. */
+import { Refusal } from '../domain/errors.ts';
+import type { JsonObject, ModelRequest, Operation, RequestOverrides } from '../domain/request.ts';
+
+export interface RequestHeaders {
+  readonly callId: string | undefined;
+  readonly timeout: string | undefined;
+  readonly numRetries: string | undefined;
+}
+
+const longestCallId = 200;
+
+export function readRequest(
+  operation: Operation,
+  bytes: Buffer,
+  headers: RequestHeaders,
+  newId: () => string,
+  nowMs: number,
+): ModelRequest {
+  const body = parseBody(bytes);
+  const model = body['model'];
+  if (typeof model !== 'string' || model === '') {
+    throw invalid('model', `model must be the name of a model, is ${show(model)}; GET /v1/models lists the names`);
+  }
+  if (operation === 'chat') {
+    const messages = body['messages'];
+    if (!Array.isArray(messages)) throw invalid('messages', `messages must be a list, is ${show(messages)}`);
+    if (messages.length === 0) throw invalid('messages', 'messages is empty; send at least one message');
+    for (const [index, message] of messages.entries()) {
+      if (!isObject(message) || typeof message['role'] !== 'string') {
+        throw invalid(`messages[${index}]`, `messages[${index}] must be an object with a role and content`);
+      }
+    }
+  } else {
+    const input = body['input'];
+    const empty = input === '' || (Array.isArray(input) && input.length === 0);
+    if (empty || (typeof input !== 'string' && !Array.isArray(input))) {
+      throw invalid('input', `input must be text or a list of texts and not empty, is ${show(input)}`);
+    }
+  }
+  const stream = body['stream'] ?? false;
+  if (typeof stream !== 'boolean') throw invalid('stream', `stream must be true or false, is ${show(stream)}`);
+  const id = newId();
+  return {
+    id,
+    callId: headers.callId?.slice(0, longestCallId) ?? id,
+    operation,
+    model,
+    stream: stream && operation === 'chat',
+    body,
+    bytes,
+    overrides: readOverrides(body, headers),
+    startedAtMs: nowMs,
+  };
+}
+
+function readOverrides(body: JsonObject, headers: RequestHeaders): RequestOverrides {
+  const numRetries = readNumber('num_retries', headers.numRetries ?? body['num_retries']);
+  const timeoutSeconds = readNumber('timeout', headers.timeout ?? body['timeout']);
+  if (timeoutSeconds === 0) throw invalid('timeout', 'timeout must be more than 0 seconds');
+  const fallbacks = body['fallbacks'];
+  if (fallbacks !== undefined && !(Array.isArray(fallbacks) && fallbacks.every((name) => typeof name === 'string'))) {
+    throw invalid('fallbacks', 'fallbacks must be a list of model names');
+  }
+  return {
+    disableFallbacks: body['disable_fallbacks'] === true,
+    ...(numRetries === undefined ? {} : { numRetries }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(fallbacks === undefined ? {} : { fallbacks }),
+  };
+}
+
+function readNumber(name: string, value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof number === 'number' && Number.isFinite(number) && number >= 0) return number;
+  throw invalid(name, `${name} must be a number of at least 0, is ${show(value)}`);
+}
+
+function parseBody(bytes: Buffer): JsonObject {
+  let body: unknown;
+  try {
+    body = JSON.parse(bytes.toString());
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw invalid(null, `The body is not valid JSON: ${withoutContent(error.message)}`);
+  }
+  if (!isObject(body)) throw invalid(null, 'The body must be a JSON object');
+  return body;
+}
+
+/** V8 quotes the text around the fault; a prompt has no place in an error message that may be logged. */
+const withoutContent = (message: string): string =>
+  message.replace(/,? *(\.\.\.)?"[\s\S]*$/, '').replace(/"[\s\S]*"/, '');
+
+const invalid = (param: string | null, message: string): Refusal =>
+  new Refusal({ status: 400, type: 'invalid_request_error', message, ...(param === null ? {} : { param }) });
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const show = (value: unknown): string =>
+  value === undefined
+    ? 'missing'
+    : Array.isArray(value)
+      ? 'a list'
+      : typeof value === 'string'
+        ? `"${value.slice(0, 40)}"`
+        : typeof value;

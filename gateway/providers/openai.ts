@@ -1,0 +1,207 @@
+/** OpenAI's wire format: OpenAI itself and everything that is compatible with it. Bytes pass through wherever they can. */
+import { type Usage } from '../domain/answer.ts';
+import type { Deployment } from '../domain/deployment.ts';
+import { UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
+import type { JsonObject, ModelRequest, Operation } from '../domain/request.ts';
+import type { EventMeaning, ProviderAdapter, UpstreamCall, UpstreamResponse, WholeReply } from './adapter.ts';
+import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
+
+const paths: Readonly<Record<Operation, string>> = { chat: '/chat/completions', embeddings: '/embeddings' };
+
+/** Members that speak to the gateway and not to a provider (LiteLLM's names). */
+const gatewayMembers = new Set([
+  'fallbacks',
+  'num_retries',
+  'timeout',
+  'disable_fallbacks',
+  'cache',
+  'tags',
+  'metadata',
+  'litellm_metadata',
+]);
+
+export const openAIAdapter: ProviderAdapter = {
+  toUpstream(request: ModelRequest, deployment: Deployment): UpstreamCall {
+    return {
+      origin: deployment.origin,
+      path: `${deployment.basePath}${paths[request.operation]}`,
+      headers: { ...deployment.headers, 'content-type': 'application/json' },
+      body: toBody(request, deployment.model),
+    };
+  },
+
+  toReply(response: UpstreamResponse, request: ModelRequest, deployment: Deployment): WholeReply {
+    const top = scanTopLevel(response.body, ['usage', 'error', 'model']);
+    const error = top?.spans.get('error');
+    if (top === undefined || (error !== undefined && !isNull(response.body, error))) {
+      throw this.classify({ ...response, status: top === undefined ? 502 : 500 }, deployment);
+    }
+    const usage = top.spans.get('usage');
+    return {
+      body: response.body,
+      usage: usage === undefined ? undefined : readUsage(parse(response.body.subarray(usage.start, usage.end))),
+    };
+  },
+
+  classify(response: UpstreamResponse, deployment: Deployment): UpstreamError {
+    const parsed = parse(response.body);
+    const error = isObject(parsed) && isObject(parsed['error']) ? parsed['error'] : undefined;
+    const code = text(error?.['code']);
+    const type = text(error?.['type']);
+    const param = text(error?.['param']);
+    const message =
+      text(error?.['message']) ??
+      (isObject(parsed) ? (text(parsed['message']) ?? text(parsed['detail']) ?? text(parsed['error'])) : undefined) ??
+      `status ${response.status} without an explanation that could be read`;
+    const retryAfterSeconds = readRetryAfter(response.retryAfter);
+    return new UpstreamError({
+      kind: kindOf(response.status, code, message),
+      status: response.status,
+      provider: deployment.provider,
+      message,
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      ...(type === undefined ? {} : { type }),
+      ...(param === undefined ? {} : { param }),
+      ...(code === undefined ? {} : { code }),
+    });
+  },
+
+  isRemarkable(event: Buffer): boolean {
+    return event.includes(doneMark) || event.includes(errorMark) || hasUsage(event);
+  },
+
+  readEvent(event: Buffer, request: ModelRequest, deployment: Deployment): EventMeaning {
+    const data = dataOf(event);
+    if (data === '[DONE]') return { is: 'end' };
+    const parsed = parse(Buffer.from(data));
+    if (!isObject(parsed)) return { is: 'content' };
+    if (isObject(parsed['error'])) {
+      const body = Buffer.from(data);
+      const stated = Number(parsed['error']['code']);
+      const status = Number.isInteger(stated) && stated >= 400 && stated < 600 ? stated : 500;
+      return {
+        is: 'error',
+        error: this.classify({ status, contentType: '', retryAfter: undefined, body }, deployment),
+      };
+    }
+    const usage = readUsage(parsed['usage']);
+    if (usage === undefined) return { is: 'content' };
+    const choices = parsed['choices'];
+    const onlyUsage = Array.isArray(choices) && choices.length === 0;
+    return { is: 'usage', usage, forClient: !onlyUsage || asksForUsage(request.body) };
+  },
+};
+
+const doneMark = Buffer.from('[DONE]');
+const errorMark = Buffer.from('"error"');
+const usageMark = Buffer.from('"usage"');
+
+/** Whether token counts stand in the bytes; `"usage":null`, which many send with every chunk, does not count. */
+function hasUsage(bytes: Buffer): boolean {
+  let at = bytes.indexOf(usageMark);
+  while (at !== -1) {
+    let next = at + usageMark.length;
+    while (bytes[next] === 0x20 || bytes[next] === 0x3a) next++;
+    if (bytes[next] !== 0x6e) return true;
+    at = bytes.indexOf(usageMark, next);
+  }
+  return false;
+}
+
+/** The data lines of one event. */
+const dataOf = (event: Buffer): string =>
+  event
+    .toString()
+    .split(/\r?\n/)
+    .filter((line) => line.startsWith('data:'))
+    .map((line) => line.slice(5).trimStart())
+    .join('\n')
+    .trim();
+
+const asksForUsage = (body: JsonObject): boolean => {
+  const options = body['stream_options'];
+  return isObject(options) && options['include_usage'] === true;
+};
+
+/** The client's bytes with the provider's model name in place, and token counts asked for in streams. */
+function toBody(request: ModelRequest, model: string): Buffer {
+  const askForUsage = request.stream && request.operation === 'chat' && !asksForUsage(request.body);
+  const top = scanTopLevel(request.bytes, ['model']);
+  const span = top?.spans.get('model');
+  const members = Object.keys(request.body);
+  const simple =
+    top !== undefined &&
+    span !== undefined &&
+    // A key that appears twice would mean one thing here and another upstream.
+    top.count === members.length &&
+    !members.some((member) => gatewayMembers.has(member)) &&
+    !(askForUsage && request.body['stream_options'] !== undefined);
+  if (!simple) return Buffer.from(JSON.stringify(rewritten(request.body, model, askForUsage)));
+  const inserted = askForUsage ? '"stream_options":{"include_usage":true},' : '';
+  if (request.body['model'] === model) {
+    return inserted === ''
+      ? request.bytes
+      : spliced(request.bytes, { start: top.bodyStart, end: top.bodyStart }, inserted);
+  }
+  const renamed = spliced(request.bytes, span, JSON.stringify(model));
+  return inserted === '' ? renamed : spliced(renamed, { start: top.bodyStart, end: top.bodyStart }, inserted);
+}
+
+function rewritten(body: JsonObject, model: string, askForUsage: boolean): JsonObject {
+  const kept = Object.fromEntries(Object.entries(body).filter(([member]) => !gatewayMembers.has(member)));
+  const options = isObject(body['stream_options']) ? body['stream_options'] : {};
+  return { ...kept, model, ...(askForUsage ? { stream_options: { ...options, include_usage: true } } : {}) };
+}
+
+const spliced = (bytes: Buffer, span: ByteSpan, text: string): Buffer =>
+  Buffer.concat([bytes.subarray(0, span.start), Buffer.from(text), bytes.subarray(span.end)]);
+
+function kindOf(status: number, code: string | undefined, message: string): UpstreamErrorKind {
+  if (code === 'context_length_exceeded' || /maximum context length|context window|prompt is too long/i.test(message)) {
+    if (status < 500) return 'context-window';
+  }
+  if (code === 'content_policy_violation' || code === 'content_filter' || /content management policy/i.test(message)) {
+    if (status < 500) return 'content-policy';
+  }
+  if (status === 401 || status === 403) return 'authentication';
+  if (status === 404) return 'not-found';
+  if (status === 408 || status === 504) return 'timeout';
+  if (status === 429) return 'rate-limit';
+  return status >= 500 ? 'unavailable' : 'bad-request';
+}
+
+/** Seconds, or an HTTP date; nonsense is ignored. */
+function readRetryAfter(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const seconds = Number(header);
+  if (Number.isFinite(seconds) && seconds >= 0) return seconds;
+  const at = Date.parse(header);
+  return Number.isNaN(at) ? undefined : Math.max(0, (at - Date.now()) / 1000);
+}
+
+function readUsage(value: unknown): Usage | undefined {
+  if (!isObject(value)) return undefined;
+  const promptTokens = value['prompt_tokens'];
+  const completionTokens = value['completion_tokens'] ?? 0;
+  return isTokenCount(promptTokens) && isTokenCount(completionTokens) ? { promptTokens, completionTokens } : undefined;
+}
+
+const isTokenCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+const isNull = (bytes: Buffer, span: ByteSpan): boolean => bytes.toString('latin1', span.start, span.end) === 'null';
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined;
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch (error) {
+    // Not JSON is a fact about the upstream, not a fault here; the caller treats it as "no explanation".
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

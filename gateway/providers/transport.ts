@@ -1,0 +1,193 @@
+/** The one place that talks to upstreams. It sends bytes, enforces the timers, and reports what came back. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { type Dispatcher, Pool } from 'undici';
+import type { UpstreamCall, UpstreamResponse } from './adapter.ts';
+
+export interface Timers {
+  /** To the response's headers, milliseconds. */
+  readonly firstByteMs: number;
+  /** Between two pieces of a body, milliseconds. */
+  readonly idleMs: number;
+}
+
+/** A response that is still arriving. One consumer, callbacks in order; after `end` or `error` none follows. */
+export interface RawStream {
+  readonly contentType: string;
+  start(consumer: RawConsumer): void;
+  pause(): void;
+  resume(): void;
+  abort(reason: Error): void;
+}
+
+export interface RawConsumer {
+  data(bytes: Buffer): void;
+  end(): void;
+  error(error: Error): void;
+}
+
+export type Reply =
+  | { readonly kind: 'whole'; readonly response: UpstreamResponse }
+  | { readonly kind: 'stream'; readonly stream: RawStream };
+
+const connectTimeoutMs = 2_000;
+/** Larger answers than this are a fault of the upstream, and would be a fault of ours to keep in memory. */
+const largestAnswerBytes = 64 * 1024 * 1024;
+/** Shorter than the idle time of common servers and load balancers, so that we seldom write into a closing connection. */
+const keepAliveMs = 4_000;
+
+export class Transport {
+  readonly #pools = new Map<string, Pool>();
+
+  /**
+   * Sends a POST. Resolves with a whole response, or, for a 2xx event stream, as soon as its headers are there.
+   * @throws the transport's error (connect, time-out, reset), or the signal's reason.
+   */
+  send(call: UpstreamCall, timers: Timers, signal: AbortSignal): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(asError(signal.reason));
+        return;
+      }
+      this.#pool(call.origin).dispatch(
+        {
+          path: call.path,
+          method: 'POST',
+          headers: call.headers,
+          body: call.body,
+          headersTimeout: timers.firstByteMs,
+          bodyTimeout: timers.idleMs,
+        },
+        new Exchange(resolve, reject, signal),
+      );
+    });
+  }
+
+  /** Ends every connection; call after the last request. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+  }
+
+  #pool(origin: string): Pool {
+    let pool = this.#pools.get(origin);
+    if (pool === undefined) {
+      pool = new Pool(origin, {
+        // As many connections as there are requests: a bounded pool would queue inside, unseen and without a limit.
+        connections: null,
+        pipelining: 1,
+        // Many streams on one connection would all die with it.
+        allowH2: false,
+        connect: { timeout: connectTimeoutMs },
+        keepAliveTimeout: keepAliveMs,
+        maxResponseSize: -1,
+      });
+      this.#pools.set(origin, pool);
+    }
+    return pool;
+  }
+}
+
+const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
+
+/** One request's side of the connection. */
+class Exchange implements Dispatcher.DispatchHandler, RawStream {
+  contentType = '';
+  readonly #resolve: (reply: Reply) => void;
+  readonly #reject: (error: Error) => void;
+  readonly #signal: AbortSignal;
+  readonly #onAbort = (): void => this.abort(asError(this.#signal.reason));
+  #controller: Dispatcher.DispatchController | undefined;
+  #status = 0;
+  #retryAfter: string | undefined;
+  #pieces: Buffer[] = [];
+  #size = 0;
+  #streaming = false;
+  #consumer: RawConsumer | undefined;
+  /** What happened to a stream before anybody listened. */
+  #over: { readonly error?: Error } | undefined;
+
+  constructor(resolve: (reply: Reply) => void, reject: (error: Error) => void, signal: AbortSignal) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#onAbort);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // The signal may have fired while the request waited for a connection.
+    if (this.#signal.aborted) controller.abort(asError(this.#signal.reason));
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200) return;
+    this.#status = status;
+    this.contentType = headers['content-type'] ?? '';
+    this.#retryAfter = headers['retry-after'];
+    if (status < 300 && this.contentType.startsWith('text/event-stream')) {
+      this.#streaming = true;
+      this.#resolve({ kind: 'stream', stream: this });
+    }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, bytes: Buffer): void {
+    if (this.#consumer !== undefined) {
+      this.#consumer.data(bytes);
+      return;
+    }
+    this.#pieces.push(bytes);
+    this.#size += bytes.length;
+    if (this.#size > largestAnswerBytes) controller.abort(new Error('the answer is larger than 64 MiB'));
+  }
+
+  onResponseEnd(): void {
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    if (this.#streaming) {
+      this.#over = {};
+      this.#consumer?.end();
+      return;
+    }
+    const body =
+      this.#pieces.length === 1 && this.#pieces[0] !== undefined ? this.#pieces[0] : Buffer.concat(this.#pieces);
+    this.#resolve({
+      kind: 'whole',
+      response: { status: this.#status, contentType: this.contentType, retryAfter: this.#retryAfter, body },
+    });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    if (this.#streaming) {
+      this.#over = { error };
+      this.#consumer?.error(error);
+    } else {
+      this.#reject(this.#signal.aborted ? asError(this.#signal.reason) : error);
+    }
+  }
+
+  start(consumer: RawConsumer): void {
+    this.#consumer = consumer;
+    const early = this.#pieces;
+    this.#pieces = [];
+    for (const bytes of early) consumer.data(bytes);
+    if (this.#over?.error !== undefined) consumer.error(this.#over.error);
+    else if (this.#over !== undefined) consumer.end();
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  abort(reason: Error): void {
+    // Without a controller the request still waits for a connection; `onRequestStart` will end it.
+    if (this.#controller === undefined) {
+      this.#signal.removeEventListener('abort', this.#onAbort);
+      this.#reject(reason);
+    } else {
+      this.#controller.abort(reason);
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/** Cooldown: circuit breaking per deployment. A state, and pure transitions between states. */
+import type { UpstreamErrorKind } from '../domain/errors.ts';
+import type { CooldownSettings } from '../domain/recovery.ts';
+
+export type Cooldown =
+  | {
+      readonly is: 'serving';
+      /** Attempts and failures of the running minute. */
+      readonly minute: number;
+      readonly attempts: number;
+      readonly failures: number;
+      /** When recent failures happened, for `allowed_fails`; oldest first, bounded. */
+      readonly failedAtMs: readonly number[];
+    }
+  | { readonly is: 'cooling'; readonly untilMs: number }
+  /** The time is over and one request is trying; nobody else is sent there meanwhile. */
+  | { readonly is: 'probing'; readonly sinceMs: number };
+
+export type Outcome =
+  | 'success'
+  | { readonly kind: UpstreamErrorKind; readonly status: number; readonly retryAfterSeconds: number | undefined };
+
+export interface CooldownContext {
+  readonly nowMs: number;
+  readonly settings: CooldownSettings;
+  /** The deployment's own `cooldown_time`. */
+  readonly cooldownSeconds: number | undefined;
+  /** Deployments of the group, and how many of the others are out of rotation. */
+  readonly groupSize: number;
+  readonly othersOut: number;
+}
+
+/** LiteLLM's thresholds: at least five attempts in the minute, more than half of them failed. */
+const leastAttempts = 5;
+const failureShare = 0.5;
+/** A probe whose outcome never came (its process was killed) does not block the deployment for longer than this. */
+const probeLostMs = 60_000;
+/** More failures than this are never counted. */
+const failuresKept = 1_000;
+
+export const serving: Cooldown = { is: 'serving', minute: 0, attempts: 0, failures: 0, failedAtMs: [] };
+
+/** Whether a request may be sent there now. */
+export function mayServe(state: Cooldown, nowMs: number): boolean {
+  switch (state.is) {
+    case 'serving':
+      return true;
+    case 'cooling':
+      return nowMs >= state.untilMs;
+    case 'probing':
+      return nowMs - state.sinceMs > probeLostMs;
+  }
+}
+
+/** The state while an attempt is under way: the first one after a cooldown becomes the probe. */
+export const onAttempt = (state: Cooldown, nowMs: number): Cooldown =>
+  state.is === 'serving' ? state : { is: 'probing', sinceMs: nowMs };
+
+export function afterOutcome(state: Cooldown, outcome: Outcome, context: CooldownContext): Cooldown {
+  // The late outcome of an older request must not end, shorten or restart a cooldown that stands.
+  if (state.is === 'cooling' && context.nowMs < state.untilMs) return state;
+  const counted = count(state, outcome !== 'success', context.nowMs);
+  if (outcome === 'success') return counted;
+  const cooldownSeconds = context.cooldownSeconds ?? outcome.retryAfterSeconds ?? context.settings.cooldownSeconds;
+  if (!context.settings.enabled || cooldownSeconds === 0 || !concernsDeployment(outcome)) return counted;
+  if (!mayEject(context)) return counted;
+  const cools = state.is === 'probing' || isTooMuch(counted, outcome, context);
+  return cools ? { is: 'cooling', untilMs: context.nowMs + cooldownSeconds * 1000 } : counted;
+}
+
+type Serving = Extract<Cooldown, { is: 'serving' }>;
+
+function count(state: Cooldown, failed: boolean, nowMs: number): Serving {
+  const minute = Math.floor(nowMs / 60_000);
+  const same = state.is === 'serving' && state.minute === minute;
+  const failedAtMs = state.is === 'serving' ? state.failedAtMs : [];
+  return {
+    is: 'serving',
+    minute,
+    attempts: (same ? state.attempts : 0) + 1,
+    failures: (same ? state.failures : 0) + (failed ? 1 : 0),
+    failedAtMs: failed ? [...failedAtMs.slice(-failuresKept), nowMs] : failedAtMs,
+  };
+}
+
+/** A client's own mistake (400, 422, ...) says nothing about the deployment. */
+const concernsDeployment = (outcome: Exclude<Outcome, 'success'>): boolean =>
+  outcome.status >= 500 || outcome.kind === 'timeout' || [401, 403, 404, 408, 429].includes(outcome.status);
+
+/** At most half of a group is out at a time, and never its last deployment. */
+const mayEject = (context: CooldownContext): boolean =>
+  context.groupSize > 1 && context.othersOut + 1 <= Math.max(1, Math.floor(context.groupSize / 2));
+
+function isTooMuch(state: Serving, outcome: Exclude<Outcome, 'success'>, context: CooldownContext): boolean {
+  const { settings, nowMs } = context;
+  const allowed = settings.allowedFailsByKind[outcome.kind] ?? settings.allowedFails;
+  if (allowed !== undefined) {
+    const windowMs = Math.max(1, context.cooldownSeconds ?? settings.cooldownSeconds) * 1000;
+    return state.failedAtMs.filter((at) => nowMs - at <= windowMs).length > allowed;
+  }
+  if (outcome.status < 500 && outcome.kind !== 'timeout') return true;
+  return state.attempts >= leastAttempts && state.failures / state.attempts > failureShare;
+}

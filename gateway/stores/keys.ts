@@ -1,0 +1,160 @@
+/** Keys in PostgreSQL, kept in memory once seen, so that a request costs no query and survives the database's absence. */
+import { LRUCache } from 'lru-cache';
+import { type KeyDirectory, type KeyRecord, StoreUnavailable } from '../pipeline/authenticate.ts';
+import type { Pool } from './postgres.ts';
+
+/** A key as it is made. The secret itself never comes here. */
+export interface NewKey {
+  readonly keyHash: string;
+  readonly keyName: string;
+  readonly keyAlias?: string;
+  readonly role: 'admin' | 'caller';
+  readonly models: readonly string[];
+  readonly expiresAtMs?: number;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly createdBy: string;
+}
+
+interface KeyRow {
+  key_hash: string;
+  key_alias: string | null;
+  role: 'admin' | 'caller';
+  models: string[];
+  blocked: boolean;
+  expires_at: Date | null;
+  updated_at: Date;
+  deleted_at: Date | null;
+}
+
+const columns = 'key_hash, key_alias, role, models, blocked, expires_at, updated_at, deleted_at';
+const keysInMemory = 100_000;
+/** Unknown keys are remembered for a moment, so that a client in a loop does not ask the database each time. */
+const unknownKeysInMemory = 10_000;
+const unknownForMs = 5_000;
+/** Changes commit in another order than their timestamps; looking back this far misses none of ordinary length. */
+const overlapSeconds = 10;
+
+export class KeyStore implements KeyDirectory {
+  readonly #pool: Pool;
+  readonly #keys = new LRUCache<string, KeyRecord>({ max: keysInMemory });
+  readonly #unknown = new LRUCache<string, true>({ max: unknownKeysInMemory, ttl: unknownForMs });
+  /** Lookups under way: many requests with one new key ask once. */
+  readonly #asking = new Map<string, Promise<KeyRecord | undefined>>();
+  #seenUntil: Date | undefined;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  find(keyHash: string): KeyRecord | undefined | Promise<KeyRecord | undefined> {
+    const known = this.#keys.get(keyHash);
+    if (known !== undefined) return known;
+    if (this.#unknown.has(keyHash)) return undefined;
+    let answer = this.#asking.get(keyHash);
+    if (answer === undefined) {
+      answer = this.#ask(keyHash).finally(() => this.#asking.delete(keyHash));
+      this.#asking.set(keyHash, answer);
+    }
+    return answer;
+  }
+
+  async #ask(keyHash: string): Promise<KeyRecord | undefined> {
+    let rows: KeyRow[];
+    try {
+      ({ rows } = await this.#pool.query<KeyRow>(`SELECT ${columns} FROM api_key WHERE key_hash = $1`, [keyHash]));
+    } catch (error) {
+      throw new StoreUnavailable(error);
+    }
+    const row = rows[0];
+    if (row === undefined) this.#unknown.set(keyHash, true);
+    else this.#learn(row);
+    return this.#keys.get(keyHash);
+  }
+
+  /** Fills the memory at start with the keys that changed last. */
+  async preload(): Promise<void> {
+    const { rows } = await this.#pool.query<KeyRow>(
+      `SELECT ${columns} FROM api_key ORDER BY updated_at DESC LIMIT ${keysInMemory}`,
+    );
+    for (const row of rows.toReversed()) this.#learn(row);
+  }
+
+  /** Takes over what changed since the last look: revocations, above all. @returns whether anything did. */
+  async poll(): Promise<boolean> {
+    const since = this.#seenUntil ?? new Date(0);
+    const { rows } = await this.#pool.query<KeyRow>(
+      `SELECT ${columns} FROM api_key WHERE updated_at > $1::timestamptz - interval '${overlapSeconds} seconds' ORDER BY updated_at`,
+      [since],
+    );
+    const before = this.#seenUntil?.getTime() ?? 0;
+    for (const row of rows) this.#learn(row);
+    return (this.#seenUntil?.getTime() ?? 0) > before;
+  }
+
+  #learn(row: KeyRow): void {
+    if (this.#seenUntil === undefined || row.updated_at > this.#seenUntil) this.#seenUntil = row.updated_at;
+    this.#unknown.delete(row.key_hash);
+    if (row.deleted_at !== null) {
+      this.#keys.delete(row.key_hash);
+      this.#unknown.set(row.key_hash, true);
+      return;
+    }
+    this.#keys.set(row.key_hash, {
+      keyHash: row.key_hash,
+      keyAlias: row.key_alias ?? undefined,
+      role: row.role,
+      models: row.models,
+      blocked: row.blocked,
+      expiresAtMs: row.expires_at?.getTime(),
+    });
+  }
+
+  /** What a restart without a database would need. */
+  known(): KeyRecord[] {
+    return [...this.#keys.values()];
+  }
+
+  /** Takes over what an earlier process knew. */
+  restore(records: readonly KeyRecord[]): void {
+    for (const record of records) this.#keys.set(record.keyHash, record);
+  }
+
+  /** @returns false when the alias or the key exists already. */
+  async insert(key: NewKey): Promise<boolean> {
+    const { rows } = await this.#pool.query<KeyRow>(
+      `INSERT INTO api_key (key_hash, key_name, key_alias, role, models, expires_at, metadata, created_by)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING ${columns}`,
+      [
+        key.keyHash,
+        key.keyName,
+        key.keyAlias ?? null,
+        key.role,
+        [...key.models],
+        key.expiresAtMs === undefined ? null : new Date(key.expiresAtMs),
+        JSON.stringify(key.metadata ?? {}),
+        key.createdBy,
+      ],
+    );
+    for (const row of rows) this.#learn(row);
+    return rows.length === 1;
+  }
+
+  /** Marks keys as deleted and forgets them here; other processes follow within a second. @returns the hashes found. */
+  async remove(keyHashes: readonly string[]): Promise<string[]> {
+    const { rows } = await this.#pool.query<KeyRow>(
+      `UPDATE api_key SET deleted_at = clock_timestamp(), key_alias = NULL
+       WHERE key_hash = ANY($1) AND deleted_at IS NULL RETURNING ${columns}`,
+      [[...keyHashes]],
+    );
+    for (const row of rows) this.#learn(row);
+    return rows.map((row) => row.key_hash);
+  }
+
+  /** Whether any administrator key exists. */
+  async hasAdmin(): Promise<boolean> {
+    const { rowCount } = await this.#pool.query(
+      `SELECT 1 FROM api_key WHERE role = 'admin' AND deleted_at IS NULL AND NOT blocked LIMIT 1`,
+    );
+    return (rowCount ?? 0) > 0;
+  }
+}

@@ -1,0 +1,62 @@
+/** The one place that makes PostgreSQL clients. Every wait is bounded: a hung server must not hang the gateway. */
+import { Client, Pool, types } from 'pg';
+
+export type { Pool } from 'pg';
+
+/** `int8` as bigint: money does not fit a double. */
+types.setTypeParser(types.builtins.INT8, BigInt);
+
+export interface PostgresOptions {
+  readonly url: string;
+  readonly poolSize: number;
+  /** Told when an idle connection breaks; the pool replaces it by itself. */
+  readonly onError: (error: Error) => void;
+}
+
+const connectTimeoutMs = 2_000;
+const queryTimeoutMs = 5_000;
+const idleTimeoutMs = 30_000;
+
+export function openPool(options: PostgresOptions): Pool {
+  const pool = new Pool({
+    connectionString: options.url,
+    max: options.poolSize,
+    connectionTimeoutMillis: connectTimeoutMs,
+    // On the client's side, so that PgBouncer in transaction mode and a frozen server are covered too.
+    query_timeout: queryTimeoutMs,
+    idleTimeoutMillis: idleTimeoutMs,
+    keepAlive: true,
+    application_name: 'holdfast',
+  });
+  pool.on('error', options.onError);
+  return pool;
+}
+
+/** A single connection for migrations, whose statements may take longer than a request's. */
+export async function openConnection(url: string, queryTimeoutSeconds: number): Promise<Client> {
+  const client = new Client({
+    connectionString: url,
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: queryTimeoutSeconds * 1000,
+    keepAlive: true,
+    application_name: 'holdfast-migrate',
+  });
+  await client.connect();
+  return client;
+}
+
+/** Host and database of a URL for messages; never the password. */
+export function describeUrl(url: string): string {
+  if (!URL.canParse(url)) return 'the database';
+  const { hostname, port, pathname } = new URL(url);
+  return `${hostname}:${port === '' ? '5432' : port}${pathname}`;
+}
+
+/** Errors that say "not now" and not "never": the connection, not the statement, is at fault. */
+export function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (code === '') return /timeout|terminated|connection/i.test(error.message);
+  // Class 08 connection, 53 resources, 57 operator intervention; the rest are the system's own names.
+  return /^(08|53|57)/.test(code) || /^E[A-Z]+$/.test(code);
+}
