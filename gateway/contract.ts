@@ -3,6 +3,9 @@
  * import these constants, so that a probe can never point at a path that does not exist. This file imports nothing.
  */
 
+/** Version of the gateway, reported by its health pages; the same as package.json's (tested). */
+export const version = '0.1.0';
+
 /** Port the gateway listens on. */
 export const gatewayPort = 4000;
 
@@ -34,6 +37,12 @@ export const longestStreamSeconds = 600;
 
 /** Connections that clients keep open are closed after this idle time, so that clients leave a dead region. */
 export const clientKeepAliveSeconds = 60;
+
+/**
+ * The gateway keeps idle connections open for longer than any load balancer before it does (their idle time is the
+ * longest stream plus some): else it would close one in the moment a request is sent into it.
+ */
+export const listenerKeepAliveSeconds = longestStreamSeconds + 120;
 
 /** Prometheus metrics that alerts and autoscalers name. */
 export const metricNames = {

@@ -26,3 +26,8 @@ export interface CooldownSettings {
   readonly allowedFails: number | undefined;
   readonly allowedFailsByKind: Readonly<Partial<Record<UpstreamErrorKind, number>>>;
 }
+
+/** Tells sibling processes that a deployment is out of rotation. It must not block and must not throw. */
+export interface CooldownShare {
+  publish(deploymentId: string, forMs: number): void;
+}

@@ -1,36 +1,7 @@
 /** From a key to a caller. */
-import { hash } from 'node:crypto';
 import { Refusal } from '../domain/errors.ts';
+import { hashKey, type KeyDirectory, type KeyRecord, masked, StoreUnavailable } from '../domain/keys.ts';
 import type { Caller } from '../domain/request.ts';
-
-/** A key as the store knows it. */
-export interface KeyRecord {
-  readonly keyHash: string;
-  readonly keyAlias: string | undefined;
-  readonly role: 'admin' | 'caller';
-  readonly models: readonly string[];
-  readonly blocked: boolean;
-  /** Wall clock, milliseconds; undefined = never. */
-  readonly expiresAtMs: number | undefined;
-}
-
-export interface KeyDirectory {
-  /**
-   * The record of a key, undefined for an unknown one. Answers at once for keys seen before.
-   * @throws StoreUnavailable when the key is not known here and the database cannot be asked.
-   */
-  find(keyHash: string): KeyRecord | undefined | Promise<KeyRecord | undefined>;
-}
-
-/** The database cannot be asked: neither yes nor no can be said. */
-export class StoreUnavailable extends Error {
-  constructor(cause: unknown) {
-    super('the key store cannot be reached', { cause });
-    this.name = 'StoreUnavailable';
-  }
-}
-
-export const hashKey = (key: string): string => hash('sha256', key);
 
 const unknownKeyHelp = 'check that it was copied whole, or ask an administrator for a new one';
 
@@ -86,9 +57,6 @@ export function mayUseModel(caller: Caller, model: string): boolean {
     )
   );
 }
-
-/** `sk-...wxyz`: enough to recognize a key, too little to use it. */
-export const masked = (key: string): string => (key.length < 12 ? 'sk-...' : `sk-...${key.slice(-4)}`);
 
 const refuse = (type: string, message: string): Refusal =>
   new Refusal({ status: 401, type, message: `Authentication Error, ${message}` });

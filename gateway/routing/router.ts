@@ -1,13 +1,8 @@
 /** Which deployment a request goes to, and what is known about the health of each. */
 import type { Deployment } from '../domain/deployment.ts';
-import type { CooldownSettings } from '../domain/recovery.ts';
+import type { CooldownSettings, CooldownShare } from '../domain/recovery.ts';
 import { afterOutcome, type Cooldown, mayServe, type Outcome, onAttempt, serving } from './cooldown.ts';
 import { simpleShuffle } from './simple-shuffle.ts';
-
-/** Tells sibling processes; it must not block and must not throw. */
-export interface CooldownShare {
-  publish(deploymentId: string, forMs: number): void;
-}
 
 export interface RouterOptions {
   readonly groups: ReadonlyMap<string, readonly Deployment[]>;

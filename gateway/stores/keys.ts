@@ -1,19 +1,13 @@
 /** Keys in PostgreSQL, kept in memory once seen, so that a request costs no query and survives the database's absence. */
 import { LRUCache } from 'lru-cache';
-import { type KeyDirectory, type KeyRecord, StoreUnavailable } from '../pipeline/authenticate.ts';
-import type { Pool } from './postgres.ts';
-
-/** A key as it is made. The secret itself never comes here. */
-export interface NewKey {
-  readonly keyHash: string;
-  readonly keyName: string;
-  readonly keyAlias?: string;
-  readonly role: 'admin' | 'caller';
-  readonly models: readonly string[];
-  readonly expiresAtMs?: number;
-  readonly metadata?: Readonly<Record<string, unknown>>;
-  readonly createdBy: string;
-}
+import {
+  type KeyAdministration,
+  type KeyDirectory,
+  type KeyRecord,
+  type NewKey,
+  StoreUnavailable,
+} from '../domain/keys.ts';
+import { isUnavailable, type Pool } from './postgres.ts';
 
 interface KeyRow {
   key_hash: string;
@@ -34,7 +28,7 @@ const unknownForMs = 5_000;
 /** Changes commit in another order than their timestamps; looking back this far misses none of ordinary length. */
 const overlapSeconds = 10;
 
-export class KeyStore implements KeyDirectory {
+export class KeyStore implements KeyDirectory, KeyAdministration {
   readonly #pool: Pool;
   readonly #keys = new LRUCache<string, KeyRecord>({ max: keysInMemory });
   readonly #unknown = new LRUCache<string, true>({ max: unknownKeysInMemory, ttl: unknownForMs });
@@ -59,13 +53,7 @@ export class KeyStore implements KeyDirectory {
   }
 
   async #ask(keyHash: string): Promise<KeyRecord | undefined> {
-    let rows: KeyRow[];
-    try {
-      ({ rows } = await this.#pool.query<KeyRow>(`SELECT ${columns} FROM api_key WHERE key_hash = $1`, [keyHash]));
-    } catch (error) {
-      throw new StoreUnavailable(error);
-    }
-    const row = rows[0];
+    const [row] = await this.#query(`SELECT ${columns} FROM api_key WHERE key_hash = $1`, [keyHash]);
     if (row === undefined) this.#unknown.set(keyHash, true);
     else this.#learn(row);
     return this.#keys.get(keyHash);
@@ -73,16 +61,14 @@ export class KeyStore implements KeyDirectory {
 
   /** Fills the memory at start with the keys that changed last. */
   async preload(): Promise<void> {
-    const { rows } = await this.#pool.query<KeyRow>(
-      `SELECT ${columns} FROM api_key ORDER BY updated_at DESC LIMIT ${keysInMemory}`,
-    );
+    const rows = await this.#query(`SELECT ${columns} FROM api_key ORDER BY updated_at DESC LIMIT ${keysInMemory}`, []);
     for (const row of rows.toReversed()) this.#learn(row);
   }
 
   /** Takes over what changed since the last look: revocations, above all. @returns whether anything did. */
   async poll(): Promise<boolean> {
     const since = this.#seenUntil ?? new Date(0);
-    const { rows } = await this.#pool.query<KeyRow>(
+    const rows = await this.#query(
       `SELECT ${columns} FROM api_key WHERE updated_at > $1::timestamptz - interval '${overlapSeconds} seconds' ORDER BY updated_at`,
       [since],
     );
@@ -119,9 +105,8 @@ export class KeyStore implements KeyDirectory {
     for (const record of records) this.#keys.set(record.keyHash, record);
   }
 
-  /** @returns false when the alias or the key exists already. */
   async insert(key: NewKey): Promise<boolean> {
-    const { rows } = await this.#pool.query<KeyRow>(
+    const rows = await this.#query(
       `INSERT INTO api_key (key_hash, key_name, key_alias, role, models, expires_at, metadata, created_by)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING ${columns}`,
       [
@@ -139,9 +124,8 @@ export class KeyStore implements KeyDirectory {
     return rows.length === 1;
   }
 
-  /** Marks keys as deleted and forgets them here; other processes follow within a second. @returns the hashes found. */
   async remove(keyHashes: readonly string[]): Promise<string[]> {
-    const { rows } = await this.#pool.query<KeyRow>(
+    const rows = await this.#query(
       `UPDATE api_key SET deleted_at = clock_timestamp(), key_alias = NULL
        WHERE key_hash = ANY($1) AND deleted_at IS NULL RETURNING ${columns}`,
       [[...keyHashes]],
@@ -152,9 +136,18 @@ export class KeyStore implements KeyDirectory {
 
   /** Whether any administrator key exists. */
   async hasAdmin(): Promise<boolean> {
-    const { rowCount } = await this.#pool.query(
-      `SELECT 1 FROM api_key WHERE role = 'admin' AND deleted_at IS NULL AND NOT blocked LIMIT 1`,
+    const rows = await this.#query(
+      `SELECT ${columns} FROM api_key WHERE role = 'admin' AND deleted_at IS NULL AND NOT blocked LIMIT 1`,
+      [],
     );
-    return (rowCount ?? 0) > 0;
+    return rows.length > 0;
+  }
+
+  async #query(text: string, values: unknown[]): Promise<KeyRow[]> {
+    try {
+      return (await this.#pool.query<KeyRow>(text, values)).rows;
+    } catch (error) {
+      throw isUnavailable(error) ? new StoreUnavailable(error) : error;
+    }
   }
 }

@@ -6,7 +6,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { KeyRecord } from '../pipeline/authenticate.ts';
+import type { KeyRecord } from '../domain/keys.ts';
 
 const keySchema = z.object({
   keyHash: z.string(),

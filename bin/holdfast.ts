@@ -1,0 +1,85 @@
+/** The command line. Each command is a thin call; what it does lives with the part it belongs to. */
+import { Command, InvalidArgumentError } from 'commander';
+import { version } from '../gateway/contract.ts';
+
+const program = new Command('holdfast')
+  .description('An AI gateway platform that keeps serving when a provider, a process, a zone or a region goes down.')
+  .version(version)
+  .showHelpAfterError('(add --help for the options)')
+  .configureHelp({ sortSubcommands: true });
+
+program
+  .command('start')
+  .description(
+    'Run everything on this machine: PostgreSQL, migrations, the gateway and, without provider keys, demo upstreams.',
+  )
+  .option('--config <file>', 'a LiteLLM config.yaml (default: the example gateway/deploy/config.yaml)')
+  .option('--port <number>', 'port of the gateway (default: PORT, else 4000)', portNumber)
+  .option('--host <address>', 'address to listen on', '127.0.0.1')
+  .option('--workers <count>', 'gateway processes that share the port', wholeNumber, 1)
+  .option('--data <folder>', 'where the database and logs live', '.holdfast')
+  .option('--demo', 'answer from local demo upstreams, whatever keys are set')
+  .option('--new-admin-key', 'make and show another administrator key')
+  .addHelpText(
+    'after',
+    `
+Variables, also from a file .env in this folder (the command line wins over them):
+  OPENAI_API_KEY, ...                   keys that the config names; without any, demo upstreams answer
+  DATABASE_URL or POSTGRES_HOST/PORT/USER/PASSWORD/DB   use this PostgreSQL instead of an embedded one
+  REDIS_URL or REDIS_HOST/PORT/PASSWORD                 share cooldowns between processes
+  LITELLM_MASTER_KEY                    administrator key; without it one is made at the first start
+Exit codes: 0 ended by you, 1 something is in the way (port, database), 2 the config or a variable is wrong.`,
+  )
+  .action(async (options) => exitWith(await (await import('./start.ts')).start(options)));
+
+program
+  .command('gateway')
+  .description('Run gateway processes only, as a container does; everything comes from variables.')
+  .option('--config <file>', 'a LiteLLM config.yaml (default: CONFIG_FILE_PATH, else /app/config/config.yaml)')
+  .option('--port <number>', 'port (default: PORT, else 4000)', portNumber)
+  .option('--workers <count>', 'processes that share the port', wholeNumber, 1)
+  .action(async (options) => exitWith(await (await import('./gateway.ts')).gateway(options)));
+
+program
+  .command('migrate')
+  .description(
+    'Bring the database of DATABASE_URL up to date. Once per release, before the gateways; several at once wait for each other.',
+  )
+  .action(async () => exitWith(await (await import('./migrate.ts')).migrateDatabase()));
+
+program
+  .command('config')
+  .description('Look at a config.yaml.')
+  .command('check')
+  .argument('<file>', 'a LiteLLM config.yaml')
+  .description('Report every fault with its line and its mend; exit code 2 if there is one.')
+  .action(async (file) => exitWith(await (await import('./config-check.ts')).checkConfig(file)));
+
+program
+  .command('synth')
+  .description(
+    'Write the CloudFormation templates and Kubernetes manifests of holdfast.config.ts and review them. Offline.',
+  )
+  .option('--json', 'print the review as JSON')
+  .action(async (options) => exitWith(await (await import('./synth.ts')).synth(options)));
+
+await program.parseAsync();
+
+/** Undefined while something keeps running that ends the process itself. */
+function exitWith(code: number | undefined): void {
+  if (code !== undefined) process.exitCode = code;
+}
+
+function wholeNumber(value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1 || number > 64)
+    throw new InvalidArgumentError('Write a whole number from 1 to 64.');
+  return number;
+}
+
+function portNumber(value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1 || number > 65_535)
+    throw new InvalidArgumentError('Write a port from 1 to 65535.');
+  return number;
+}

@@ -1,0 +1,80 @@
+/** The HTTP application: which routes exist and what stands before them. Processes and signals are `main.ts`'s. */
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { listenerKeepAliveSeconds } from './contract.ts';
+import { Refusal } from './domain/errors.ts';
+import type { KeyAdministration } from './domain/keys.ts';
+import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
+import { toErrorAnswer } from './http/error-envelope.ts';
+import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
+import { registerKeyRoutes } from './http/key-routes.ts';
+import { registerModelListRoutes } from './http/model-list-routes.ts';
+import { type ModelRouteOptions, registerModelRoutes } from './http/model-routes.ts';
+import type { Logger } from './telemetry/log.ts';
+
+export interface AppOptions {
+  readonly maxRequestBytes: number;
+  readonly authentication: AuthenticationOptions;
+  readonly models: ModelRouteOptions;
+  readonly health: HealthRouteOptions;
+  readonly keys: KeyAdministration | undefined;
+  readonly logger: Logger;
+}
+
+/** A client that sends its request slower than this is cut off. */
+const headersTimeoutMs = 15_000;
+const requestTimeoutMs = 60_000;
+const timeoutCheckMs = 5_000;
+
+export function buildApp(options: AppOptions): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: options.maxRequestBytes,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: listenerKeepAliveSeconds * 1000,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    http: { headersTimeout: headersTimeoutMs, connectionsCheckingInterval: timeoutCheckMs },
+    routerOptions: { ignoreTrailingSlash: true },
+  });
+  // Bodies stay bytes: they are parsed once, by whoever needs them, and forwarded as they came.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+  app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
+    const answer = toErrorAnswer(refusalOf(error));
+    if (answer.status >= 500 && !(error instanceof Refusal)) {
+      options.logger.error(
+        { err: error, route: request.routeOptions.url },
+        'a request failed by a fault of the gateway',
+      );
+    }
+    return reply.code(answer.status).headers(answer.headers).send(answer.body);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const answer = toErrorAnswer(
+      new Refusal({
+        status: 404,
+        type: 'invalid_request_error',
+        message: `Unknown route ${request.method} ${request.url.split('?')[0] ?? ''}`,
+      }),
+    );
+    return reply.code(answer.status).headers(answer.headers).send(answer.body);
+  });
+
+  registerHealthRoutes(app, options.health);
+  void app.register(async (behindKey) => {
+    requireKey(behindKey, options.authentication);
+    registerModelRoutes(behindKey, options.models);
+    registerModelListRoutes(behindKey, options.models.serve.router);
+    registerKeyRoutes(behindKey, options.keys);
+  });
+  return app;
+}
+
+/** Fastify's own complaints about a request, in our words. */
+function refusalOf(error: FastifyError | Refusal): Error {
+  if (error instanceof Refusal) return error;
+  const status = error.statusCode ?? 500;
+  if (status >= 500) return error;
+  return new Refusal({ status, type: 'invalid_request_error', message: error.message });
+}

@@ -1,0 +1,56 @@
+/** Finds the key in a request and puts the caller on it, before the body is read. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Refusal } from '../domain/errors.ts';
+import type { KeyDirectory } from '../domain/keys.ts';
+import type { Caller } from '../domain/request.ts';
+import { authenticate } from '../pipeline/authenticate.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The verified caller; only on routes behind `requireKey`. */
+    caller: Caller;
+  }
+}
+
+export interface AuthenticationOptions {
+  readonly masterKeyHash: string | undefined;
+  readonly directory: KeyDirectory | undefined;
+}
+
+/** Headers that may carry the key besides Authorization, as in LiteLLM. */
+const keyHeaders = [
+  'x-litellm-api-key',
+  'api-key',
+  'x-api-key',
+  'x-goog-api-key',
+  'ocp-apim-subscription-key',
+] as const;
+
+export function readKey(headers: IncomingHttpHeaders): string | undefined {
+  const bearer = headers.authorization;
+  if (bearer !== undefined) return bearer.startsWith('Bearer ') ? bearer.slice(7).trim() : bearer;
+  for (const name of keyHeaders) {
+    const value = headers[name];
+    if (typeof value === 'string' && value !== '') return value;
+  }
+  return undefined;
+}
+
+/** Every route registered on this instance afterwards needs a valid key. */
+export function requireKey(app: FastifyInstance, options: AuthenticationOptions): void {
+  app.decorateRequest('caller');
+  app.addHook('onRequest', async (request: FastifyRequest) => {
+    request.caller = await authenticate(readKey(request.headers), options.masterKeyHash, options.directory, Date.now());
+  });
+}
+
+/** @throws Refusal unless the caller is an administrator. */
+export function requireAdmin(caller: Caller): void {
+  if (caller.role === 'admin') return;
+  throw new Refusal({
+    status: 403,
+    type: 'auth_error',
+    message: 'Only an administrator may do this; use the master key or an administrator key',
+  });
+}

@@ -1,0 +1,77 @@
+/** The one place where a failure becomes a status and LiteLLM's error envelope. */
+import {
+  ClientGone,
+  DeadlineExceeded,
+  exceptionClass,
+  GatewayLeaving,
+  Refusal,
+  UpstreamError,
+} from '../domain/errors.ts';
+
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+interface Envelope {
+  readonly message: string;
+  readonly type: string | null;
+  readonly param: string | null;
+  /** The status as text, as LiteLLM has it. */
+  readonly code: string;
+}
+
+export function toErrorAnswer(error: unknown): ErrorAnswer {
+  const { status, envelope, retryAfterSeconds } = describe(error);
+  return {
+    status,
+    headers: {
+      'content-type': 'application/json',
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterSeconds)) }),
+    },
+    body: JSON.stringify({ error: envelope }),
+  };
+}
+
+/** The last event of a stream that broke: the client must not take what it has for the whole answer. */
+export const toErrorEvent = (error: unknown): string =>
+  `data: ${JSON.stringify({ error: describe(error).envelope })}\n\n`;
+
+function describe(error: unknown): { status: number; envelope: Envelope; retryAfterSeconds: number | undefined } {
+  if (error instanceof Refusal) {
+    return answer(error.status, error.message, error.type, error.param ?? null, error.retryAfterSeconds);
+  }
+  if (error instanceof UpstreamError) {
+    const type = error.type ?? typeOf(error.status);
+    const message = `litellm.${exceptionClass[error.kind]}: ${vendor(error.provider)}Exception - ${error.message}`;
+    return answer(error.status, message, type, error.param ?? null, error.retryAfterSeconds);
+  }
+  if (error instanceof DeadlineExceeded) return answer(408, `litellm.Timeout: ${error.message}`, 'timeout_error', null);
+  if (error instanceof GatewayLeaving) return answer(503, error.message, 'service_unavailable', null, 1);
+  if (error instanceof ClientGone) return answer(499, error.message, 'client_closed_request', null);
+  return answer(
+    500,
+    'Internal error of the gateway; its log has the details under this call id',
+    'internal_server_error',
+    null,
+  );
+}
+
+const answer = (
+  status: number,
+  message: string,
+  type: string | null,
+  param: string | null,
+  retryAfterSeconds?: number,
+) => ({
+  status,
+  envelope: { message, type, param, code: String(status) },
+  retryAfterSeconds,
+});
+
+const typeOf = (status: number): string | null =>
+  status === 429 ? 'rate_limit_error' : status === 401 ? 'auth_error' : status < 500 ? 'invalid_request_error' : null;
+
+const vendor = (provider: string): string =>
+  provider === 'openai' ? 'OpenAI' : `${provider.charAt(0).toUpperCase()}${provider.slice(1)}`;

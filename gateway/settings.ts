@@ -1,0 +1,134 @@
+/**
+ * The environment of a gateway process, read once. Nothing else in `gateway/` looks at `process.env`.
+ * Precedence, strongest first: command line, environment, config file, default.
+ */
+import { z } from 'zod';
+import { drain, gatewayPort } from './contract.ts';
+import type { LogLevel } from './telemetry/log.ts';
+
+export interface Settings {
+  readonly configPath: string;
+  readonly host: string;
+  readonly port: number;
+  readonly databaseUrl: string | undefined;
+  readonly redisUrl: string | undefined;
+  readonly masterKey: string | undefined;
+  /** Signs the snapshot; without it a random key is kept beside it. */
+  readonly saltKey: string | undefined;
+  /** What must survive a restart: the snapshot of known keys. */
+  readonly dataDirectory: string;
+  readonly logLevel: LogLevel;
+  readonly logFile: string | undefined;
+  readonly drainNoticeSeconds: number;
+  readonly drainDeadlineSeconds: number;
+  /** Addresses that answer for every deployment: the demo. */
+  readonly demoUpstreams: readonly string[];
+  /** Number of this process among the workers of a supervisor; 0 when it is alone. */
+  readonly workerIndex: number;
+  /** Everything, for `os.environ/NAME` in the config file. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** Variables that cannot be used; names each, its fault and the mend, and never a value that may be secret. */
+export class SettingsError extends Error {
+  constructor(faults: readonly string[]) {
+    super(
+      `The environment has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    );
+    this.name = 'SettingsError';
+  }
+}
+
+const port = z.coerce
+  .number('must be a port number')
+  .int('must be a port number')
+  .min(1, 'must be 1 to 65535')
+  .max(65_535, 'must be 1 to 65535');
+const seconds = z.coerce.number('must be a number of seconds').min(0, 'must not be negative');
+
+const schema = z.object({
+  CONFIG_FILE_PATH: z.string().default('/app/config/config.yaml'),
+  HOST: z.string().default('0.0.0.0'),
+  PORT: port.default(gatewayPort),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must start with postgresql://')
+    .optional(),
+  POSTGRES_HOST: z.string().optional(),
+  POSTGRES_PORT: port.optional(),
+  POSTGRES_USER: z.string().optional(),
+  POSTGRES_PASSWORD: z.string().optional(),
+  POSTGRES_DB: z.string().optional(),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')
+    .optional(),
+  REDIS_HOST: z.string().optional(),
+  REDIS_PORT: port.optional(),
+  REDIS_PASSWORD: z.string().optional(),
+  LITELLM_MASTER_KEY: z.string().startsWith('sk-', 'must start with sk-').min(8, 'is too short').optional(),
+  LITELLM_SALT_KEY: z.string().min(8, 'is too short').optional(),
+  LITELLM_LOG: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['debug', 'info', 'warn', 'error', 'silent'], 'must be DEBUG, INFO, WARN, ERROR or SILENT'))
+    .default('info'),
+  HOLDFAST_LOG_FILE: z.string().optional(),
+  HOLDFAST_DATA_DIRECTORY: z.string().default('.holdfast'),
+  HOLDFAST_DRAIN_NOTICE_SECONDS: seconds.default(drain.noticeSeconds),
+  HOLDFAST_DRAIN_DEADLINE_SECONDS: seconds.default(drain.deadlineSeconds),
+  HOLDFAST_DEMO_UPSTREAMS: z.string().optional(),
+  /** Set by the supervisor. */
+  HOLDFAST_WORKER: z.coerce.number().int().min(0).default(0),
+});
+
+type Variables = z.output<typeof schema>;
+
+/** @throws SettingsError with every fault at once. */
+export function readSettings(environment: Readonly<Record<string, string | undefined>> = process.env): Settings {
+  // An empty variable is one that somebody left blank, not a value.
+  const stated = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = schema.safeParse(stated);
+  if (!parsed.success) {
+    throw new SettingsError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  }
+  const variables = parsed.data;
+  return {
+    configPath: variables.CONFIG_FILE_PATH,
+    host: variables.HOST,
+    port: variables.PORT,
+    databaseUrl: variables.DATABASE_URL ?? databaseUrl(variables),
+    redisUrl: variables.REDIS_URL ?? redisUrl(variables),
+    masterKey: variables.LITELLM_MASTER_KEY,
+    saltKey: variables.LITELLM_SALT_KEY,
+    dataDirectory: variables.HOLDFAST_DATA_DIRECTORY,
+    logLevel: variables.LITELLM_LOG,
+    logFile: variables.HOLDFAST_LOG_FILE,
+    drainNoticeSeconds: variables.HOLDFAST_DRAIN_NOTICE_SECONDS,
+    drainDeadlineSeconds: variables.HOLDFAST_DRAIN_DEADLINE_SECONDS,
+    workerIndex: variables.HOLDFAST_WORKER,
+    demoUpstreams: variables.HOLDFAST_DEMO_UPSTREAMS?.split(',') ?? [],
+    environment,
+  };
+}
+
+/** From the separate variables of compose files; any of host, user or database says that one is meant. */
+function databaseUrl(variables: Variables): string | undefined {
+  const { POSTGRES_HOST, POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB } = variables;
+  if (POSTGRES_HOST === undefined && POSTGRES_USER === undefined && POSTGRES_DB === undefined) return undefined;
+  const url = new URL('postgresql://localhost');
+  url.hostname = POSTGRES_HOST ?? 'localhost';
+  url.port = String(POSTGRES_PORT ?? 5432);
+  url.username = encodeURIComponent(POSTGRES_USER ?? 'postgres');
+  url.password = encodeURIComponent(POSTGRES_PASSWORD ?? '');
+  url.pathname = `/${encodeURIComponent(POSTGRES_DB ?? POSTGRES_USER ?? 'postgres')}`;
+  return url.href;
+}
+
+function redisUrl(variables: Variables): string | undefined {
+  if (variables.REDIS_HOST === undefined) return undefined;
+  const password = variables.REDIS_PASSWORD === undefined ? '' : `:${encodeURIComponent(variables.REDIS_PASSWORD)}@`;
+  return `redis://${password}${variables.REDIS_HOST}:${variables.REDIS_PORT ?? 6379}`;
+}

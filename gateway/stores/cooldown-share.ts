@@ -1,0 +1,109 @@
+/** Cooldowns between sibling processes: a message for those that run, a key with its own expiry for those that start. */
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { CooldownShare } from '../domain/recovery.ts';
+import { openRedis } from './redis.ts';
+
+const channel = 'holdfast:cooldown';
+const keyOf = (deploymentId: string): string => `holdfast:cooldown:${deploymentId}`;
+/** Durations, not moments: the clocks of two machines are never compared. */
+const messageSchema = z.object({ id: z.string(), forMs: z.number().positive(), from: z.string() });
+const checkEveryMs = 5_000;
+
+export interface RedisCooldownOptions {
+  readonly url: string;
+  /** Names this process, so that it ignores its own messages. */
+  readonly processId: string;
+  readonly deploymentIds: readonly string[];
+  readonly onCooldown: (deploymentId: string, forMs: number) => void;
+  readonly onError: (error: Error) => void;
+}
+
+export class RedisCooldownShare implements CooldownShare {
+  readonly #options: RedisCooldownOptions;
+  readonly #publisher: Redis;
+  readonly #subscriber: Redis;
+  #timer: NodeJS.Timeout | undefined;
+  #up = false;
+
+  constructor(options: RedisCooldownOptions) {
+    this.#options = options;
+    this.#publisher = openRedis(options.url, 'cooldown', options.onError);
+    this.#subscriber = openRedis(options.url, 'cooldown-subscriber', options.onError);
+    this.#subscriber.on('message', (_channel: string, text: string) => this.#onMessage(text));
+    // After every connection, also a later one, once both stand: subscribe, then read what was missed.
+    for (const client of [this.#publisher, this.#subscriber]) client.on('ready', () => void this.#catchUp());
+  }
+
+  /** Whether Redis answered when it was last asked. */
+  get up(): boolean {
+    return this.#up;
+  }
+
+  /** Connects in the background; the gateway does not wait for Redis. */
+  start(): void {
+    for (const client of [this.#publisher, this.#subscriber]) client.connect().catch(this.#options.onError);
+    this.#timer = setInterval(() => void this.#check(), checkEveryMs);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#publisher.disconnect();
+    this.#subscriber.disconnect();
+  }
+
+  publish(deploymentId: string, forMs: number): void {
+    if (this.#publisher.status !== 'ready') return;
+    const message = JSON.stringify({ id: deploymentId, forMs, from: this.#options.processId });
+    this.#publisher
+      .multi()
+      .set(keyOf(deploymentId), '1', 'PX', Math.ceil(forMs))
+      .publish(channel, message)
+      .exec()
+      .catch(this.#options.onError);
+  }
+
+  #onMessage(text: string): void {
+    const message = messageSchema.safeParse(parse(text));
+    if (!message.success || message.data.from === this.#options.processId) return;
+    this.#options.onCooldown(message.data.id, message.data.forMs);
+  }
+
+  async #catchUp(): Promise<void> {
+    if (this.#publisher.status !== 'ready' || this.#subscriber.status !== 'ready') return;
+    try {
+      await this.#subscriber.subscribe(channel);
+      const { deploymentIds } = this.#options;
+      const left = await Promise.all(deploymentIds.map((id) => this.#publisher.pttl(keyOf(id))));
+      for (const [index, id] of deploymentIds.entries()) {
+        const forMs = left[index] ?? 0;
+        if (forMs > 0) this.#options.onCooldown(id, forMs);
+      }
+      this.#up = true;
+    } catch (error) {
+      this.#options.onError(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** A connection that hangs is not closed by anybody; a question without an answer shows it. */
+  async #check(): Promise<void> {
+    try {
+      await Promise.all([this.#publisher.ping(), this.#subscriber.ping()]);
+      this.#up = true;
+    } catch (error) {
+      this.#up = false;
+      this.#options.onError(error instanceof Error ? error : new Error(String(error)));
+      for (const client of [this.#publisher, this.#subscriber]) if (client.status === 'ready') client.disconnect(true);
+    }
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,136 @@
+/** Prometheus metrics under LiteLLM's names. Labels are bounded: model groups and deployments of the config, never keys. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { metricNames } from '../contract.ts';
+import type { Deployment } from '../domain/deployment.ts';
+import { exceptionClass, type UpstreamError } from '../domain/errors.ts';
+import type { SpendEvent } from '../domain/spend.ts';
+
+const latencyBuckets = [0.005, 0.0125, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180, 240, 300];
+
+/** What gauges read when they are scraped. */
+export interface MetricSources {
+  readonly inFlight: () => number;
+  readonly spendQueue: () => number;
+  readonly databaseUp: () => boolean | undefined;
+  readonly redisUp: () => boolean | undefined;
+  readonly deploymentStates: () => readonly {
+    readonly deployment: Deployment;
+    readonly state: 'serving' | 'probing' | 'cooling';
+  }[];
+}
+
+/** LiteLLM's numbers: 0 healthy, 1 partial outage, 2 complete outage. */
+const stateNumbers = { serving: 0, probing: 1, cooling: 2 } as const;
+
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #requests: Counter<'requested_model' | 'status_code'>;
+  readonly #failed: Counter<'requested_model' | 'exception_status'>;
+  readonly #seconds: Histogram<'requested_model'>;
+  readonly #attempts: Counter<'model_id' | 'outcome'>;
+  readonly #cooled: Counter<'model_id' | 'litellm_model_name'>;
+  readonly #dropped: Counter;
+
+  constructor(sources: MetricSources) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.#requests = new Counter({
+      name: metricNames.requests,
+      help: 'Requests that were let through, by model group and status.',
+      labelNames: ['requested_model', 'status_code'],
+      registers,
+    });
+    this.#failed = new Counter({
+      name: metricNames.failedRequests,
+      help: 'Requests that ended without an answer after every permitted attempt.',
+      labelNames: ['requested_model', 'exception_status'],
+      registers,
+    });
+    this.#seconds = new Histogram({
+      name: metricNames.requestSeconds,
+      help: 'Time from the request to the last byte of its answer, seconds.',
+      labelNames: ['requested_model'],
+      buckets: latencyBuckets,
+      registers,
+    });
+    this.#attempts = new Counter({
+      name: metricNames.upstreamAttempts,
+      help: 'Attempts at a deployment, by outcome.',
+      labelNames: ['model_id', 'outcome'],
+      registers,
+    });
+    this.#cooled = new Counter({
+      name: metricNames.deploymentCooledDown,
+      help: 'Times a deployment was taken out of rotation.',
+      labelNames: ['model_id', 'litellm_model_name'],
+      registers,
+    });
+    this.#dropped = new Counter({
+      name: metricNames.spendDropped,
+      help: 'Spend events that were given up.',
+      registers,
+    });
+    const gauge = (name: string, help: string, read: () => number | undefined): void => {
+      const metric = new Gauge({
+        name,
+        help,
+        registers: [],
+        aggregator: name === metricNames.databaseUp || name === metricNames.redisUp ? 'min' : 'sum',
+        collect() {
+          const value = read();
+          if (value === undefined) this.reset();
+          else this.set(value);
+        },
+      });
+      this.registry.registerMetric(metric);
+    };
+    gauge(metricNames.inFlight, 'Requests that are running.', sources.inFlight);
+    gauge(metricNames.spendQueue, 'Spend events that the database does not have yet.', sources.spendQueue);
+    gauge(metricNames.databaseUp, '1 while PostgreSQL answers; absent without a database.', () =>
+      asNumber(sources.databaseUp()),
+    );
+    gauge(metricNames.redisUp, '1 while Redis answers; absent without Redis.', () => asNumber(sources.redisUp()));
+    const states = new Gauge({
+      name: metricNames.deploymentState,
+      help: '0 healthy, 1 being probed after a cooldown, 2 cooling.',
+      labelNames: ['model_id', 'litellm_model_name', 'api_base'] as const,
+      registers: [],
+      aggregator: 'max',
+      collect() {
+        this.reset();
+        for (const { deployment, state } of sources.deploymentStates()) {
+          this.set(
+            { model_id: deployment.id, litellm_model_name: deployment.model, api_base: deployment.origin },
+            stateNumbers[state],
+          );
+        }
+      },
+    });
+    this.registry.registerMetric(states);
+  }
+
+  settled(event: SpendEvent): void {
+    this.#requests.inc({ requested_model: event.requestedModel, status_code: event.status });
+    this.#seconds.observe({ requested_model: event.requestedModel }, event.durationMs / 1000);
+    if (event.ending === 'failed') {
+      this.#failed.inc({ requested_model: event.requestedModel, exception_status: event.status });
+    }
+  }
+
+  attempted(deployment: Deployment, outcome: 'success' | UpstreamError): void {
+    this.#attempts.inc({
+      model_id: deployment.id,
+      outcome: outcome === 'success' ? outcome : exceptionClass[outcome.kind],
+    });
+  }
+
+  cooled(deployment: Deployment): void {
+    this.#cooled.inc({ model_id: deployment.id, litellm_model_name: deployment.model });
+  }
+
+  spendDropped(count: number): void {
+    this.#dropped.inc(count);
+  }
+}
+
+const asNumber = (up: boolean | undefined): number | undefined => (up === undefined ? undefined : up ? 1 : 0);
