@@ -6,6 +6,8 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
     exclude: ['test/bench/**'],
+    // PostgreSQL and Redis of the run; neither is started before a test asks for it.
+    globalSetup: ['test/support/servers.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -10,6 +10,9 @@ const longestMigrationSeconds = 600;
 export async function migrate(url: string, log: (line: string) => void = () => undefined): Promise<string[]> {
   const client = await openConnection(url, longestMigrationSeconds);
   try {
+    // A replica gets its schema from the primary; asking it to migrate is what every standby region's job does.
+    const { rows } = await client.query<{ replica: boolean }>('SELECT pg_is_in_recovery() AS replica');
+    if (rows[0]?.replica === true) return [];
     const applied = await runner({
       dbClient: client,
       dir: migrationsDirectory,

@@ -1,6 +1,6 @@
 /** A PostgreSQL that still runs on a data folder although the process that started it is dead. */
 
-import { readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StopStep } from './child-process.ts';
@@ -34,43 +34,70 @@ export async function findPostmaster(dataDirectory: string): Promise<Postmaster>
 }
 
 /** First the orderly end, which writes everything out; then the quick one, after which the next start recovers. */
-const patience: readonly StopStep[] = [
+const forPostmaster: readonly StopStep[] = [
   { signal: 'SIGINT', patienceSeconds: 20 },
   { signal: 'SIGQUIT', patienceSeconds: 10 },
   { signal: 'SIGKILL', patienceSeconds: 5 },
 ];
 
+/** For children that lost their postmaster: nobody waits for what they do, and the next start recovers anyway. */
+const forSurvivors: readonly StopStep[] = [
+  { signal: 'SIGQUIT', patienceSeconds: 5 },
+  { signal: 'SIGKILL', patienceSeconds: 5 },
+];
+
 /**
- * Ends the orphan, if there is one. Only for callers that own the folder: then no living process wants this server.
+ * Ends what still runs on the folder. Only for callers that own the folder: then no living process wants it.
  * @throws LauncherError `DataFolderInUse` when it cannot be ended.
  */
 export async function clearOrphan(dataDirectory: string, signal?: AbortSignal): Promise<void> {
   const postmaster = await findPostmaster(dataDirectory);
   switch (postmaster.is) {
     case 'absent':
-    case 'dead':
       return;
     case 'foreign':
       await rm(join(dataDirectory, 'postmaster.pid'), { force: true });
-      return;
+      break;
     case 'running':
-      await end(dataDirectory, postmaster.pid, signal);
+      await end(dataDirectory, [postmaster.pid], forPostmaster, signal);
+      break;
+    case 'dead':
+      break;
   }
+  // A child in the middle of a long query notices the death of its postmaster only after it, and holds the shared
+  // memory until then, without which PostgreSQL refuses to start.
+  await end(dataDirectory, await findSurvivors(dataDirectory), forSurvivors, signal);
 }
 
-async function end(dataDirectory: string, pid: number, signal?: AbortSignal): Promise<void> {
-  for (const step of patience) {
-    send(pid, step.signal);
+/** Children of a dead postmaster. Only Linux shows in which folder a process stands; elsewhere the start waits for them. */
+async function findSurvivors(dataDirectory: string): Promise<number[]> {
+  if (process.platform !== 'linux') return [];
+  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 1);
+  const standing = await Promise.all(pids.map((pid) => isPostgresOn(dataDirectory, pid)));
+  return pids.filter((_, index) => standing[index]);
+}
+
+async function end(
+  dataDirectory: string,
+  pids: readonly number[],
+  steps: readonly StopStep[],
+  signal?: AbortSignal,
+): Promise<void> {
+  let left = pids;
+  for (const step of steps) {
+    for (const pid of left) send(pid, step.signal);
     const until = Date.now() + step.patienceSeconds * 1000;
-    while (Date.now() < until) {
+    while (left.length > 0 && Date.now() < until) {
       // A zombie is alive for the kernel but no PostgreSQL any more; in containers nobody may ever reap it.
-      if (!isAlive(pid) || !(await isPostgresOn(dataDirectory, pid))) return;
-      await sleep(50, undefined, { signal });
+      const running = await Promise.all(left.map((pid) => isPostgresOn(dataDirectory, pid)));
+      left = left.filter((_, index) => running[index]);
+      if (left.length > 0) await sleep(25, undefined, { signal });
     }
+    if (left.length === 0) return;
   }
   throw new LauncherError(
     'DataFolderInUse',
-    `A PostgreSQL left over from an earlier run (pid ${pid}) still uses ${dataDirectory} and cannot be ended. End it, then start again.`,
+    `A PostgreSQL left over from an earlier run (pid ${left.join(', ')}) still uses ${dataDirectory} and cannot be ended. End it, then start again.`,
   );
 }
 

@@ -1,8 +1,10 @@
 /** Real PostgreSQL from an npm package: for tests, for the two-region lab, and for a first start without a database. */
 import { mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, DatabaseError } from 'pg';
 import { aborted, type Exit, launch, type RunningProcess, stopProcess, waitUntilReady } from './child-process.ts';
+import { messageOf } from './error-code.ts';
 import { type FolderOwner, ownFolder } from './folder-owner.ts';
 import { portTaken, requirePortFree } from './free-port.ts';
 import { LauncherError } from './launcher-error.ts';
@@ -60,7 +62,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     const folder = { dataDirectory, binaries, runAs, password: options.password, volatile, signal };
     const password = await prepareDataFolder(folder);
     await requirePortFree(host, options.port);
-    return await run({ ...options, host, dataDirectory }, { binaries, runAs, password, owner });
+    return await runOnceFree({ ...options, host, dataDirectory }, { binaries, runAs, password, owner });
   } catch (error) {
     owner.release();
     if (signal?.aborted && !(error instanceof LauncherError)) throw aborted('PostgreSQL', signal);
@@ -75,7 +77,25 @@ interface Prepared {
   readonly owner: FolderOwner;
 }
 
-async function run(options: PostgresOptions & { readonly host: string }, prepared: Prepared): Promise<PostgresServer> {
+type RunOptions = PostgresOptions & { readonly host: string };
+
+/** Where survivors of a crash cannot be found, PostgreSQL tells of them; they end by themselves, so it is tried again. */
+async function runOnceFree(options: RunOptions, prepared: Prepared): Promise<PostgresServer> {
+  const until = Date.now() + startSeconds(options) * 1000;
+  for (;;) {
+    try {
+      return await run(options, prepared);
+    } catch (error) {
+      const occupied = messageOf(error).includes('pre-existing shared memory block');
+      if (!occupied || Date.now() > until) throw error;
+      await sleep(200, undefined, { signal: options.signal });
+    }
+  }
+}
+
+const startSeconds = (options: RunOptions): number => options.startTimeoutSeconds ?? 60;
+
+async function run(options: RunOptions, prepared: Prepared): Promise<PostgresServer> {
   const { host, port, dataDirectory, signal } = options;
   const logFile = options.logFile ?? `${dataDirectory}.log`;
   await mkdir(dirname(resolve(logFile)), { recursive: true });
@@ -83,18 +103,18 @@ async function run(options: PostgresOptions & { readonly host: string }, prepare
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const line = prepared.runAs.command(join(prepared.binaries, 'postgres'), ['-D', dataDirectory, ...args]);
   const running = await launch({ ...line, logFile, signalAtParentExit: 'SIGINT' });
-  void running.exited.then(() => prepared.owner.release());
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const url = (database = 'postgres'): string =>
     `postgres://${postgresUser}:${encodeURIComponent(prepared.password)}@${authority}/${encodeURIComponent(database)}`;
   try {
-    const timeoutSeconds = options.startTimeoutSeconds ?? 60;
+    const timeoutSeconds = startSeconds(options);
     await waitUntilReady(running, { name: 'PostgreSQL', isReady: () => answers(url()), timeoutSeconds, signal });
   } catch (error) {
     await stopPostgres(running, 'immediate', 10);
     if ((await running.lastLines()).includes('could not bind')) throw portTaken(host, port, error);
     throw error;
   }
+  void running.exited.then(() => prepared.owner.release());
   return {
     url,
     port,

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import type { Chart } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-28';
+import { kubernetes } from '../../lib/platform/names.ts';
+import { holdfastContainer, migrationResources, volumes } from '../blocks/container.ts';
+import { labels } from '../blocks/labels.ts';
+import { isolated, podSecurity } from '../blocks/security.ts';
+import { type ChartInput, newChart } from './region-chart.ts';
+
+const command = ['node', 'bin/holdfast.ts', 'migrate'];
+/** A little more than the longest migration may take. */
+const deadlineSeconds = 900;
+const keptSeconds = 86_400;
+
+/**
+ * Brings the schema up to date once per release, instead of in every pod. It stands in every region, because which one
+ * writes changes in a failover and these files do not: in a region whose database is a replica it has nothing to do.
+ * Gateways do not wait for it; they serve with the schema of the release before.
+ */
+export function migrationChart({ platform }: ChartInput): Chart {
+  const own = labels(platform, 'migration');
+  const manifest = k8s.KubeJob.manifest({
+    metadata: { name: jobName(platform.image), namespace: kubernetes.namespace, labels: own },
+    spec: {
+      backoffLimit: 6,
+      activeDeadlineSeconds: deadlineSeconds,
+      ttlSecondsAfterFinished: keptSeconds,
+      template: {
+        metadata: { labels: own },
+        spec: {
+          ...isolated,
+          serviceAccountName: kubernetes.gatewayServiceAccount,
+          restartPolicy: 'Never',
+          securityContext: podSecurity(),
+          containers: [holdfastContainer(platform, { name: 'migrate', command, resources: migrationResources() })],
+          volumes: volumes(),
+        },
+      },
+    },
+  });
+  return newChart('migration', [{ manifest }]);
+}
+
+/** Named after the image: Kubernetes refuses to change a Job, so each release has its own, and the same one no second. */
+const jobName = (image: string): string =>
+  `${kubernetes.gateway}-migrate-${createHash('sha256').update(image).digest('hex').slice(0, 10)}`;

@@ -1,0 +1,45 @@
+/** Writes manifests so that the same objects always give the same bytes, and takes back what is no longer made. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Chart, Yaml } from 'cdk8s';
+
+/** The first line of each file that we made, and the only ones that we ever remove. */
+const mark = '# Made by Holdfast from holdfast.config.ts. Do not edit: the next synthesis overwrites it.\n';
+
+/** File of a manifest relative to the output folder, for example `us-east-1/30-gateway.yaml`. */
+export interface ManifestFile {
+  readonly path: string;
+  readonly chart: Chart;
+}
+
+/** Writes the files and removes those of earlier runs. Returns the objects of each file, in order. */
+export function writeManifests(directory: string, files: readonly ManifestFile[]): Map<string, ManifestObject[]> {
+  const written = new Map<string, ManifestObject[]>();
+  for (const { path, chart } of files) {
+    const objects = manifestObjects(chart);
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), mark + Yaml.stringify(...objects));
+    written.set(path, objects);
+  }
+  removeStale(directory, new Set(written.keys()));
+  return written;
+}
+
+/** The part of every Kubernetes object that we look at. */
+export interface ManifestObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+}
+
+const manifestObjects = (chart: Chart): ManifestObject[] => chart.toJson();
+
+function removeStale(directory: string, current: ReadonlySet<string>): void {
+  for (const folder of readdirSync(directory, { withFileTypes: true })) {
+    if (!folder.isDirectory()) continue;
+    const names = readdirSync(join(directory, folder.name));
+    const stale = names.filter((name) => name.endsWith('.yaml') && !current.has(`${folder.name}/${name}`));
+    const ours = stale.filter((name) => readFileSync(join(directory, folder.name, name), 'utf8').startsWith(mark));
+    for (const name of ours) rmSync(join(directory, folder.name, name));
+    if (ours.length > 0 && ours.length === names.length) rmSync(join(directory, folder.name), { recursive: true });
+  }
+}

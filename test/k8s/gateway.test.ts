@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest';
+import { drain, gatewayPort, healthPaths } from '../../gateway/contract.ts';
+import { kubernetes, ports } from '../../lib/platform/names.ts';
+import { at, find, numberAt, objectsOf } from './manifests.ts';
+import { everyRegion } from './platforms.ts';
+
+describe.each(everyRegion)('the gateway of $name', ({ platform, region }) => {
+  const objects = objectsOf(platform, region.region);
+  const deployment = find(objects, 'Deployment');
+  const pod = at(deployment, 'spec.template.spec');
+  const container = at(pod, 'containers.0');
+  const podLabels = at(deployment, 'spec.template.metadata.labels');
+  const selector = at(deployment, 'spec.selector.matchLabels');
+
+  it('is probed at the paths of the contract, on the port that it listens on', () => {
+    const probe = (name: string): unknown[] => [
+      at(container, `${name}.httpGet.path`),
+      at(container, `${name}.httpGet.port`),
+    ];
+    expect(probe('startupProbe')).toEqual([healthPaths.health, 'http']);
+    expect(probe('livenessProbe')).toEqual([healthPaths.liveliness, 'http']);
+    expect(probe('readinessProbe')).toEqual([healthPaths.readiness, 'http']);
+    expect(at(container, 'ports')).toEqual([{ name: 'http', containerPort: gatewayPort, protocol: 'TCP' }]);
+  });
+
+  it('is killed only after the pause, the notice, the drain and the flush are over', () => {
+    const pause = numberAt(container, 'lifecycle.preStop.sleep.seconds');
+    expect(pause).toBeGreaterThan(0);
+    expect(numberAt(pod, 'terminationGracePeriodSeconds')).toBeGreaterThan(
+      pause + drain.noticeSeconds + drain.deadlineSeconds + drain.flushSeconds,
+    );
+  });
+
+  it('leaves the number of pods to the autoscaler alone, between the region’s replicas and the tier’s most', () => {
+    expect(at(deployment, 'spec')).not.toHaveProperty('replicas');
+    const autoscaler = find(objects, 'HorizontalPodAutoscaler');
+    expect(at(autoscaler, 'spec.scaleTargetRef.name')).toBe(at(deployment, 'metadata.name'));
+    expect(at(autoscaler, 'spec.minReplicas')).toBe(region.gatewayReplicas);
+    expect(at(autoscaler, 'spec.maxReplicas')).toBe(platform.tier.gateway.maxReplicas);
+  });
+
+  it('may have more pods than zones and hosts: nothing required forbids a second pod', () => {
+    expect(at(pod, 'affinity.podAntiAffinity')).not.toHaveProperty('requiredDuringSchedulingIgnoredDuringExecution');
+    expect(at(pod, 'topologySpreadConstraints')).toEqual([
+      expect.objectContaining({
+        maxSkew: 1,
+        topologyKey: 'topology.kubernetes.io/zone',
+        whenUnsatisfiable: 'DoNotSchedule',
+      }),
+    ]);
+    expect(at(pod, 'topologySpreadConstraints.0.labelSelector.matchLabels')).toEqual(selector);
+  });
+
+  it('may gather in the zones that are left when one is lost', () => {
+    expect(at(pod, 'topologySpreadConstraints.0.nodeTaintsPolicy')).toBe('Honor');
+    expect(at(pod, 'topologySpreadConstraints.0')).not.toHaveProperty('minDomains');
+  });
+
+  it('lets a drain move at least one pod, and keeps at least one', () => {
+    const budget = find(objects, 'PodDisruptionBudget');
+    const minAvailable = numberAt(budget, 'spec.minAvailable');
+    expect(minAvailable).toBeLessThan(region.gatewayReplicas);
+    expect(minAvailable).toBeGreaterThanOrEqual(1);
+    expect(minAvailable).toBeLessThanOrEqual(platform.tier.gateway.minAvailable);
+    expect(at(budget, 'spec.unhealthyPodEvictionPolicy')).toBe('AlwaysAllow');
+  });
+
+  it('loses no capacity in an update', () => {
+    expect(at(deployment, 'spec.strategy.rollingUpdate')).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+  });
+
+  it('is found by every selector that means it, and by no version', () => {
+    expect(podLabels).toMatchObject(Object(selector));
+    expect(selector).not.toHaveProperty(['app.kubernetes.io/version']);
+    expect(at(find(objects, 'Service'), 'spec.selector')).toEqual(selector);
+    expect(at(find(objects, 'PodDisruptionBudget'), 'spec.selector.matchLabels')).toEqual(selector);
+    expect(at(find(objects, 'NetworkPolicy', 'gateway'), 'spec.podSelector.matchLabels')).toEqual(selector);
+    expect(at(find(objects, 'Job'), 'spec.template.metadata.labels')).not.toMatchObject(Object(selector));
+  });
+
+  it('runs with no rights, on a file system that it cannot write to', () => {
+    for (const spec of [pod, at(find(objects, 'Job'), 'spec.template.spec')]) {
+      expect(at(spec, 'securityContext')).toMatchObject({
+        runAsNonRoot: true,
+        seccompProfile: { type: 'RuntimeDefault' },
+      });
+      expect(at(spec, 'containers.0.securityContext')).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(at(spec, 'automountServiceAccountToken')).toBe(false);
+      expect(at(spec, 'enableServiceLinks')).toBe(false);
+    }
+    expect(at(find(objects, 'Namespace'), 'metadata.labels')).toMatchObject({
+      'pod-security.kubernetes.io/enforce': 'restricted',
+    });
+  });
+
+  it('has a place for each folder that it writes to, and each place is bounded', () => {
+    const environment = new Map(
+      [0, 1, 2, 3].map((index) => [at(container, `env.${index}.name`), at(container, `env.${index}.value`)]),
+    );
+    const mounted = [0, 1, 2].map((index) => at(container, `volumeMounts.${index}.mountPath`));
+    expect(mounted).toContain(environment.get('HOLDFAST_DATA_DIRECTORY'));
+    expect(mounted).toContain(environment.get('CONFIG_FILE_PATH'));
+    expect(mounted).toContain('/tmp');
+    for (const index of [1, 2]) expect(at(pod, `volumes.${index}.emptyDir.sizeLimit`)).toMatch(/^\d+[MG]i$/);
+  });
+
+  it('is guaranteed a core and its memory, and is never halted by a limit on CPU', () => {
+    expect(at(container, 'resources.requests.cpu')).toBe('1');
+    expect(at(container, 'resources.limits')).not.toHaveProperty('cpu');
+    expect(at(container, 'resources.limits.memory')).toBe(at(container, 'resources.requests.memory'));
+  });
+
+  it('talks to nobody but its stores, names, providers and the identity agent, and is called only on its port', () => {
+    expect(at(find(objects, 'NetworkPolicy', 'deny-all'), 'spec')).toEqual({
+      podSelector: {},
+      policyTypes: ['Ingress', 'Egress'],
+    });
+    const policy = find(objects, 'NetworkPolicy', 'gateway');
+    expect(at(policy, 'spec.egress.1')).toEqual({
+      to: [{ ipBlock: { cidr: region.cidr } }],
+      ports: [ports.postgres, ports.valkey].map((port) => ({ port, protocol: 'TCP' })),
+    });
+    expect(at(policy, 'spec.ingress.0.ports')).toEqual([{ port: gatewayPort, protocol: 'TCP' }]);
+    expect(at(policy, 'spec.ingress.1')).toBeUndefined();
+    expect(at(policy, 'spec.egress.4')).toBeUndefined();
+  });
+
+  it('stands in the namespace and under the names that AWS was told', () => {
+    for (const object of objects) {
+      const clusterWide = object.kind === 'Namespace' || object.kind === 'PriorityClass';
+      expect(at(object, 'metadata.namespace')).toBe(clusterWide ? undefined : kubernetes.namespace);
+    }
+    expect(at(pod, 'serviceAccountName')).toBe(kubernetes.gatewayServiceAccount);
+    expect(at(find(objects, 'ServiceAccount'), 'metadata.name')).toBe(kubernetes.gatewayServiceAccount);
+    expect(at(pod, 'priorityClassName')).toBe(at(find(objects, 'PriorityClass'), 'metadata.name'));
+    expect(at(container, 'envFrom')).toEqual([{ secretRef: { name: kubernetes.secret } }]);
+    expect(objects.map((object) => object.kind)).not.toContain('Secret');
+  });
+});

@@ -1,0 +1,58 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { z } from 'zod';
+import { synthesizeManifests } from '../../k8s/app.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
+
+/** A field of a parsed manifest, reached by `at`. */
+export type Manifest = Readonly<Record<string, unknown>>;
+
+const manifest = z.record(z.string(), z.unknown());
+const tree = z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]);
+
+/** Synthesizes into a folder that is gone afterwards; the texts by path, in the order in which they are applied. */
+export function synthesizedTexts(platform: Platform, config?: string): Map<string, string> {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-k8s-'));
+  try {
+    synthesizeManifests(platform, directory, config);
+    const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((file) =>
+      file.endsWith('.yaml'),
+    );
+    return new Map(files.sort().map((file) => [file, readFileSync(join(directory, file), 'utf8')]));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** All objects of a region, in the order in which `kubectl apply` takes them. */
+export function objectsOf(platform: Platform, region: string): Manifest[] {
+  return [...synthesizedTexts(platform)]
+    .filter(([file]) => file.startsWith(`${region}/`))
+    .flatMap(([, text]) => parseAllDocuments(text).map((document) => manifest.parse(document.toJS())));
+}
+
+/** The object of a kind; by name, where there are several. */
+export function find(objects: readonly Manifest[], kind: string, name?: string): Manifest {
+  const found = objects.filter(
+    (object) => object.kind === kind && (name === undefined || at(object, 'metadata.name') === name),
+  );
+  const [only] = found;
+  if (only === undefined || found.length > 1) throw new Error(`${found.length} objects ${kind} ${name ?? ''}`);
+  return only;
+}
+
+/** A field by its path, for example `spec.template.spec.containers.0.image`; undefined when it is not there. */
+export function at(object: unknown, path: string): unknown {
+  let current: unknown = object;
+  for (const step of path.split('.')) {
+    const parsed = tree.safeParse(current);
+    if (!parsed.success) return undefined;
+    current = Array.isArray(parsed.data) ? parsed.data[Number(step)] : parsed.data[step];
+  }
+  return current;
+}
+
+/** A field that must be a number. */
+export const numberAt = (object: unknown, path: string): number => z.number().parse(at(object, path));
