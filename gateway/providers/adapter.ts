@@ -43,3 +43,31 @@ export interface ProviderAdapter {
   /** Whether an event must be looked at by `readEvent`; the others are relayed unseen. Must be cheap. */
   isRemarkable(event: Buffer): boolean;
 }
+
+/** A part of an answer that arrives piece by piece, in OpenAI's wire format whatever the provider speaks. */
+export type StreamPart =
+  /** Whole server-sent events for the client, blank lines included. */
+  | { readonly is: 'chunk'; readonly bytes: Buffer }
+  /** Token counts of the answer so far; the last one counts. */
+  | { readonly is: 'usage'; readonly usage: Usage }
+  /** The provider finished its answer properly; nothing follows. `[DONE]` was emitted as a chunk before. */
+  | { readonly is: 'end' }
+  | { readonly is: 'error'; readonly error: UpstreamError };
+
+/** Reads one stream of one provider; holds its state, is used once, does no I/O and throws nothing. */
+export interface StreamDecoder {
+  /** Any piece of the upstream's bytes, cut anywhere. */
+  push(bytes: Buffer): readonly StreamPart[];
+  /** The connection was closed properly. Without a proper end of the answer before it, an error comes back. */
+  end(): readonly StreamPart[];
+}
+
+/** A provider with a wire format of its own: everything is mapped to and from OpenAI's chat completions. */
+export interface TranslatingAdapter {
+  /** @throws Refusal 400 that names the parameter which this provider cannot express. */
+  toUpstream(request: ModelRequest, deployment: Deployment): UpstreamCall;
+  /** @throws UpstreamError when a 2xx does not carry an answer. */
+  toReply(response: UpstreamResponse, request: ModelRequest, deployment: Deployment): WholeReply;
+  classify(response: UpstreamResponse, deployment: Deployment): UpstreamError;
+  decoder(request: ModelRequest, deployment: Deployment): StreamDecoder;
+}
