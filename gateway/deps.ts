@@ -1,9 +1,9 @@
 /** The wiring: from settings and a config to a running application and the things behind it. */
 import { randomUUIDv7 } from 'node:crypto';
-import type { FastifyInstance } from 'fastify';
 import { type AppOptions, buildApp } from './app.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { hashKey } from './domain/keys.ts';
+import type { SpendEvent } from './domain/spend.ts';
 import { InFlight } from './http/in-flight.ts';
 import { openAIAdapter } from './providers/openai.ts';
 import { Transport } from './providers/transport.ts';
@@ -19,7 +19,7 @@ import type { Logger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 
 export interface Dependencies {
-  readonly app: FastifyInstance;
+  readonly app: ReturnType<typeof buildApp>;
   readonly inFlight: InFlight;
   readonly metrics: Metrics;
   /** Undefined without a database. */
@@ -133,7 +133,7 @@ export function wire(options: WiringOptions): Dependencies {
         onSettled: (event) => {
           spend.record(event);
           metrics.settled(event);
-          logger.info(event, 'request');
+          logger.info(toLogLine(event), 'request');
         },
       },
     },
@@ -167,3 +167,16 @@ export function wire(options: WiringOptions): Dependencies {
     },
   };
 }
+
+/** What a person looks for when a request went wrong; the spend row has the rest. */
+const toLogLine = (event: SpendEvent) => ({
+  id: event.requestId,
+  call: event.callId === event.requestId ? undefined : event.callId,
+  key: event.keyHash.slice(0, 12),
+  model: event.requestedModel,
+  deployment: event.deploymentId,
+  status: event.status,
+  ending: event.ending,
+  attempts: event.attempts,
+  ms: event.durationMs,
+});

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Two suites: `fast` needs nothing but this process; `real` starts PostgreSQL, Redis, gateways and clients. */
+/** Every suite. Real PostgreSQL and Redis are started once for a run, when a test asks for them. */
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,

@@ -2,9 +2,12 @@
  * Every identifier that one part creates and another looks up. Pure functions and constants only, so that a region can
  * be deployed, promoted and torn down while every other region is gone: nothing is exported or imported between stacks.
  */
-import type { Platform, Region } from './platform.ts';
+import type { DatabaseRef, Platform, Region } from './platform.ts';
 
-export type RegionalStackKind = 'network' | 'data' | 'cache' | 'cluster' | 'ingress';
+/** The stacks of one region, in the order in which they are deployed. */
+export const regionalStackKinds = ['network', 'data', 'cache', 'cluster', 'ingress'] as const;
+
+export type RegionalStackKind = (typeof regionalStackKinds)[number];
 
 /** CloudFormation parameters that operators and runbooks set. */
 export const parameters = {
@@ -12,16 +15,22 @@ export const parameters = {
   regionRole: 'RegionRole',
   /** `stack` lets the stack update promote; `external` when the RDS API already did (exactly one of the two). */
   dbPromotion: 'DbPromotion',
+  /** Id of the public hosted zone; in the ingress stack, only while `holdfast.config.ts` does not know it yet. */
+  hostedZoneId: 'HostedZoneId',
 } as const;
 
 /** CloudFormation outputs that other parts read. */
 export const outputs = {
   databaseEndpoint: 'DatabaseEndpoint',
   databaseIdentifier: 'DatabaseIdentifier',
+  databaseSecretArn: 'DatabaseSecretArn',
   cacheEndpoint: 'CacheEndpoint',
+  cacheReaderEndpoint: 'CacheReaderEndpoint',
   clusterName: 'ClusterName',
   loadBalancerDnsName: 'LoadBalancerDnsName',
   targetGroupArn: 'TargetGroupArn',
+  hostedZoneId: 'HostedZoneId',
+  nameServers: 'NameServers',
 } as const;
 
 /** Name prefix of a platform in one environment, for example `holdfast-production`. */
@@ -35,18 +44,31 @@ export const stackName = (platform: Platform, region: string, kind: RegionalStac
 export const dnsStackName = (platform: Platform): string => `${prefix(platform)}-dns`;
 
 /** Database instance identifier; a failback makes a new generation, never reuses an old one. */
-export const databaseIdentifier = (platform: Platform, region: Region): string =>
+export const databaseIdentifier = (platform: Platform, region: DatabaseRef): string =>
   `${prefix(platform)}-${region.region}-db-${region.databaseGeneration}`;
 
 /** ARN of a region's database instance, computed so that a replica needs nothing from the source's stack. */
-export const databaseArn = (platform: Platform, region: Region): string =>
+export const databaseArn = (platform: Platform, region: DatabaseRef): string =>
   `arn:aws:rds:${region.region}:${region.account}:db:${databaseIdentifier(platform, region)}`;
+
+/** Read replica number `index` (from 1) beside the database that takes writes. */
+export const readReplicaIdentifier = (platform: Platform, region: Region, index: number): string =>
+  `${databaseIdentifier(platform, region)}-read-${index}`;
 
 /** Secret with the database credentials; it is replicated into each standby region under the same name. */
 export const databaseSecretName = (platform: Platform): string => `${prefix(platform)}/database`;
 
+/** Secret with the cache's password. Each region has its own: caches share nothing across regions. */
+export const cacheSecretName = (platform: Platform): string => `${prefix(platform)}/cache`;
+
+/** ElastiCache replication group id; AWS allows 40 characters. */
+export const cacheName = (platform: Platform): string => `${prefix(platform)}-cache`;
+
 /** Name that clients of one region use directly, and that health checks look at: `us-east-1.gateway.example.com`. */
 export const regionalDomain = (platform: Platform, region: string): string => `${region}.${platform.domain}`;
+
+/** Name of the set of standbys that failover records point at when there are several: `standby.gateway.example.com`. */
+export const standbyDomain = (platform: Platform): string => `standby.${platform.domain}`;
 
 /** Record set identifiers of the dns stack. */
 export const recordSetId = (platform: Platform, region: string): string => `${prefix(platform)}-${region}`;
@@ -54,9 +76,15 @@ export const recordSetId = (platform: Platform, region: string): string => `${pr
 /** EKS cluster name. */
 export const clusterName = (platform: Platform, region: string): string => `${prefix(platform)}-${region}`;
 
-/** Application load balancer name; AWS allows 32 characters, hence no environment suffix is ever appended to it. */
+/** Application load balancer name. AWS allows 32 characters; a longer one loses its end, it is unique in its region anyway. */
 export const loadBalancerName = (platform: Platform, region: string): string =>
   `${prefix(platform)}-${region}`.slice(0, 32).replace(/-+$/, '');
+
+/** Name of the database, and of the user that owns it. */
+export const database = { name: 'holdfast', user: 'holdfast' } as const;
+
+/** Ports of the stores, the engines' own defaults. */
+export const ports = { postgres: 5432, valkey: 6379 } as const;
 
 /** Kubernetes names of the gateway. */
 export const kubernetes = {

@@ -27,6 +27,13 @@ export interface RegionSpec {
   readonly account?: string;
 }
 
+/** One database instance: the region it stands in and its generation there. */
+export interface DatabaseRef {
+  readonly region: string;
+  readonly account: string;
+  readonly databaseGeneration: number;
+}
+
 /** A platform as the user describes it. */
 export interface PlatformSpec {
   /** Short name, the prefix of everything that is made: lower case letters, digits, hyphens; at most 20. */
@@ -45,6 +52,18 @@ export interface PlatformSpec {
   readonly dnsRegion?: string;
   /** Raised at each failback: the new replica in the old home gets a new identifier. */
   readonly databaseGeneration?: Readonly<Record<string, number>>;
+  /**
+   * Where a region's present database was copied from, by region, when that is not the first primary's first database.
+   * Written down once at each failback and kept: AWS refuses to change the source of an existing replica.
+   */
+  readonly databaseSource?: Readonly<Record<string, { readonly region: string; readonly generation: number }>>;
+  /** Who may administer Kubernetes, and from where. */
+  readonly cluster?: {
+    /** IAM roles that get cluster administration. Without one nobody can apply the manifests. */
+    readonly adminRoleArns?: readonly string[];
+    /** Ranges that reach the Kubernetes API from outside. Without one it answers inside the VPC only. */
+    readonly publicApiCidrs?: readonly string[];
+  };
   /** Gateway image. Pin by digest for anything that matters. */
   readonly image: string;
   readonly tags?: Readonly<Record<string, string>>;
@@ -61,6 +80,8 @@ export interface Region {
   readonly gatewayReplicas: number;
   /** Generation of the database in this region, 1 at first. */
   readonly databaseGeneration: number;
+  /** What this region's database is a replica of; undefined for the platform's first database, which was created empty. */
+  readonly databaseSource: DatabaseRef | undefined;
 }
 
 /** A checked platform with its tier's numbers filled in. */
@@ -76,6 +97,7 @@ export interface Platform {
   readonly primary: Region;
   readonly standbys: readonly Region[];
   readonly dnsRegion: string;
+  readonly cluster: { readonly adminRoleArns: readonly string[]; readonly publicApiCidrs: readonly string[] };
   readonly image: string;
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -114,6 +136,10 @@ export function definePlatform(spec: PlatformSpec): Platform {
     primary,
     standbys,
     dnsRegion: spec.dnsRegion ?? standbys[0]?.region ?? primary.region,
+    cluster: {
+      adminRoleArns: spec.cluster?.adminRoleArns ?? [],
+      publicApiCidrs: spec.cluster?.publicApiCidrs ?? [],
+    },
     image: spec.image,
     tags: { ...spec.tags, 'holdfast:platform': spec.name, 'holdfast:environment': spec.environment },
   };
@@ -129,5 +155,16 @@ function resolveRegion(region: RegionSpec, spec: PlatformSpec, tier: Tier): Regi
     cidr: region.cidr,
     gatewayReplicas: region.gatewayReplicas ?? (spec.topology === 'active-active' ? tier.gateway.replicas : inPeace),
     databaseGeneration: spec.databaseGeneration?.[region.region] ?? 1,
+    databaseSource: resolveDatabaseSource(region, spec),
   };
+}
+
+/** The first primary's first database is the origin; every other one is a replica, by default of that origin. */
+function resolveDatabaseSource(region: RegionSpec, spec: PlatformSpec): DatabaseRef | undefined {
+  const primary = spec.regions.find((candidate) => candidate.role === 'primary');
+  const given = spec.databaseSource?.[region.region];
+  const source = given ?? { region: primary?.region, generation: 1 };
+  if (source.region === undefined || (given === undefined && region.role === 'primary')) return undefined;
+  const account = spec.regions.find((candidate) => candidate.region === source.region)?.account ?? spec.account;
+  return { region: source.region, account, databaseGeneration: source.generation };
 }

@@ -1,6 +1,8 @@
 /** Every rule that a platform description must satisfy, before anything is synthesized. */
+
 import type { PlatformSpec } from './platform.ts';
 import { tiers } from './tiers.ts';
+import { findDatabaseFaults } from './validate-databases.ts';
 
 interface CidrRange {
   readonly first: number;
@@ -9,7 +11,15 @@ interface CidrRange {
 
 /** All faults of a description, in the order of its fields; empty when it can be built. */
 export function findFaults(spec: PlatformSpec): string[] {
-  return [...nameFaults(spec), ...regionFaults(spec), ...roleFaults(spec), ...tierFaults(spec), ...networkFaults(spec)];
+  return [
+    ...nameFaults(spec),
+    ...regionFaults(spec),
+    ...roleFaults(spec),
+    ...tierFaults(spec),
+    ...networkFaults(spec),
+    ...findDatabaseFaults(spec),
+    ...clusterFaults(spec),
+  ];
 }
 
 function nameFaults(spec: PlatformSpec): string[] {
@@ -26,10 +36,21 @@ function nameFaults(spec: PlatformSpec): string[] {
   ] as const) {
     if (!isDomain(name)) faults.push(`${field}: "${name}" is not a domain name, for example gateway.example.com`);
   }
+  if (spec.domain.length > 64) {
+    faults.push(`domain: "${spec.domain}" is longer than the 64 characters that a certificate's first name may have`);
+  }
   if (spec.domain !== spec.hostedZone.name && !spec.domain.endsWith(`.${spec.hostedZone.name}`)) {
     faults.push(
       `domain: "${spec.domain}" is not inside hostedZone.name "${spec.hostedZone.name}"; its records could never be found`,
     );
+  }
+  if (spec.hostedZone.id !== undefined && !/^Z[A-Z0-9]{1,31}$/.test(spec.hostedZone.id)) {
+    faults.push(
+      `hostedZone.id: "${spec.hostedZone.id}" is not a Route 53 zone id such as Z0123456789EXAMPLE; leave it out and the dns stack creates the zone`,
+    );
+  }
+  if (!/^[^\s/]+(\/[^\s/]+)*$/.test(spec.image)) {
+    faults.push(`image: "${spec.image}" is not an image name, for example ghcr.io/holdfast/gateway:0.1.0`);
   }
   return faults;
 }
@@ -39,7 +60,7 @@ function regionFaults(spec: PlatformSpec): string[] {
   const seen = new Set<string>();
   for (const [index, region] of spec.regions.entries()) {
     const at = `regions[${index}]`;
-    if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(region.region)) {
+    if (!isRegion(region.region)) {
       faults.push(`${at}.region: "${region.region}" is not an AWS region, for example us-east-1`);
     }
     if (seen.has(region.region)) faults.push(`${at}.region: "${region.region}" appears twice; name each region once`);
@@ -62,8 +83,8 @@ function regionFaults(spec: PlatformSpec): string[] {
       );
     }
   }
-  for (const region of Object.keys(spec.databaseGeneration ?? {})) {
-    if (!seen.has(region)) faults.push(`databaseGeneration.${region}: no such region in regions`);
+  if (spec.dnsRegion !== undefined && !isRegion(spec.dnsRegion)) {
+    faults.push(`dnsRegion: "${spec.dnsRegion}" is not an AWS region, for example us-west-2`);
   }
   if (spec.dnsRegion !== undefined && spec.topology !== 'single-region') {
     const primary = spec.regions.find((region) => region.role === 'primary');
@@ -137,6 +158,25 @@ function networkFaults(spec: PlatformSpec): string[] {
   return faults;
 }
 
+function clusterFaults(spec: PlatformSpec): string[] {
+  const faults: string[] = [];
+  for (const [index, arn] of (spec.cluster?.adminRoleArns ?? []).entries()) {
+    if (!/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(arn)) {
+      faults.push(
+        `cluster.adminRoleArns[${index}]: "${arn}" is not a role ARN such as arn:aws:iam::${spec.account}:role/Admin`,
+      );
+    }
+  }
+  for (const [index, range] of (spec.cluster?.publicApiCidrs ?? []).entries()) {
+    if (!/^(\d{1,3}\.){3}\d{1,3}\/([89]|[12]\d|3[0-2])$/.test(range)) {
+      faults.push(
+        `cluster.publicApiCidrs[${index}]: "${range}" is not a range such as 198.51.100.0/24 (prefix 8 to 32); the Kubernetes API is never open to everyone`,
+      );
+    }
+  }
+  return faults;
+}
+
 /** A VPC range, or undefined when it is malformed, not on its network address, or too small for three tiers of subnets. */
 function parseCidr(cidr: string): CidrRange | undefined {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(cidr);
@@ -148,6 +188,8 @@ function parseCidr(cidr: string): CidrRange | undefined {
   const size = 2 ** (32 - prefix);
   return first % size === 0 ? { first, last: first + size - 1 } : undefined;
 }
+
+const isRegion = (name: string): boolean => /^[a-z]{2}(-[a-z]+)+-\d$/.test(name);
 
 const isDomain = (name: string): boolean =>
   name.length <= 253 && /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$/.test(name);

@@ -1,0 +1,8 @@
+/** Entry point of the CDK command line: `npx cdk synth`, `npx cdk deploy 'holdfast-production-us-west-2-*'`. */
+import { buildApp } from '../lib/app.ts';
+import { withRules } from '../lib/review/rules.ts';
+import { loadPlatform } from './platform.ts';
+
+const platform = await loadPlatform();
+if (platform === undefined) process.exitCode = 1;
+else withRules(buildApp(platform)).synth();

@@ -1,0 +1,118 @@
+/** The parts of the review that tell what to do: apply, promote, mend, deploy. */
+import { databaseArn, dnsStackName, parameters, prefix } from '../platform/names.ts';
+import type { ManifestFile, Review } from './review.ts';
+import type { Section } from './section.ts';
+import { table } from './table.ts';
+import { wrap } from './wrap.ts';
+
+/** Kubernetes manifests. */
+export function manifestsSection({ manifests }: Review): Section {
+  return {
+    title: 'Kubernetes manifests',
+    lines: [
+      ...table(
+        ['region', 'file', 'resources'],
+        manifests.map(({ region, file, resources }) => [region, file, resources]),
+      ),
+      '',
+      ...wrap(kindsOf(manifests), 'In all: '),
+    ],
+  };
+}
+
+function kindsOf(manifests: readonly ManifestFile[]): string {
+  const total = new Map<string, number>();
+  for (const { kinds } of manifests) {
+    for (const [kind, count] of Object.entries(kinds)) total.set(kind, (total.get(kind) ?? 0) + count);
+  }
+  return [...total]
+    .sort(([left], [right]) => left.localeCompare(right))
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(', ');
+}
+
+/** The parameters of the stacks, and how a replica is promoted with them. */
+export function promotionSection({ stacks, promotions }: Review): Section {
+  const rows = stacks.flatMap(({ name, template }) =>
+    Object.entries(template.Parameters ?? {}).map(([parameter, { Default, AllowedValues }]) => [
+      name,
+      parameter,
+      Default ?? '(must be given)',
+      AllowedValues?.join(' | ') ?? '',
+    ]),
+  );
+  const howTo = promotions.flatMap(({ region, cloudFormation, cdk }) => [
+    '',
+    `Promote ${region}`,
+    ...continued(cloudFormation),
+    `  or, from this repository at the commit that is deployed:`,
+    ...continued(cdk),
+  ]);
+  const facts =
+    promotions.length === 0
+      ? []
+      : [
+          '',
+          ...wrap(
+            `A promotion changes ${parameters.regionRole} of one data stack, and by it one property of one database (SourceDBInstanceIdentifier): no IAM, no record, nothing in another region. It cannot be undone: the old primary comes back as a new replica. If the RDS API has promoted already, set ${parameters.dbPromotion}=external in the same update.`,
+          ),
+        ];
+  return {
+    title: 'Parameters and promotion',
+    lines: [...table(['stack', 'parameter', 'default', 'allowed'], rows), ...facts, ...howTo],
+  };
+}
+
+const continued = (parts: readonly string[]): string[] =>
+  parts.map((part, index) => `${index === 0 ? '  ' : '    '}${part}${index === parts.length - 1 ? '' : ' \\'}`);
+
+/** What the rules object to. */
+export function findingsSection({ findings, exceptions }: Review): Section {
+  const errors = findings.filter((finding) => finding.severity === 'error').length;
+  const counts = [
+    plural(errors, 'error'),
+    plural(findings.length - errors, 'warning'),
+    plural(exceptions.length, 'exception'),
+  ];
+  return {
+    title: `Rules: ${counts.join(', ')}`,
+    lines: [
+      'Checked: CloudFormation’s own validation, and AWS Solutions by cdk-nag.',
+      ...(exceptions.length > 0 ? ['Each exception with its reason: cdk.out/review.md'] : []),
+      ...findings.flatMap(({ severity, checker, rule, description, where }) => [
+        ...wrap(`${severity.toUpperCase()} ${rule}: ${description} (${checker})`),
+        ...where.map((path) => `  at ${path}`),
+      ]),
+    ],
+  };
+}
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/** In which order to deploy. */
+export function deploymentSection({ platform, deployable }: Review): Section {
+  if (!deployable) {
+    return {
+      title: 'Not deployable',
+      lines: ['Mend the errors above, or acknowledge them in the code with a reason.'],
+    };
+  }
+  const sources = new Set(
+    platform.regions.map((region) => region.databaseSource && databaseArn(platform, region.databaseSource)),
+  );
+  const order = [...platform.regions].sort(
+    (left, right) =>
+      Number(sources.has(databaseArn(platform, right))) - Number(sources.has(databaseArn(platform, left))),
+  );
+  return {
+    title: 'Deploy, in this order',
+    lines: [
+      ...order.map(({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}   # once`),
+      ...order.map(({ region }) => `  npx cdk deploy '${prefix(platform)}-${region}-*'`),
+      `  npx cdk deploy ${dnsStackName(platform)}`,
+      ...(platform.cluster.adminRoleArns.length === 0
+        ? wrap('Nobody may administer Kubernetes yet: name a role in holdfast.config.ts (cluster.adminRoleArns).')
+        : []),
+    ],
+  };
+}

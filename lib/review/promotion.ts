@@ -1,0 +1,29 @@
+import { parameters, stackName } from '../platform/names.ts';
+import type { Platform, Region } from '../platform/platform.ts';
+
+/** The two ways to promote one region's replica by its stack. */
+export interface PromotionCommands {
+  readonly region: string;
+  /** Changes parameters only and needs neither this repository nor npm: the one for an emergency. */
+  readonly cloudFormation: readonly string[];
+  /** The same from this repository, if what is checked out is what was deployed. */
+  readonly cdk: readonly string[];
+}
+
+/**
+ * Commands that promote a region's replica. Rollback is off: CloudFormation would try to make the promoted database a
+ * replica again, which RDS cannot do.
+ */
+export function promotionCommands(platform: Platform, { region }: Region): PromotionCommands {
+  const stack = stackName(platform, region, 'data');
+  return {
+    region,
+    cloudFormation: [
+      `aws cloudformation update-stack --region ${region} --stack-name ${stack}`,
+      '--use-previous-template --disable-rollback --parameters',
+      `ParameterKey=${parameters.regionRole},ParameterValue=primary`,
+      `ParameterKey=${parameters.dbPromotion},UsePreviousValue=true`,
+    ],
+    cdk: [`npx cdk deploy ${stack} --exclusively --no-rollback`, `--parameters ${parameters.regionRole}=primary`],
+  };
+}

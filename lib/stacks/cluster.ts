@@ -1,0 +1,56 @@
+import { CfnOutput } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type { Construct } from 'constructs';
+import { AutoModeCluster } from '../constructs/auto-mode-cluster.ts';
+import { GatewayIdentity } from '../constructs/gateway-identity.ts';
+import { cacheSecretName, clusterName, databaseSecretName, outputs, ports } from '../platform/names.ts';
+import type { CacheStack } from './cache.ts';
+import type { DataStack } from './data.ts';
+import { type RegionalProps, RegionalStack } from './regional-stack.ts';
+
+export interface ClusterStackProps extends RegionalProps {
+  readonly vpc: ec2.IVpc;
+  readonly data: DataStack;
+  readonly cache: CacheStack;
+}
+
+/** The region's Kubernetes, the gateway's identity in it, and its nodes' way to the stores. */
+export class ClusterStack extends RegionalStack {
+  /** Group of the cluster's nodes and pods. */
+  readonly nodeSecurityGroupId: string;
+
+  constructor(scope: Construct, props: ClusterStackProps) {
+    super(scope, 'cluster', props);
+    const { platform, region, data, cache } = props;
+    const name = clusterName(platform, region.region);
+    const { cluster } = new AutoModeCluster(this, 'Kubernetes', {
+      name,
+      vpc: props.vpc,
+      adminRoleArns: platform.cluster.adminRoleArns,
+      publicApiCidrs: platform.cluster.publicApiCidrs,
+    });
+    this.nodeSecurityGroupId = cluster.clusterSecurityGroupId;
+    new GatewayIdentity(this, 'GatewayIdentity', {
+      clusterName: cluster.clusterName,
+      region: region.region,
+      account: region.account,
+      secretNames: [databaseSecretName(platform), cacheSecretName(platform)],
+      keys: [data.key, cache.key],
+    });
+    this.admitNodes('ToDatabase', data.securityGroup, ports.postgres);
+    this.admitNodes('ToCache', cache.securityGroup, ports.valkey);
+    new CfnOutput(this, outputs.clusterName, { value: cluster.clusterName });
+  }
+
+  /** The rule stands here and not in the store's stack, so that a data stack never waits for a cluster. */
+  private admitNodes(id: string, store: ec2.ISecurityGroup, port: number): void {
+    new ec2.CfnSecurityGroupIngress(this, id, {
+      groupId: store.securityGroupId,
+      sourceSecurityGroupId: this.nodeSecurityGroupId,
+      ipProtocol: 'tcp',
+      fromPort: port,
+      toPort: port,
+      description: 'Cluster nodes and pods',
+    });
+  }
+}

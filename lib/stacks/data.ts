@@ -1,0 +1,109 @@
+import { CfnOutput } from 'aws-cdk-lib';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as rds from 'aws-cdk-lib/aws-rds';
+import type { Construct } from 'constructs';
+import { CrossRegionReplica } from '../constructs/cross-region-replica.ts';
+import { DatabaseSecret } from '../constructs/database-secret.ts';
+import { DatabaseSurroundings } from '../constructs/database-surroundings.ts';
+import { OriginDatabase } from '../constructs/origin-database.ts';
+import { ReadReplica } from '../constructs/read-replica.ts';
+import { RoleParameters } from '../constructs/role-parameters.ts';
+import { feedsReplicas } from '../platform/lineage.ts';
+import {
+  databaseArn,
+  databaseIdentifier,
+  databaseSecretName,
+  outputs,
+  prefix,
+  readReplicaIdentifier,
+} from '../platform/names.ts';
+import type { DatabaseRef } from '../platform/platform.ts';
+import { type RegionalProps, RegionalStack } from './regional-stack.ts';
+
+export interface DataStackProps extends RegionalProps {
+  readonly vpc: ec2.IVpc;
+}
+
+/**
+ * The region's database and nothing else, so that a promotion touches nothing else. Whether the database is the origin
+ * or a replica is decided by the configuration; the `RegionRole` parameter only promotes. It holds no IAM resource: the
+ * IAM control plane sits in one region, and a promotion must not wait for it.
+ */
+export class DataStack extends RegionalStack {
+  readonly key: kms.Key;
+  readonly securityGroup: ec2.SecurityGroup;
+  private readonly surroundings: DatabaseSurroundings;
+
+  constructor(scope: Construct, props: DataStackProps) {
+    super(scope, 'data', props);
+    const { platform, region } = props;
+    const identifier = databaseIdentifier(platform, region);
+    const source = region.databaseSource;
+    const readReplicas =
+      source === undefined
+        ? Array.from({ length: platform.tier.database.inRegionReadReplicas }, (_, index) =>
+            readReplicaIdentifier(platform, region, index + 1),
+          )
+        : [];
+    const parameters = new RoleParameters(this, 'Role', { replica: source !== undefined });
+    this.surroundings = new DatabaseSurroundings(this, 'Surroundings', {
+      prefix: prefix(platform),
+      vpc: props.vpc,
+      identifiers: [identifier, ...readReplicas],
+    });
+    this.key = this.surroundings.key;
+    this.securityGroup = this.surroundings.securityGroup;
+    const database = source === undefined ? this.origin(props) : this.replica(props, source, parameters);
+    for (const [index, name] of readReplicas.entries()) this.readReplica(props, database, name, index);
+    new CfnOutput(this, outputs.databaseIdentifier, { value: identifier });
+    new CfnOutput(this, outputs.databaseEndpoint, { value: database.attrEndpointAddress });
+  }
+
+  private origin({ platform, region }: DataStackProps): rds.CfnDBInstance {
+    const secret = new DatabaseSecret(this, 'Credentials', {
+      name: databaseSecretName(platform),
+      encryptionKey: this.key,
+      replicaRegions: platform.regions.filter((other) => other !== region).map((other) => other.region),
+    });
+    new CfnOutput(this, outputs.databaseSecretArn, { value: secret.secret.secretArn });
+    return new OriginDatabase(this, 'Database1', {
+      identifier: databaseIdentifier(platform, region),
+      tier: platform.tier,
+      surroundings: this.surroundings,
+      secret,
+    });
+  }
+
+  private replica(
+    { platform, region }: DataStackProps,
+    source: DatabaseRef,
+    parameters: RoleParameters,
+  ): rds.CfnDBInstance {
+    return new CrossRegionReplica(this, `Database${region.databaseGeneration}`, {
+      identifier: databaseIdentifier(platform, region),
+      tier: platform.tier,
+      surroundings: this.surroundings,
+      // Once others follow it, it is the database that takes writes, and in peace it is made as safe as the first one was.
+      multiAz: platform.tier.database.replicaMultiAz || feedsReplicas(platform, region),
+      sourceArn: databaseArn(platform, source),
+      sourceRegion: source.region,
+      parameters,
+    });
+  }
+
+  private readReplica(
+    { platform, region }: DataStackProps,
+    source: rds.CfnDBInstance,
+    identifier: string,
+    index: number,
+  ): void {
+    new ReadReplica(this, `ReadReplica${index + 1}`, {
+      identifier,
+      tier: platform.tier,
+      surroundings: this.surroundings,
+      source,
+      availabilityZone: region.availabilityZones[index % region.availabilityZones.length] ?? '',
+    });
+  }
+}

@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import { definePlatform, PlatformError, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { spec } from './specs.ts';
+
+/** All faults that a description is refused for; empty when it is accepted. */
+function faultsOf(changes: Partial<PlatformSpec>): readonly string[] {
+  try {
+    definePlatform(spec(changes));
+    return [];
+  } catch (error) {
+    if (error instanceof PlatformError) return error.faults;
+    throw error;
+  }
+}
+
+const [first, second, third] = [
+  { region: 'us-east-1', role: 'primary', zones: ['a', 'b', 'c'], cidr: '10.0.0.0/16' },
+  { region: 'us-west-2', role: 'standby', zones: ['a', 'b', 'c'], cidr: '10.1.0.0/16' },
+  { region: 'eu-west-1', role: 'standby', zones: ['a', 'b', 'c'], cidr: '10.2.0.0/16' },
+] as const;
+
+const refusals: readonly (readonly [string, Partial<PlatformSpec>, RegExp])[] = [
+  [
+    'a domain that fits into no certificate',
+    { domain: `${'a'.repeat(60)}.acme.example` },
+    /longer than the 64 characters/,
+  ],
+  ['a name that AWS names cannot be made from', { name: 'Acme_Inc' }, /^name: "Acme_Inc" must be/],
+  ['an account that is none', { account: '12345' }, /^account: "12345" is not an AWS account/],
+  ['a domain that is none', { domain: 'gateway' }, /^domain: "gateway" is not a domain name/],
+  [
+    'a domain outside the hosted zone',
+    { domain: 'gateway.other.example' },
+    /^domain: .* is not inside hostedZone\.name/,
+  ],
+  ['a hosted zone id that is none', { hostedZone: { name: 'acme.example', id: 'acme' } }, /^hostedZone\.id: "acme"/],
+  ['an image that is none', { image: ' ' }, /^image: " " is not an image name/],
+  [
+    'a region that is none',
+    { regions: [{ ...first, region: 'mars' }, second] },
+    /^regions\[0\]\.region: "mars" is not an AWS region/,
+  ],
+  [
+    'a region named twice',
+    { regions: [first, second, { ...second, cidr: '10.9.0.0/16' }] },
+    /"us-west-2" appears twice/,
+  ],
+  [
+    'a zone with its region’s name',
+    { regions: [{ ...first, zones: ['us-east-1a', 'b', 'c'] }, second] },
+    /the zone's letter alone/,
+  ],
+  ['a zone named twice', { regions: [{ ...first, zones: ['a', 'a', 'b'] }, second] }, /a zone appears twice/],
+  ['a single gateway', { regions: [{ ...first, gatewayReplicas: 1 }, second] }, /one replica is no redundancy/],
+  ['no primary', { regions: [{ ...first, role: 'standby' }, second] }, /no region has role "primary"/],
+  [
+    'two primaries',
+    { regions: [first, { ...second, role: 'primary' }] },
+    /2 regions have role "primary" \(us-east-1, us-west-2\)/,
+  ],
+  [
+    'several regions called one',
+    { tier: 'standard', topology: 'single-region' },
+    /"single-region" has one region, but regions lists 3/,
+  ],
+  [
+    'one region called active-passive',
+    { tier: 'standard', regions: [first] },
+    /"active-passive" needs a second region/,
+  ],
+  [
+    'a tier that one region cannot keep',
+    { topology: 'single-region', regions: [first] },
+    /one region cannot keep that/,
+  ],
+  [
+    'fewer zones than the tier needs',
+    { regions: [{ ...first, zones: ['a', 'b'] }, second] },
+    /tier "high" needs 3 zones, us-east-1 has 2/,
+  ],
+  [
+    'a range that is none',
+    { regions: [{ ...first, cidr: '10.0.0.0/24' }, second] },
+    /^regions\[0\]\.cidr: "10\.0\.0\.0\/24" is not a range/,
+  ],
+  [
+    'overlapping ranges',
+    { regions: [first, { ...second, cidr: '10.0.0.0/17' }] },
+    /"10\.0\.0\.0\/17" of us-west-2 overlaps "10\.0\.0\.0\/16"/,
+  ],
+  [
+    'a dns stack that dies with the primary',
+    { dnsRegion: 'us-east-1' },
+    /choose another, so that the dns stack outlives it/,
+  ],
+  ['a dns region that is none', { dnsRegion: 'global' }, /^dnsRegion: "global" is not an AWS region/],
+  [
+    'a region in another account',
+    { regions: [first, { ...second, account: '333333333333' }] },
+    /RDS has no read replicas across accounts/,
+  ],
+  [
+    'a generation of an unknown region',
+    { databaseGeneration: { 'sa-east-1': 2 } },
+    /^databaseGeneration\.sa-east-1: no such region/,
+  ],
+  [
+    'a generation before the first',
+    { databaseGeneration: { 'us-west-2': 0 } },
+    /^databaseGeneration\.us-west-2: 0 must be a whole number/,
+  ],
+  [
+    'a new empty database in place of the data',
+    { databaseGeneration: { 'us-east-1': 2 } },
+    /an empty database would take the place of the data/,
+  ],
+  [
+    'a source in an unknown region',
+    { databaseSource: { 'us-west-2': { region: 'sa-east-1', generation: 1 } } },
+    /^databaseSource\.us-west-2\.region: "sa-east-1"/,
+  ],
+  [
+    'a database that copies itself',
+    { databaseSource: { 'us-west-2': { region: 'us-west-2', generation: 1 } } },
+    /cannot be a replica of its own region/,
+  ],
+  [
+    'a source that does not exist yet',
+    { databaseSource: { 'us-west-2': { region: 'us-east-1', generation: 2 } } },
+    /us-east-1 has no generation 2 yet/,
+  ],
+  [
+    'an administrator that is no role',
+    { cluster: { adminRoleArns: ['admin'] } },
+    /^cluster\.adminRoleArns\[0\]: "admin" is not a role ARN/,
+  ],
+  ['a Kubernetes API open to everyone', { cluster: { publicApiCidrs: ['0.0.0.0/0'] } }, /never open to everyone/],
+];
+
+describe('a platform is refused for', () => {
+  test.each(refusals)('%s', (_, changes, fault) => {
+    expect(faultsOf(changes)).toEqual(expect.arrayContaining([expect.stringMatching(fault)]));
+  });
+});
+
+test('all faults are reported at once, and the message lists each', () => {
+  const faults = faultsOf({ name: 'X', account: '1', tier: 'critical', regions: [{ ...first, zones: ['a'] }] });
+  expect(faults.length).toBeGreaterThanOrEqual(4);
+  expect(new PlatformError(faults).message.split('\n')).toHaveLength(faults.length + 1);
+});
+
+test('a sound platform is accepted, with its tier’s numbers filled in', () => {
+  const platform = definePlatform(spec({ regions: [first, second, { ...third, gatewayReplicas: 7 }] }));
+  expect(platform.primary.region).toBe('us-east-1');
+  expect(platform.standbys.map(({ region }) => region)).toEqual(['us-west-2', 'eu-west-1']);
+  expect(platform.regions.map(({ gatewayReplicas }) => gatewayReplicas)).toEqual([3, 2, 7]);
+  expect(platform.dnsRegion).toBe('us-west-2');
+});
+
+test('every region but the first primary starts as a replica of it', () => {
+  const platform = definePlatform(spec());
+  expect(platform.primary.databaseSource).toBeUndefined();
+  for (const standby of platform.standbys) {
+    expect(standby.databaseSource).toEqual({ region: 'us-east-1', account: '222222222222', databaseGeneration: 1 });
+  }
+});

@@ -1,0 +1,37 @@
+/** Descriptions of platforms, for tests that vary one thing. */
+import type { PlatformSpec, TierName, TopologyName } from '../../lib/platform/platform.ts';
+
+/** Every combination of tier and topology that keeps its promise, and the two that cannot. */
+export const tierNames: readonly TierName[] = ['standard', 'high', 'critical'];
+export const topologyNames: readonly TopologyName[] = ['single-region', 'active-passive', 'active-active'];
+
+const regions = [
+  { region: 'us-east-1', role: 'primary', zones: ['a', 'b', 'c'], cidr: '10.0.0.0/16' },
+  { region: 'us-west-2', role: 'standby', zones: ['a', 'b', 'c'], cidr: '10.1.0.0/16' },
+  { region: 'eu-west-1', role: 'standby', zones: ['a', 'b', 'c'], cidr: '10.2.0.0/16' },
+] as const;
+
+/** A sound description: three regions, active-passive, tier high; `changes` replace its fields. */
+export function spec(changes: Partial<PlatformSpec> = {}): PlatformSpec {
+  return {
+    name: 'acme',
+    environment: 'production',
+    account: '222222222222',
+    domain: 'gateway.acme.example',
+    hostedZone: { name: 'acme.example', id: 'Z0ACME' },
+    tier: 'high',
+    topology: 'active-passive',
+    regions,
+    image: 'registry.acme.example/gateway:1',
+    ...changes,
+  };
+}
+
+/** A sound description of a tier and topology, with as many of the three regions as the topology has. */
+export function specOf(
+  tier: TierName,
+  topology: TopologyName,
+  count = topology === 'single-region' ? 1 : 3,
+): PlatformSpec {
+  return spec({ tier, topology, regions: regions.slice(0, count) });
+}

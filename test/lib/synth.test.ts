@@ -1,0 +1,39 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import shipped from '../../holdfast.config.ts';
+import { reviewWidth } from '../../lib/review/wrap.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const run = promisify(execFile);
+
+/** Runs a command without a network and with nothing in its environment but the path. */
+const isolated = (...command: string[]) =>
+  run('env', ['-i', `PATH=${process.env['PATH']}`, 'unshare', '-n', ...command], { cwd: root });
+
+const canIsolate = spawnSync('unshare', ['-n', 'true']).status === 0;
+
+test.skipIf(!canIsolate)(
+  'npm run synth needs no network, credentials or environment, and leaves an assembly that the CDK command line reads',
+  { timeout: 60_000 },
+  async () => {
+    const started = performance.now();
+    const { stdout } = await isolated('npm', 'run', '--silent', 'synth');
+    const seconds = (performance.now() - started) / 1000;
+
+    expect(seconds).toBeLessThan(30);
+    expect(stdout).toContain('Rules: 0 errors, 0 warnings');
+    expect(stdout).toContain('Deploy, in this order');
+    expect(stdout.split('\n').filter((line) => line.length > reviewWidth)).toEqual([]);
+    expect(stdout, 'no colour where nobody sees it').not.toContain('\u001B');
+    for (const { region } of shipped.regions) {
+      expect(readdirSync(`${root}dist/k8s/${region}`).length).toBeGreaterThan(0);
+    }
+    expect(existsSync(`${root}cdk.out/review.md`)).toBe(true);
+
+    const { stdout: listed } = await isolated(`${root}node_modules/.bin/cdk`, 'ls', '--app', 'cdk.out');
+    expect(listed.trim().split('\n')).toHaveLength(1 + 5 * shipped.regions.length);
+  },
+);

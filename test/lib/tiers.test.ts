@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { definePlatform, PlatformError, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { tiers } from '../../lib/platform/tiers.ts';
+import { assemble } from '../../lib/review/assemble.ts';
+import { spec, specOf, tierNames, topologyNames } from './specs.ts';
+import { context } from './synthesize.ts';
+
+const combinations = tierNames.flatMap((tier) => topologyNames.map((topology) => ({ tier, topology })));
+const possible = combinations.filter(
+  ({ tier, topology }) => topology !== 'single-region' || tiers[tier].regionsAtLeast === 1,
+);
+const impossible = combinations.filter((combination) => !possible.includes(combination));
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+/** What a platform may look like beside its tier and topology. */
+const variants: Readonly<Record<string, PlatformSpec>> = {
+  'a zone that does not exist yet': spec({ hostedZone: { name: 'acme.example' } }),
+  'a rebuilt old home': spec({
+    databaseGeneration: { 'us-east-1': 2 },
+    databaseSource: { 'us-east-1': { region: 'us-west-2', generation: 1 } },
+  }),
+  'administrators and a reachable Kubernetes API': spec({
+    cluster: { adminRoleArns: ['arn:aws:iam::222222222222:role/Admin'], publicApiCidrs: ['198.51.100.0/24'] },
+  }),
+};
+
+const described = [
+  ...possible.map(({ tier, topology }) => ({ name: `tier ${tier}, ${topology}`, description: specOf(tier, topology) })),
+  ...Object.entries(variants).map(([name, description]) => ({ name, description })),
+];
+
+describe.each(described)('$name', ({ description }) => {
+  test('breaks no rule of CloudFormation or AWS Solutions', () => {
+    vi.stubEnv('CDK_VALIDATION', 'true');
+    const directory = mkdtempSync(join(tmpdir(), 'holdfast-cdk-'));
+    try {
+      const { findings, stacks } = assemble(definePlatform(description), { directory, context });
+      expect(findings).toEqual([]);
+      expect(stacks).toHaveLength(1 + 5 * description.regions.length);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+test.each(impossible)(
+  'tier $tier in a single region is refused, because it could not keep its promise',
+  ({ tier, topology }) => {
+    expect(() => definePlatform(specOf(tier, topology))).toThrow(PlatformError);
+  },
+);
