@@ -62,7 +62,7 @@ rmSync(directory, { recursive: true });
 say(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-function numberOf(report: unknown, field: string): number {
-  const value: unknown = typeof report === 'object' && report !== null ? Reflect.get(report, field) : undefined;
+function numberOf(result: unknown, field: string): number {
+  const value: unknown = typeof result === 'object' && result !== null ? Reflect.get(result, field) : undefined;
   return typeof value === 'number' ? value : 0;
 }

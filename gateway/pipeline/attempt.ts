@@ -15,17 +15,19 @@ export async function attempt(
   signal: AbortSignal,
 ): Promise<Answer> {
   const seconds = request.stream ? deployment.streamTimeoutSeconds : deployment.timeoutSeconds;
-  const timers = { firstByteMs: seconds * 1000, idleMs: seconds * 1000 };
+  const timers = { firstByteMs: seconds * 1000, idleMs: seconds * 1000, wholeMs: seconds * 1000 };
+  // Outside the try: a request that cannot be mapped is the client's fault and says nothing about the deployment.
+  const call = adapter.toUpstream(request, deployment);
   let reply: Reply;
   try {
-    reply = await transport.send(adapter.toUpstream(request, deployment), timers, signal);
+    reply = await transport.send(call, timers, signal);
   } catch (error) {
     throw signal.aborted ? signal.reason : transportError(asError(error), deployment);
   }
   if (reply.kind === 'stream') {
     const chunks = new EventStream(reply.stream, adapter, request, deployment);
     try {
-      await chunks.ready();
+      await chunks.ready(seconds * 1000);
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     }

@@ -84,28 +84,32 @@ function waitBeforeRetry(
   return Math.max(ceiling * random(), least);
 }
 
-/** The first group of the list that fits the failure and was not entered yet. */
+/**
+ * The first group that was not entered yet: from the failed group's own list, then from those of the groups that led
+ * to it. So `a: [b]` and `b: [c]` reach c, and `max_fallbacks` bounds the way.
+ */
 function nextGroup(standing: Standing, last: UpstreamError, settings: RecoverySettings): string | undefined {
   if (standing.overrides.disableFallbacks) return undefined;
   if (standing.groups.length - 1 >= settings.maxFallbacks) return undefined;
-  return fallbackList(standing, last, settings).find((group) => !standing.groups.includes(group));
+  const lists =
+    standing.overrides.fallbacks === undefined
+      ? standing.groups.toReversed().map((group) => fallbackList(group, last, settings))
+      : [standing.overrides.fallbacks];
+  return lists.flat().find((group) => !standing.groups.includes(group));
 }
 
-function fallbackList(standing: Standing, last: UpstreamError, settings: RecoverySettings): readonly string[] {
-  const asked = standing.groups[0];
-  if (asked === undefined) return [];
-  if (standing.overrides.fallbacks !== undefined) return standing.overrides.fallbacks;
+function fallbackList(failed: string, last: UpstreamError, settings: RecoverySettings): readonly string[] {
   // Where a special list exists, only it speaks for its kind: a general fallback would fail the same way.
   if (last.kind === 'context-window' && settings.contextWindowFallbacks.size > 0) {
-    return settings.contextWindowFallbacks.get(asked) ?? [];
+    return settings.contextWindowFallbacks.get(failed) ?? [];
   }
   if (last.kind === 'content-policy' && settings.contentPolicyFallbacks.size > 0) {
-    return settings.contentPolicyFallbacks.get(asked) ?? [];
+    return settings.contentPolicyFallbacks.get(failed) ?? [];
   }
-  return generalFallbacks(asked, settings);
+  return generalFallbacks(failed, settings);
 }
 
-function generalFallbacks(asked: string, settings: RecoverySettings): readonly string[] {
-  const withoutProvider = asked.slice(asked.indexOf('/') + 1);
-  return settings.fallbacks.get(asked) ?? settings.fallbacks.get(withoutProvider) ?? settings.defaultFallbacks;
+function generalFallbacks(failed: string, settings: RecoverySettings): readonly string[] {
+  const withoutProvider = failed.slice(failed.indexOf('/') + 1);
+  return settings.fallbacks.get(failed) ?? settings.fallbacks.get(withoutProvider) ?? settings.defaultFallbacks;
 }

@@ -9,6 +9,8 @@ export interface RequestHeaders {
 }
 
 const longestCallId = 200;
+/** Longer timers would overflow and fire at once. */
+const longestTimeoutSeconds = 86_400;
 
 export function readRequest(
   operation: Operation,
@@ -24,7 +26,7 @@ export function readRequest(
   }
   if (operation === 'chat') {
     const messages = body['messages'];
-    if (!Array.isArray(messages)) throw invalid('messages', `messages must be a list, is ${show(messages)}`);
+    if (!Array.isArray(messages)) throw invalid('messages', `messages must be a list, is ${typeOf(messages)}`);
     if (messages.length === 0) throw invalid('messages', 'messages is empty; send at least one message');
     for (const [index, message] of messages.entries()) {
       if (!isObject(message) || typeof message['role'] !== 'string') {
@@ -35,7 +37,7 @@ export function readRequest(
     const input = body['input'];
     const empty = input === '' || (Array.isArray(input) && input.length === 0);
     if (empty || (typeof input !== 'string' && !Array.isArray(input))) {
-      throw invalid('input', `input must be text or a list of texts and not empty, is ${show(input)}`);
+      throw invalid('input', `input must be text or a list of texts and not empty, is ${typeOf(input)}`);
     }
   }
   const stream = body['stream'] ?? false;
@@ -43,7 +45,7 @@ export function readRequest(
   const id = newId();
   return {
     id,
-    callId: headers.callId?.slice(0, longestCallId) ?? id,
+    callId: headers.callId?.slice(0, longestCallId) || id,
     operation,
     model,
     stream: stream && operation === 'chat',
@@ -65,7 +67,7 @@ function readOverrides(body: JsonObject, headers: RequestHeaders): RequestOverri
   return {
     disableFallbacks: body['disable_fallbacks'] === true,
     ...(numRetries === undefined ? {} : { numRetries }),
-    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds: Math.min(timeoutSeconds, longestTimeoutSeconds) }),
     ...(fallbacks === undefined ? {} : { fallbacks }),
   };
 }
@@ -100,10 +102,12 @@ const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const show = (value: unknown): string =>
-  value === undefined
-    ? 'missing'
-    : Array.isArray(value)
-      ? 'a list'
-      : typeof value === 'string'
-        ? `"${value.slice(0, 40)}"`
-        : typeof value;
+  typeof value === 'string' && value !== '' ? `"${value.slice(0, 40)}"` : typeOf(value);
+
+/** For fields that hold prompts: their content stays out of messages. */
+function typeOf(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  return value === '' ? 'empty' : `a ${typeof value}`;
+}

@@ -39,14 +39,16 @@ export async function serve(
     if (!(error instanceof NotReached)) throw error;
     const { last, deployment, attempts, fallbacks } = error;
     const settlement = new Settlement({ request, caller, deployment, attempts, fallbacks }, dependencies.onSettled);
-    settlement.settle(endingOf(last), last instanceof UpstreamError ? last.status : statusWithoutAnswer, undefined);
+    settlement.settle(endingOf(last), isNo(last) ? last.status : statusWithoutAnswer, undefined);
     throw last;
   }
 }
 
+/** The upstream's, or that of an adapter which cannot express the request. */
+const isNo = (last: Error): last is UpstreamError | Refusal => last instanceof UpstreamError || last instanceof Refusal;
+
 /** An upstream that said no bills nothing; one that was left in the middle may bill what it had done. */
-const endingOf = (last: Error): Ending =>
-  last instanceof UpstreamError ? 'failed' : last instanceof ClientGone ? 'abandoned' : 'broken';
+const endingOf = (last: Error): Ending => (isNo(last) ? 'failed' : last instanceof ClientGone ? 'abandoned' : 'broken');
 
 /** What must hold before anything is spent. @returns the model group to start with. */
 function admit(request: ModelRequest, caller: Caller, { router }: ServeDependencies): string {
@@ -56,7 +58,7 @@ function admit(request: ModelRequest, caller: Caller, { router }: ServeDependenc
       throw new Refusal({
         status: 403,
         type: 'key_model_access_denied',
-        message: `This key may not use the model "${model}". It may use: ${caller.models.join(', ')}`,
+        message: `This key may not use the model "${model.slice(0, 100)}". It may use: ${caller.models.join(', ')}`,
         param: 'model',
       });
     }

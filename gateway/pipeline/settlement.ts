@@ -51,10 +51,30 @@ export class Settlement {
   }
 }
 
-/** Millionths of a dollar, rounded up; null when tokens or prices are unknown. */
+/** Millionths of a dollar, rounded up, exact to the last digit of the prices; null when tokens or prices are unknown. */
 export function costMicros(usage: Usage | undefined, prices: TokenPrices | undefined): bigint | null {
   if (usage === undefined || prices === undefined) return null;
-  const dollars = usage.promptTokens * prices.inputCostPerToken + usage.completionTokens * prices.outputCostPerToken;
-  // Products such as 3 * 0.1 carry binary dust; a billionth of a millionth is not money.
-  return BigInt(Math.ceil(Math.round(dollars * 1e15) / 1e9));
+  const exact =
+    BigInt(usage.promptTokens) * scaled(prices.inputCostPerToken) +
+    BigInt(usage.completionTokens) * scaled(prices.outputCostPerToken);
+  return (exact + perMicro - 1n) / perMicro;
+}
+
+/** Prices are counted in 1e-18 dollars: whole numbers, so that no binary fraction ever rounds up to another millionth. */
+const priceDigits = 18;
+const perMicro = 10n ** BigInt(priceDigits - 6);
+/** There are as many prices as the configuration has, so this stays small. */
+const scaledPrices = new Map<number, bigint>();
+
+function scaled(price: number): bigint {
+  let value = scaledPrices.get(price);
+  if (value === undefined) {
+    const [mantissa = '0', exponent = '0'] = price.toExponential().split('e');
+    const [whole = '0', fraction = ''] = mantissa.split('.');
+    const shift = priceDigits + Number(exponent) - fraction.length;
+    const digits = BigInt(whole + fraction);
+    value = shift >= 0 ? digits * 10n ** BigInt(shift) : digits / 10n ** BigInt(-shift);
+    scaledPrices.set(price, value);
+  }
+  return value;
 }

@@ -10,6 +10,9 @@ import { transportError } from './transport-error.ts';
 const blankLine = Buffer.from('\n\n');
 const blankLineCrLf = Buffer.from('\r\n\r\n');
 const done = Buffer.from('data: [DONE]\n\n');
+const dataLine = Buffer.from('\ndata:');
+/** A line that begins with a colon. */
+const commentMark = 0x3a;
 /** An event larger than this is not an event. */
 const largestEventBytes = 16 * 1024 * 1024;
 
@@ -24,7 +27,9 @@ export class EventStream implements ChunkSource {
   #early: Buffer[] = [];
   #over: { readonly error: Error | undefined } | undefined;
   #usage: Usage | undefined;
+  /** What was relayed last and before that: where a reason for finishing would stand. */
   #lastBlock: Buffer | undefined;
+  #previousBlock: Buffer | undefined;
   #first: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
   constructor(source: RawStream, adapter: ProviderAdapter, request: ModelRequest, deployment: Deployment) {
@@ -34,10 +39,23 @@ export class EventStream implements ChunkSource {
     this.#deployment = deployment;
   }
 
-  /** Resolves when the first event that carries an answer has arrived; until then a failure is a failed attempt. */
-  ready(): Promise<void> {
+  /**
+   * Resolves when the first event that carries an answer has arrived; until then a failure is a failed attempt.
+   * @param timeoutMs for that event, whatever comments arrive meanwhile.
+   */
+  ready(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#first = { resolve, reject };
+      const timer = setTimeout(() => this.#finish(this.#firstTooLate()), timeoutMs);
+      this.#first = {
+        resolve: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
       this.#source.start({
         data: (bytes) => this.#onData(bytes),
         end: () => this.#onEnd(),
@@ -108,7 +126,8 @@ export class EventStream implements ChunkSource {
         if (meaning.forClient) this.#relay(event);
         break;
       case 'end':
-        this.#relay(event);
+        // An end before any answer is none; `#finish` says so.
+        if (this.#first === undefined) this.#relay(event);
         this.#finish(undefined);
         break;
       case 'error':
@@ -117,11 +136,14 @@ export class EventStream implements ChunkSource {
     }
   }
 
-  #relay(block: Buffer): void {
+  #relay(arrived: Buffer): void {
     // A comment only says that the upstream is alive; it does not commit to an answer.
-    if (this.#first !== undefined && block[0] === 0x3a && splitEvents(block).every((event) => event[0] === 0x3a))
-      return;
-    this.#lastBlock = block;
+    const block = this.#first === undefined ? arrived : withoutLeadingComments(arrived);
+    if (block.length === 0) return;
+    if (block[0] !== commentMark || block.includes(dataLine)) {
+      this.#previousBlock = this.#lastBlock;
+      this.#lastBlock = block;
+    }
     if (this.#consumer !== undefined) {
       this.#consumer.chunk(block);
       return;
@@ -137,13 +159,13 @@ export class EventStream implements ChunkSource {
   #onEnd(): void {
     if (this.#over !== undefined) return;
     // Some servers forget the blank line behind their last event.
-    if (this.#partial !== undefined && this.#partial.toString().trim() !== '') {
+    if (this.#partial !== undefined && isWhole(this.#partial)) {
       this.#onBlock(Buffer.concat([this.#partial, blankLine]));
-      this.#partial = undefined;
     }
+    this.#partial = undefined;
     if (this.#over !== undefined) return;
-    // Others forget `[DONE]`; a stated reason for finishing is as good.
-    if (this.#lastBlock !== undefined && /"finish_reason"\s*:\s*"/.test(this.#lastBlock.toString())) {
+    // Others forget `[DONE]`; a stated reason for finishing is as good. Token counts may follow it.
+    if ([this.#previousBlock, this.#lastBlock].some((block) => block !== undefined && saysFinished(block))) {
       this.#relay(done);
       this.#finish(undefined);
     } else {
@@ -161,11 +183,18 @@ export class EventStream implements ChunkSource {
       this.#tellEnd(this.#consumer, error);
     }
     if (error !== undefined) this.#source.abort(error);
+    // What is left of the response must be read, or its connection would stay paused and never be used again.
+    else this.#source.resume();
   }
 
   #tellEnd(consumer: ChunkConsumer, error: Error | undefined): void {
     if (error === undefined) consumer.finished();
     else consumer.broken(error);
+  }
+
+  #firstTooLate(): UpstreamError {
+    const message = 'no first chunk in time';
+    return new UpstreamError({ kind: 'timeout', status: 408, provider: this.#deployment.provider, message });
   }
 
   #brokenBy(message: string): UpstreamError {
@@ -180,14 +209,45 @@ function lastEventEnd(bytes: Buffer): number {
   return Math.max(lf === -1 ? 0 : lf + 2, crLf === -1 ? 0 : crLf + 4);
 }
 
+/** Whether the text behind the last blank line is an event that only lacks its own; a cut one must not be relayed. */
+function isWhole(rest: Buffer): boolean {
+  const data = rest
+    .toString()
+    .split(/\r?\n/)
+    .filter((line) => line.startsWith('data:'))
+    .map((line) => line.slice(5).trim())
+    .join('\n');
+  if (data === '[DONE]') return true;
+  try {
+    JSON.parse(data);
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+const saysFinished = (block: Buffer): boolean => /"finish_reason"\s*:\s*"/.test(block.toString());
+
+function withoutLeadingComments(block: Buffer): Buffer {
+  let start = 0;
+  while (block[start] === commentMark) start = firstEventEnd(block, start);
+  return block.subarray(start);
+}
+
+/** Position behind the first event that starts at `start`. */
+function firstEventEnd(block: Buffer, start: number): number {
+  const lf = block.indexOf(blankLine, start);
+  const crLf = block.indexOf(blankLineCrLf, start);
+  return Math.min(lf === -1 ? block.length : lf + 2, crLf === -1 ? block.length : crLf + 4);
+}
+
 /** The events of a block, each with its blank line. */
 function splitEvents(block: Buffer): Buffer[] {
   const events: Buffer[] = [];
   let start = 0;
   while (start < block.length) {
-    const lf = block.indexOf(blankLine, start);
-    const crLf = block.indexOf(blankLineCrLf, start);
-    const end = Math.min(lf === -1 ? block.length : lf + 2, crLf === -1 ? block.length : crLf + 4);
+    const end = firstEventEnd(block, start);
     events.push(block.subarray(start, end));
     start = end;
   }

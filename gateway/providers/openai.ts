@@ -1,7 +1,7 @@
 /** OpenAI's wire format: OpenAI itself and everything that is compatible with it. Bytes pass through wherever they can. */
-import { type Usage } from '../domain/answer.ts';
+import type { Usage } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
-import { UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
+import { Refusal, UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
 import type { JsonObject, ModelRequest, Operation } from '../domain/request.ts';
 import type { EventMeaning, ProviderAdapter, UpstreamCall, UpstreamResponse, WholeReply } from './adapter.ts';
 import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
@@ -31,10 +31,12 @@ export const openAIAdapter: ProviderAdapter = {
   },
 
   toReply(response: UpstreamResponse, request: ModelRequest, deployment: Deployment): WholeReply {
-    const top = scanTopLevel(response.body, ['usage', 'error', 'model']);
-    const error = top?.spans.get('error');
-    if (top === undefined || (error !== undefined && !isNull(response.body, error))) {
-      throw this.classify({ ...response, status: top === undefined ? 502 : 500 }, deployment);
+    const top = scanTopLevel(response.body, ['usage', 'error']);
+    if (top === undefined) throw this.classify({ ...response, status: 502 }, deployment);
+    const error = top.spans.get('error');
+    if (error !== undefined && !isNull(response.body, error)) {
+      const stated = parse(response.body.subarray(error.start, error.end));
+      throw this.classify({ ...response, status: statusOf(stated) }, deployment);
     }
     const usage = top.spans.get('usage');
     return {
@@ -54,11 +56,13 @@ export const openAIAdapter: ProviderAdapter = {
       (isObject(parsed) ? (text(parsed['message']) ?? text(parsed['detail']) ?? text(parsed['error'])) : undefined) ??
       `status ${response.status} without an explanation that could be read`;
     const retryAfterSeconds = readRetryAfter(response.retryAfter);
+    // A redirect is not followed and not passed on: the client would leave the gateway.
+    const status = response.status < 400 ? 502 : response.status;
     return new UpstreamError({
-      kind: kindOf(response.status, code, message),
-      status: response.status,
+      kind: kindOf(status, code, message),
+      status,
       provider: deployment.provider,
-      message,
+      message: withoutKey(message, deployment),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
       ...(type === undefined ? {} : { type }),
       ...(param === undefined ? {} : { param }),
@@ -75,10 +79,9 @@ export const openAIAdapter: ProviderAdapter = {
     if (data === '[DONE]') return { is: 'end' };
     const parsed = parse(Buffer.from(data));
     if (!isObject(parsed)) return { is: 'content' };
-    if (isObject(parsed['error'])) {
+    if (parsed['error'] !== undefined && parsed['error'] !== null) {
+      const status = statusOf(parsed['error']);
       const body = Buffer.from(data);
-      const stated = Number(parsed['error']['code']);
-      const status = Number.isInteger(stated) && stated >= 400 && stated < 600 ? stated : 500;
       return {
         is: 'error',
         error: this.classify({ status, contentType: '', retryAfter: undefined, body }, deployment),
@@ -136,7 +139,7 @@ function toBody(request: ModelRequest, model: string): Buffer {
     top.count === members.length &&
     !members.some((member) => gatewayMembers.has(member)) &&
     !(askForUsage && request.body['stream_options'] !== undefined);
-  if (!simple) return Buffer.from(JSON.stringify(rewritten(request.body, model, askForUsage)));
+  if (!simple) return printed(rewritten(request.body, model, askForUsage));
   const inserted = askForUsage ? '"stream_options":{"include_usage":true},' : '';
   if (request.body['model'] === model) {
     return inserted === ''
@@ -153,8 +156,42 @@ function rewritten(body: JsonObject, model: string, askForUsage: boolean): JsonO
   return { ...kept, model, ...(askForUsage ? { stream_options: { ...options, include_usage: true } } : {}) };
 }
 
+function printed(body: JsonObject): Buffer {
+  try {
+    return Buffer.from(JSON.stringify(body));
+  } catch (error) {
+    // What can be parsed can be nested too deep to be printed.
+    if (!(error instanceof RangeError)) throw error;
+    throw new Refusal({ status: 400, type: 'invalid_request_error', message: 'The body is nested too deep' });
+  }
+}
+
 const spliced = (bytes: Buffer, span: ByteSpan, text: string): Buffer =>
   Buffer.concat([bytes.subarray(0, span.start), Buffer.from(text), bytes.subarray(span.end)]);
+
+/** The status behind an error that came with a 200: the one it states, else the one its code has elsewhere. */
+function statusOf(error: unknown): number {
+  const code = isObject(error) ? error['code'] : undefined;
+  const stated = Number(code);
+  if (Number.isInteger(stated) && stated >= 400 && stated < 600) return stated;
+  return (typeof code === 'string' ? statusOfCode[code] : undefined) ?? 500;
+}
+
+const statusOfCode: Readonly<Record<string, number>> = {
+  context_length_exceeded: 400,
+  content_policy_violation: 400,
+  content_filter: 400,
+  invalid_api_key: 401,
+  model_not_found: 404,
+  rate_limit_exceeded: 429,
+  insufficient_quota: 429,
+};
+
+/** Some servers quote the key they refuse. */
+function withoutKey(message: string, deployment: Deployment): string {
+  const key = deployment.headers['authorization']?.replace(/^Bearer /, '');
+  return key === undefined || key === '' ? message : message.replaceAll(key, '***');
+}
 
 function kindOf(status: number, code: string | undefined, message: string): UpstreamErrorKind {
   if (code === 'context_length_exceeded' || /maximum context length|context window|prompt is too long/i.test(message)) {

@@ -2,12 +2,20 @@
 import type { Deployment } from '../domain/deployment.ts';
 import { UpstreamError } from '../domain/errors.ts';
 
-const timeouts = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']);
+const timeouts = new Set([
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'HOLDFAST_ANSWER_TIMEOUT',
+  'ETIMEDOUT',
+]);
 
 const sentences: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
   UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
   UND_ERR_BODY_TIMEOUT: 'the answer stalled',
+  HOLDFAST_ANSWER_TIMEOUT: 'no complete answer in time',
+  HOLDFAST_ANSWER_TOO_LARGE: 'the answer is larger than 64 MiB',
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',
   UND_ERR_SOCKET: 'connection closed before the answer was complete',

@@ -8,6 +8,17 @@ export interface Timers {
   readonly firstByteMs: number;
   /** Between two pieces of a body, milliseconds. */
   readonly idleMs: number;
+  /** To the end of a whole answer, however it trickles in, milliseconds; a stream is only bound to `idleMs`. */
+  readonly wholeMs: number;
+}
+
+/** A whole answer was not complete in time. */
+export class AnswerTimeout extends Error {
+  readonly code = 'HOLDFAST_ANSWER_TIMEOUT';
+  constructor(milliseconds: number) {
+    super(`no complete answer within ${milliseconds} ms`);
+    this.name = 'AnswerTimeout';
+  }
 }
 
 /** A response that is still arriving. One consumer, callbacks in order; after `end` or `error` none follows. */
@@ -32,6 +43,10 @@ export type Reply =
 const connectTimeoutMs = 2_000;
 /** Larger answers than this are a fault of the upstream, and would be a fault of ours to keep in memory. */
 const largestAnswerBytes = 64 * 1024 * 1024;
+/** Named, so that the client is told more than "no usable answer". */
+class AnswerTooLarge extends Error {
+  readonly code = 'HOLDFAST_ANSWER_TOO_LARGE';
+}
 /** Shorter than the idle time of common servers and load balancers, so that we seldom write into a closing connection. */
 const keepAliveMs = 4_000;
 
@@ -57,7 +72,7 @@ export class Transport {
           headersTimeout: timers.firstByteMs,
           bodyTimeout: timers.idleMs,
         },
-        new Exchange(resolve, reject, signal),
+        new Exchange(resolve, reject, signal, timers.wholeMs),
       );
     });
   }
@@ -95,7 +110,10 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
   readonly #reject: (error: Error) => void;
   readonly #signal: AbortSignal;
   readonly #onAbort = (): void => this.abort(asError(this.#signal.reason));
+  readonly #timer: NodeJS.Timeout;
   #controller: Dispatcher.DispatchController | undefined;
+  /** Why nobody waits any more, when that happened before there was a connection. */
+  #gone: Error | undefined;
   #status = 0;
   #retryAfter: string | undefined;
   #pieces: Buffer[] = [];
@@ -105,17 +123,18 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
   /** What happened to a stream before anybody listened. */
   #over: { readonly error?: Error } | undefined;
 
-  constructor(resolve: (reply: Reply) => void, reject: (error: Error) => void, signal: AbortSignal) {
+  constructor(resolve: (reply: Reply) => void, reject: (error: Error) => void, signal: AbortSignal, wholeMs: number) {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#signal = signal;
+    this.#timer = setTimeout(() => this.abort(new AnswerTimeout(wholeMs)), wholeMs);
     signal.addEventListener('abort', this.#onAbort);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     // The signal may have fired while the request waited for a connection.
-    if (this.#signal.aborted) controller.abort(asError(this.#signal.reason));
+    if (this.#gone !== undefined) controller.abort(this.#gone);
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
@@ -125,6 +144,7 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
     this.#retryAfter = headers['retry-after'];
     if (status < 300 && this.contentType.startsWith('text/event-stream')) {
       this.#streaming = true;
+      clearTimeout(this.#timer);
       this.#resolve({ kind: 'stream', stream: this });
     }
   }
@@ -136,11 +156,11 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
     }
     this.#pieces.push(bytes);
     this.#size += bytes.length;
-    if (this.#size > largestAnswerBytes) controller.abort(new Error('the answer is larger than 64 MiB'));
+    if (this.#size > largestAnswerBytes) controller.abort(new AnswerTooLarge());
   }
 
   onResponseEnd(): void {
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#release();
     if (this.#streaming) {
       this.#over = {};
       this.#consumer?.end();
@@ -155,7 +175,7 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#release();
     if (this.#streaming) {
       this.#over = { error };
       this.#consumer?.error(error);
@@ -184,10 +204,16 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
   abort(reason: Error): void {
     // Without a controller the request still waits for a connection; `onRequestStart` will end it.
     if (this.#controller === undefined) {
-      this.#signal.removeEventListener('abort', this.#onAbort);
+      this.#gone = reason;
+      this.#release();
       this.#reject(reason);
     } else {
       this.#controller.abort(reason);
     }
+  }
+
+  #release(): void {
+    clearTimeout(this.#timer);
+    this.#signal.removeEventListener('abort', this.#onAbort);
   }
 }

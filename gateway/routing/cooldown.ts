@@ -18,7 +18,13 @@ export type Cooldown =
 
 export type Outcome =
   | 'success'
-  | { readonly kind: UpstreamErrorKind; readonly status: number; readonly retryAfterSeconds: number | undefined };
+  | {
+      readonly kind: UpstreamErrorKind;
+      readonly status: number;
+      readonly retryAfterSeconds: number | undefined;
+      /** The attempt was counted as a success when its stream began, and the stream broke later. */
+      readonly afterSuccess?: boolean;
+    };
 
 export interface CooldownContext {
   readonly nowMs: number;
@@ -37,6 +43,8 @@ const failureShare = 0.5;
 const probeLostMs = 60_000;
 /** More failures than this are never counted. */
 const failuresKept = 1_000;
+/** A `Retry-After` beyond this is a quota's business and not a cooldown's; a wrong one must not remove a deployment. */
+const longestRetryAfterSeconds = 3_600;
 
 export const serving: Cooldown = { is: 'serving', minute: 0, attempts: 0, failures: 0, failedAtMs: [] };
 
@@ -57,11 +65,13 @@ export const onAttempt = (state: Cooldown, nowMs: number): Cooldown =>
   state.is === 'serving' ? state : { is: 'probing', sinceMs: nowMs };
 
 export function afterOutcome(state: Cooldown, outcome: Outcome, context: CooldownContext): Cooldown {
-  // The late outcome of an older request must not end, shorten or restart a cooldown that stands.
-  if (state.is === 'cooling' && context.nowMs < state.untilMs) return state;
-  const counted = count(state, outcome !== 'success', context.nowMs);
+  // The late outcome of an older request must not end, shorten or restart a cooldown that stands; and once its time is
+  // over, a late failure must not put the deployment back into rotation without a probe.
+  if (state.is === 'cooling' && (context.nowMs < state.untilMs || outcome !== 'success')) return state;
+  const counted = count(state, outcome, context.nowMs);
   if (outcome === 'success') return counted;
-  const cooldownSeconds = context.cooldownSeconds ?? outcome.retryAfterSeconds ?? context.settings.cooldownSeconds;
+  const asked = Math.min(outcome.retryAfterSeconds ?? 0, longestRetryAfterSeconds);
+  const cooldownSeconds = context.cooldownSeconds ?? (asked > 0 ? asked : context.settings.cooldownSeconds);
   if (!context.settings.enabled || cooldownSeconds === 0 || !concernsDeployment(outcome)) return counted;
   if (!mayEject(context)) return counted;
   const cools = state.is === 'probing' || isTooMuch(counted, outcome, context);
@@ -70,14 +80,16 @@ export function afterOutcome(state: Cooldown, outcome: Outcome, context: Cooldow
 
 type Serving = Extract<Cooldown, { is: 'serving' }>;
 
-function count(state: Cooldown, failed: boolean, nowMs: number): Serving {
+function count(state: Cooldown, outcome: Outcome, nowMs: number): Serving {
+  const failed = outcome !== 'success';
+  const attempts = failed && outcome.afterSuccess === true ? 0 : 1;
   const minute = Math.floor(nowMs / 60_000);
   const same = state.is === 'serving' && state.minute === minute;
   const failedAtMs = state.is === 'serving' ? state.failedAtMs : [];
   return {
     is: 'serving',
     minute,
-    attempts: (same ? state.attempts : 0) + 1,
+    attempts: Math.max((same ? state.attempts : 0) + attempts, failed ? 1 : 0),
     failures: (same ? state.failures : 0) + (failed ? 1 : 0),
     failedAtMs: failed ? [...failedAtMs.slice(-failuresKept), nowMs] : failedAtMs,
   };

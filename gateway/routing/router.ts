@@ -97,7 +97,7 @@ export class Router {
 
   /** A sibling process took a deployment out of rotation. */
   adopt(deploymentId: string, forMs: number): void {
-    if (!this.#byId.has(deploymentId)) return;
+    if (!this.#options.cooldown.enabled || !this.#byId.has(deploymentId)) return;
     const untilMs = this.#options.now() + forMs;
     const state = this.#states.get(deploymentId);
     if (state?.is === 'cooling' && state.untilMs >= untilMs) return;

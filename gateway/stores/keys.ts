@@ -20,6 +20,9 @@ interface KeyRow {
   deleted_at: Date | null;
 }
 
+/** All columns are null in the one row that says that nothing changed. */
+type PollRow = (KeyRow | { readonly key_hash: null }) & { readonly polled_at: Date };
+
 const columns = 'key_hash, key_alias, role, models, blocked, expires_at, updated_at, deleted_at';
 const keysInMemory = 100_000;
 /** Unknown keys are remembered for a moment, so that a client in a loop does not ask the database each time. */
@@ -34,7 +37,10 @@ export class KeyStore implements KeyDirectory, KeyAdministration {
   readonly #unknown = new LRUCache<string, true>({ max: unknownKeysInMemory, ttl: unknownForMs });
   /** Lookups under way: many requests with one new key ask once. */
   readonly #asking = new Map<string, Promise<KeyRecord | undefined>>();
+  /** The newest change that is known here. */
   #seenUntil: Date | undefined;
+  /** The database's clock when it was last polled: what changed before that, less the overlap, was seen. */
+  #polledAt: Date | undefined;
 
   constructor(pool: Pool) {
     this.#pool = pool;
@@ -67,13 +73,17 @@ export class KeyStore implements KeyDirectory, KeyAdministration {
 
   /** Takes over what changed since the last look: revocations, above all. @returns whether anything did. */
   async poll(): Promise<boolean> {
-    const since = this.#seenUntil ?? new Date(0);
-    const rows = await this.#query(
-      `SELECT ${columns} FROM api_key WHERE updated_at > $1::timestamptz - interval '${overlapSeconds} seconds' ORDER BY updated_at`,
+    const since = this.#polledAt ?? this.#seenUntil ?? new Date(0);
+    // One row comes back even when nothing changed, since it tells the database's clock. Looking back from that clock,
+    // and not from the newest change, reads each change for a few seconds only and not for ever.
+    const rows = await this.#query<PollRow>(
+      `SELECT clock.polled_at, ${columns} FROM (SELECT clock_timestamp() AS polled_at) AS clock
+       LEFT JOIN api_key ON updated_at > $1::timestamptz - interval '${overlapSeconds} seconds' ORDER BY updated_at`,
       [since],
     );
     const before = this.#seenUntil?.getTime() ?? 0;
-    for (const row of rows) this.#learn(row);
+    for (const row of rows) if (row.key_hash !== null) this.#learn(row);
+    this.#polledAt = rows[0]?.polled_at;
     return (this.#seenUntil?.getTime() ?? 0) > before;
   }
 
@@ -143,9 +153,9 @@ export class KeyStore implements KeyDirectory, KeyAdministration {
     return rows.length > 0;
   }
 
-  async #query(text: string, values: unknown[]): Promise<KeyRow[]> {
+  async #query<Row extends object = KeyRow>(text: string, values: unknown[]): Promise<Row[]> {
     try {
-      return (await this.#pool.query<KeyRow>(text, values)).rows;
+      return (await this.#pool.query<Row>(text, values)).rows;
     } catch (error) {
       throw isUnavailable(error) ? new StoreUnavailable(error) : error;
     }

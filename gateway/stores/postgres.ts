@@ -55,8 +55,21 @@ export function describeUrl(url: string): string {
 /** Errors that say "not now" and not "never": the connection, not the statement, is at fault. */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = codeOf(error);
   if (code === '') return /timeout|terminated|connection/i.test(error.message);
-  // Class 08 connection, 53 resources, 57 operator intervention; the rest are the system's own names.
-  return /^(08|53|57)/.test(code) || /^E[A-Z]+$/.test(code);
+  // Class 08 connection, 28 login, 3D database, 53 resources, 57 operator intervention; 25006 is a server that has become
+  // a replica; the rest are the system's own names.
+  return /^(08|28|3D|53|57)/.test(code) || code === '25006' || /^E(?!RR_)[A-Z_]+$/.test(code);
 }
+
+/**
+ * Errors that a repetition cannot mend because the values are at fault: class 22 data, 23 constraints, and what fails
+ * before it is sent. Everything else (a missing table, a deadlock, no permission) is mended on the server's side.
+ */
+export function isRefusedValue(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === '' ? !isUnavailable(error) : /^(22|23)/.test(code);
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';

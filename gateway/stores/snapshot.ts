@@ -3,7 +3,7 @@
  * that somebody edited would otherwise be a way to make keys.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { KeyRecord } from '../domain/keys.ts';
@@ -68,11 +68,20 @@ export class SnapshotFile {
   async #ownKey(): Promise<string> {
     const path = join(this.#directory, 'snapshot.key');
     const known = await readIfThere(path);
-    if (known !== undefined && known.length === 64) return known;
-    // `wx`: of several workers that start at once, one writes and the others read it.
-    await writeFile(path, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' }).catch(ignoreExisting);
-    return readFile(path, 'utf8');
+    if (known !== undefined) return checkedKey(known, path);
+    // Whole before it has its name: of several workers that start at once, one names its key and the others read that.
+    const temporary = join(this.#directory, `snapshot.key.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+    await writeFile(temporary, randomBytes(32).toString('hex'), { mode: 0o600, flush: true });
+    await link(temporary, path).catch(ignoreExisting);
+    await unlink(temporary);
+    return checkedKey(await readFile(path, 'utf8'), path);
   }
+}
+
+/** An empty or cut key would sign with something that anybody can guess. */
+function checkedKey(key: string, path: string): string {
+  if (/^[0-9a-f]{64}$/.test(key)) return key;
+  throw new Error(`${path} does not hold a key; remove it, and a new one is made`);
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

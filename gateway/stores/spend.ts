@@ -1,6 +1,6 @@
 /** Spend rows: queued in memory, written in batches after the answer has left. */
 import type { SpendEvent, SpendRecorder } from '../domain/spend.ts';
-import { isUnavailable, type Pool } from './postgres.ts';
+import { isRefusedValue, type Pool } from './postgres.ts';
 
 export interface SpendWriterOptions {
   /** Undefined without a database: events are counted and dropped. */
@@ -112,8 +112,8 @@ export class SpendWriter implements SpendRecorder {
       return [];
     } catch (error) {
       this.#options.onFlushFailed(error instanceof Error ? error : new Error(String(error)));
-      // Otherwise the statement itself was refused, and one bad row must not hold back the others for ever.
-      return isUnavailable(error) ? batch : this.#writeOneByOne(pool, batch);
+      // One bad row must not hold back the others for ever; anything else may be mended, and then nothing is lost.
+      return isRefusedValue(error) ? this.#writeOneByOne(pool, batch) : batch;
     }
   }
 
@@ -122,7 +122,7 @@ export class SpendWriter implements SpendRecorder {
       try {
         await pool.query(insert, toColumns([event]));
       } catch (error) {
-        if (isUnavailable(error)) return batch.slice(index);
+        if (!isRefusedValue(error)) return batch.slice(index);
         this.#options.onDropped(1, error instanceof Error ? error.message : String(error));
       }
     }
