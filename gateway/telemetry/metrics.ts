@@ -31,6 +31,13 @@ export class Metrics {
   readonly #cooled: Counter<'model_id' | 'litellm_model_name'>;
   readonly #dropped: Counter;
 
+  // Looking a child up by its labels costs more than counting it; there are as many as models, deployments and outcomes.
+  readonly #settledChildren = new Map<
+    string,
+    { requests: Counter.Internal; seconds: Histogram.Internal<'requested_model'> }
+  >();
+  readonly #attemptChildren = new Map<string, Counter.Internal>();
+
   constructor(sources: MetricSources) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
@@ -110,18 +117,30 @@ export class Metrics {
   }
 
   settled(event: SpendEvent): void {
-    this.#requests.inc({ requested_model: event.requestedModel, status_code: event.status });
-    this.#seconds.observe({ requested_model: event.requestedModel }, event.durationMs / 1000);
-    if (event.ending === 'failed') {
-      this.#failed.inc({ requested_model: event.requestedModel, exception_status: event.status });
+    const { requestedModel: model, status } = event;
+    const key = `${status} ${model}`;
+    let children = this.#settledChildren.get(key);
+    if (children === undefined) {
+      children = {
+        requests: this.#requests.labels({ requested_model: model, status_code: status }),
+        seconds: this.#seconds.labels({ requested_model: model }),
+      };
+      this.#settledChildren.set(key, children);
     }
+    children.requests.inc();
+    children.seconds.observe(event.durationMs / 1000);
+    if (event.ending === 'failed') this.#failed.inc({ requested_model: model, exception_status: status });
   }
 
   attempted(deployment: Deployment, outcome: 'success' | UpstreamError): void {
-    this.#attempts.inc({
-      model_id: deployment.id,
-      outcome: outcome === 'success' ? outcome : exceptionClass[outcome.kind],
-    });
+    const name = outcome === 'success' ? outcome : exceptionClass[outcome.kind];
+    const key = `${name} ${deployment.id}`;
+    let child = this.#attemptChildren.get(key);
+    if (child === undefined) {
+      child = this.#attempts.labels({ model_id: deployment.id, outcome: name });
+      this.#attemptChildren.set(key, child);
+    }
+    child.inc();
   }
 
   cooled(deployment: Deployment): void {
