@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type Exit, launch, stopProcess } from '../../runbooks/lab/child-process.ts';
 import { freePort } from '../../runbooks/lab/free-port.ts';
+import { startUpstream } from '../../runbooks/lab/upstream.ts';
 import { isRunning, until } from '../support/processes.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -88,6 +89,27 @@ describe('npm start on a machine with nothing', () => {
     expect((await chat(port, key)).status).toBe(200);
     // The first request after a restart comes from a database that kept its rows.
     expect(await second.stop()).toEqual({ code: 0, signal: null });
+  }, 60_000);
+
+  it('with a provider key in .env the same config reaches the provider, and deployments whose variable is missing are named and left out', async () => {
+    const directory = await temporaryDirectory();
+    const provider = await startUpstream({ name: 'the real provider' });
+    await writeFile(
+      join(directory, '.env'),
+      `OPENAI_API_KEY=sk-from-the-file\nOPENAI_BASE_URL=${provider.url}\nLITELLM_MASTER_KEY=sk-master-from-the-file\n`,
+    );
+    const port = await freePort();
+    const started = await start(directory, ['--port', String(port)]);
+    await ready(started);
+    const answer = await chat(port, 'sk-master-from-the-file');
+    expect(await answer.text()).toContain('This is the real provider. You said: Hello!');
+    expect(provider.requests.at(-1)?.headers.authorization).toBe('Bearer sk-from-the-file');
+    const output = await started.output();
+    expect(output).toContain('OPENAI_API_KEY_BACKUP is not set; this deployment is left out');
+    expect(output).not.toContain('demo upstream');
+    expect(output).not.toContain('sk-from-the-file');
+    await started.stop();
+    await provider.close();
   }, 60_000);
 
   it('Ctrl-C while it is still starting ends it with nothing left running', async () => {
