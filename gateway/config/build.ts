@@ -1,20 +1,13 @@
 /** From the checked file to the gateway's own words: deployments, recovery, cooldown. */
-import { createHash } from 'node:crypto';
 import type { Deployment } from '../domain/deployment.ts';
-import type { UpstreamErrorKind } from '../domain/errors.ts';
-import type { RecoverySettings } from '../domain/recovery.ts';
+import { buildDeployment, type DeploymentOptions } from './build-deployment.ts';
+import { buildRecovery, byKind } from './build-recovery.ts';
 import type { ConfigPath } from './document.ts';
-import type { Environment } from './environment.ts';
 import type { GatewayConfig } from './gateway-config.ts';
-import { openAICompatible, otherWireFormats, splitModel } from './providers.ts';
-import type { LiteLLMConfig, ModelEntry, RetryPolicyMap } from './schema.ts';
+import type { LiteLLMConfig } from './schema.ts';
 
-interface BuildOptions {
-  readonly environment: Environment;
-  readonly demoUpstreams?: readonly string[];
-  /** Variables that an entry of `model_list` names and nobody set, by index. */
-  readonly missingVariables: ReadonlyMap<number, string>;
-}
+/** What the file itself does not say. */
+export type BuildOptions = Pick<DeploymentOptions, 'environment' | 'demoUpstreams' | 'missingVariables'>;
 
 interface Finding {
   readonly path: ConfigPath;
@@ -30,8 +23,7 @@ interface Built {
 /** LiteLLM's own default is 6000 s; a request that long is a leak, so ten minutes, the longest stream of the contract. */
 const defaultRequestTimeoutSeconds = 600;
 const defaultCooldownSeconds = 5;
-const defaultRetries = 2;
-const defaultMaxFallbacks = 5;
+const defaultLatencyTtlSeconds = 3_600;
 const defaultMaxRequestMegabytes = 32;
 
 export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
@@ -46,7 +38,12 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
   const groups = new Map<string, Deployment[]>();
   const ids = new Map<string, number>();
   for (const [index, entry] of file.model_list.entries()) {
-    const result = buildDeployment(entry, index, requestTimeoutSeconds, router.stream_timeout, options);
+    const result = buildDeployment(entry, index, {
+      ...options,
+      requestTimeoutSeconds,
+      streamTimeoutSeconds: router.stream_timeout,
+      maxParallelRequests: router.default_max_parallel_requests,
+    });
     if ('invalid' in result) {
       const finding = { path: ['model_list', index, ...result.path], message: result.invalid };
       if (tolerant && result.leaveOut)
@@ -69,12 +66,6 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
     faults.push({
       path: ['model_list'],
       message: 'no deployment is left that could be called; see the warnings above it',
-    });
-  }
-  if (router.routing_strategy !== undefined && router.routing_strategy !== 'simple-shuffle') {
-    warnings.push({
-      path: ['router_settings', 'routing_strategy'],
-      message: `${router.routing_strategy} is not available in this version; simple-shuffle is used`,
     });
   }
   const recovery = buildRecovery(file);
@@ -110,6 +101,14 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
         ]),
       ),
       recovery,
+      routing: {
+        strategy: router.routing_strategy ?? 'simple-shuffle',
+        latencyBuffer: router.routing_strategy_args?.lowest_latency_buffer ?? 0,
+        latencyTtlSeconds: router.routing_strategy_args?.ttl ?? defaultLatencyTtlSeconds,
+        tagFiltering: router.enable_tag_filtering ?? false,
+        matchAnyTag: router.tag_filtering_match_any ?? true,
+        preCallChecks: router.enable_pre_call_checks ?? router.enable_pre_call_check ?? false,
+      },
       cooldown: {
         enabled: router.disable_cooldowns !== true,
         cooldownSeconds: router.cooldown_time ?? litellm.cooldown_time ?? defaultCooldownSeconds,
@@ -124,174 +123,6 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       maxRequestBytes: (general.max_request_size_mb ?? defaultMaxRequestMegabytes) * 1024 * 1024,
     },
   };
-}
-
-type Invalid = { readonly invalid: string; readonly path: ConfigPath; readonly leaveOut: boolean };
-
-function buildDeployment(
-  entry: ModelEntry,
-  index: number,
-  requestTimeoutSeconds: number,
-  streamTimeoutSeconds: number | undefined,
-  options: BuildOptions,
-): Deployment | Invalid {
-  const params = entry.litellm_params;
-  const { provider, model } = splitModel(params.model, params.custom_llm_provider);
-  const demo = options.demoUpstreams?.[index % (options.demoUpstreams.length || 1)];
-  const reach = demo === undefined ? reachProvider(entry, index, provider, options) : { base: demo, key: 'sk-demo' };
-  if ('invalid' in reach) return reach;
-  const base = URL.canParse(reach.base) ? new URL(reach.base) : undefined;
-  if (base === undefined || !/^https?:$/.test(base.protocol)) {
-    return {
-      invalid: `"${reach.base}" is not an http or https address; write for example https://api.openai.com/v1`,
-      path: ['litellm_params', 'api_base'],
-      leaveOut: false,
-    };
-  }
-  const weight = params.weight;
-  const rpm = entry.rpm ?? params.rpm;
-  const tpm = entry.tpm ?? params.tpm;
-  const maxRetries = params.max_retries ?? params.num_retries;
-  const cooldownSeconds = entry.model_info?.cooldown_time ?? params.cooldown_time;
-  const prices =
-    params.input_cost_per_token === undefined && params.output_cost_per_token === undefined
-      ? undefined
-      : { inputCostPerToken: params.input_cost_per_token ?? 0, outputCostPerToken: params.output_cost_per_token ?? 0 };
-  return {
-    id: entry.model_info?.id ?? deploymentId(entry, base.href),
-    modelGroup: entry.model_name,
-    provider: demo === undefined ? provider : 'demo',
-    model,
-    origin: base.origin,
-    basePath: base.pathname.replace(/\/+$/, ''),
-    headers: {
-      ...(reach.key === undefined ? {} : { authorization: `Bearer ${reach.key}` }),
-      ...(params.organization === undefined ? {} : { 'openai-organization': params.organization }),
-    },
-    ...(weight === undefined ? {} : { weight }),
-    ...(rpm === undefined ? {} : { rpm }),
-    ...(tpm === undefined ? {} : { tpm }),
-    ...(maxRetries === undefined ? {} : { maxRetries }),
-    ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
-    ...(prices === undefined ? {} : { prices }),
-    timeoutSeconds: params.timeout ?? requestTimeoutSeconds,
-    streamTimeoutSeconds: params.stream_timeout ?? streamTimeoutSeconds ?? params.timeout ?? requestTimeoutSeconds,
-  };
-}
-
-function reachProvider(
-  entry: ModelEntry,
-  index: number,
-  provider: string,
-  options: BuildOptions,
-): { base: string; key: string | undefined } | Invalid {
-  const params = entry.litellm_params;
-  const known = openAICompatible[provider];
-  if (known === undefined) {
-    const later = otherWireFormats.some((name) => name === provider);
-    return {
-      invalid: later
-        ? `provider "${provider}" is not available in this version`
-        : `provider "${provider}" is not known; write for example openai/NAME with an api_base`,
-      path: ['litellm_params', 'model'],
-      leaveOut: later,
-    };
-  }
-  const variable = options.missingVariables.get(index);
-  if (variable !== undefined) {
-    return { invalid: `the environment variable ${variable} is not set`, path: ['litellm_params'], leaveOut: true };
-  }
-  const key =
-    params.api_key ?? (known.apiKeyVariable === undefined ? undefined : options.environment[known.apiKeyVariable]);
-  const base =
-    params.api_base ??
-    params.base_url ??
-    known.apiBaseVariables
-      ?.map((name) => options.environment[name])
-      .find((value) => value !== undefined && value !== '') ??
-    known.apiBase;
-  if (base === undefined) {
-    return {
-      invalid: `provider "${provider}" has no address of its own; write api_base`,
-      path: ['litellm_params'],
-      leaveOut: false,
-    };
-  }
-  if ((key === undefined || key === '') && known.keyOptional !== true) {
-    return {
-      invalid: `has no api_key and ${known.apiKeyVariable} is not set`,
-      path: ['litellm_params'],
-      leaveOut: true,
-    };
-  }
-  return { base, key: key === '' ? undefined : key };
-}
-
-/** The same entry has the same id in every process and after every restart; the key takes part, but only as a hash. */
-function deploymentId(entry: ModelEntry, base: string): string {
-  const identity = JSON.stringify([
-    entry.model_name,
-    Object.entries(entry.litellm_params).toSorted(([a], [b]) => (a < b ? -1 : 1)),
-    base,
-  ]);
-  return createHash('sha256').update(identity).digest('hex').slice(0, 32);
-}
-
-function buildRecovery(file: LiteLLMConfig): RecoverySettings {
-  const router = file.router_settings ?? {};
-  const litellm = file.litellm_settings ?? {};
-  const policy = router.retry_policy;
-  const empty: ReadonlyMap<string, readonly string[]> = new Map();
-  const fallbacks = router.fallbacks ?? litellm.fallbacks ?? empty;
-  return {
-    numRetries: router.num_retries ?? litellm.num_retries ?? defaultRetries,
-    retriesByKind: policy === undefined || Array.isArray(policy) ? {} : retriesByKind(policy),
-    retriesByKindOfGroup: new Map(
-      Object.entries(router.model_group_retry_policy ?? {}).map(([group, map]) => [group, retriesByKind(map)]),
-    ),
-    retryAfterSeconds: router.retry_after ?? 0,
-    retryAfterSecondsByStatus: new Map(
-      Array.isArray(policy) ? policy.map((entry) => [entry.status_code, entry.retry_after]) : [],
-    ),
-    fallbacks,
-    contextWindowFallbacks: router.context_window_fallbacks ?? litellm.context_window_fallbacks ?? empty,
-    contentPolicyFallbacks: router.content_policy_fallbacks ?? litellm.content_policy_fallbacks ?? empty,
-    defaultFallbacks: fallbacks.get('*') ?? router.default_fallbacks ?? litellm.default_fallbacks ?? [],
-    maxFallbacks: router.max_fallbacks ?? defaultMaxFallbacks,
-  };
-}
-
-/** LiteLLM's policy keys by our kinds. InternalServerError and ServiceUnavailable both mean "unavailable": the larger counts. */
-const policyNames: Readonly<Record<UpstreamErrorKind, readonly string[]>> = {
-  authentication: ['AuthenticationError'],
-  'bad-request': ['BadRequestError'],
-  'content-policy': ['ContentPolicyViolationError'],
-  'context-window': ['BadRequestError'],
-  'not-found': ['NotFoundError'],
-  'rate-limit': ['RateLimitError'],
-  timeout: ['TimeoutError'],
-  unavailable: ['InternalServerError', 'ServiceUnavailableError'],
-};
-
-const errorKinds = Object.keys(policyNames).filter((kind): kind is UpstreamErrorKind => kind in policyNames);
-
-function byKind(
-  policy: Readonly<Record<string, number | undefined>>,
-  suffix: string,
-): Partial<Record<UpstreamErrorKind, number>> {
-  const result: Partial<Record<UpstreamErrorKind, number>> = {};
-  for (const kind of errorKinds) {
-    const stated = policyNames[kind].flatMap((name) => policy[`${name}${suffix}`] ?? []);
-    if (stated.length > 0) result[kind] = Math.max(...stated);
-  }
-  return result;
-}
-
-function retriesByKind(policy: RetryPolicyMap): Partial<Record<UpstreamErrorKind, number>> {
-  const result = byKind(policy, 'Retries');
-  if (policy.DefaultRetries === undefined) return result;
-  for (const kind of errorKinds) result[kind] ??= policy.DefaultRetries;
-  return result;
 }
 
 function redisUrl(router: NonNullable<LiteLLMConfig['router_settings']>): string | undefined {

@@ -1,6 +1,6 @@
 /** What the gateway runs on: the config file in its own words, every default filled in. */
 import type { Deployment } from '../domain/deployment.ts';
-import type { CooldownSettings, RecoverySettings } from '../domain/recovery.ts';
+import type { CooldownSettings, RecoverySettings, RoutingSettings } from '../domain/recovery.ts';
 
 export interface GatewayConfig {
   /** Deployments by model group, in the order of the file. */
@@ -8,6 +8,7 @@ export interface GatewayConfig {
   /** Other names for model groups; hidden ones are not listed. */
   readonly aliases: ReadonlyMap<string, { readonly group: string; readonly hidden: boolean }>;
   readonly recovery: RecoverySettings;
+  readonly routing: RoutingSettings;
   readonly cooldown: CooldownSettings;
   /** Time for a whole request, all attempts together. */
   readonly requestTimeoutSeconds: number;

@@ -41,6 +41,11 @@ const litellmParams = z.looseObject({
   num_retries: count.optional(),
   /** Seconds out of rotation; 0 = never. */
   cooldown_time: seconds.optional(),
+  /** Deployments with the lowest order are tried first. */
+  order: count.optional(),
+  tags: z.array(name).optional(),
+  /** Attempts at once, in one process. */
+  max_parallel_requests: positiveCount.optional(),
   input_cost_per_token: price.optional(),
   output_cost_per_token: price.optional(),
 });
@@ -49,7 +54,9 @@ const modelEntry = z.looseObject({
   /** The model group: what clients call. */
   model_name: name,
   litellm_params: litellmParams,
-  model_info: z.looseObject({ id: name.optional(), cooldown_time: seconds.optional() }).optional(),
+  model_info: z
+    .looseObject({ id: name.optional(), cooldown_time: seconds.optional(), max_input_tokens: positiveCount.optional() })
+    .optional(),
   rpm: count.optional(),
   tpm: count.optional(),
 });
@@ -112,6 +119,15 @@ const routerSettings = z.looseObject({
       'cost-based-routing',
     ])
     .optional(),
+  routing_strategy_args: z
+    .looseObject({ ttl: positiveSeconds.optional(), lowest_latency_buffer: seconds.optional() })
+    .optional(),
+  default_max_parallel_requests: positiveCount.optional(),
+  /** LiteLLM's documentation has both spellings. */
+  enable_pre_call_checks: boolean.optional(),
+  enable_pre_call_check: boolean.optional(),
+  enable_tag_filtering: boolean.optional(),
+  tag_filtering_match_any: boolean.optional(),
   /** Least wait between two attempts at one deployment, seconds. */
   retry_after: seconds.optional(),
   timeout: positiveSeconds.optional(),

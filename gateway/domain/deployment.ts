@@ -33,4 +33,11 @@ export interface Deployment {
   /** Own cooldown; 0 = never cooled. */
   readonly cooldownSeconds?: number;
   readonly prices?: TokenPrices;
+  /** Lower is tried first; without one, last. */
+  readonly order?: number;
+  readonly tags?: readonly string[];
+  /** Context window of the prompt. */
+  readonly maxInputTokens?: number;
+  /** Attempts at once, in one process. */
+  readonly maxParallelRequests?: number;
 }

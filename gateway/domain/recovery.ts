@@ -1,4 +1,4 @@
-/** How a request recovers: the settings that `nextMove` and the cooldown decide by. */
+/** How a request is routed and how it recovers: the settings that the router, `nextMove` and the cooldown decide by. */
 import type { UpstreamErrorKind } from './errors.ts';
 
 export interface RecoverySettings {
@@ -17,6 +17,27 @@ export interface RecoverySettings {
   /** For groups that have no entry of their own. */
   readonly defaultFallbacks: readonly string[];
   readonly maxFallbacks: number;
+}
+
+export type StrategyName =
+  | 'simple-shuffle'
+  | 'least-busy'
+  | 'usage-based-routing'
+  | 'usage-based-routing-v2'
+  | 'latency-based-routing'
+  | 'cost-based-routing';
+
+export interface RoutingSettings {
+  readonly strategy: StrategyName;
+  /** How much slower than the fastest still counts as fast: 0.5 = 50 %. */
+  readonly latencyBuffer: number;
+  /** Speeds older than this are forgotten. */
+  readonly latencyTtlSeconds: number;
+  readonly tagFiltering: boolean;
+  /** Any of the request's tags is enough (LiteLLM's default), or all of them are needed. */
+  readonly matchAnyTag: boolean;
+  /** Compare prompts with context windows before an upstream does. */
+  readonly preCallChecks: boolean;
 }
 
 export interface CooldownSettings {

@@ -13,8 +13,8 @@ export type Cooldown =
       readonly failedAtMs: readonly number[];
     }
   | { readonly is: 'cooling'; readonly untilMs: number }
-  /** The time is over and one request is trying; nobody else is sent there meanwhile. */
-  | { readonly is: 'probing'; readonly sinceMs: number };
+  /** One request is trying, since the time is over or nobody else is left; nobody else is sent there meanwhile. */
+  | { readonly is: 'probing'; readonly sinceMs: number; readonly untilMs: number };
 
 export type Outcome =
   | 'success'
@@ -62,7 +62,11 @@ export function mayServe(state: Cooldown, nowMs: number): boolean {
 
 /** The state while an attempt is under way: the first one after a cooldown becomes the probe. */
 export const onAttempt = (state: Cooldown, nowMs: number): Cooldown =>
-  state.is === 'serving' ? state : { is: 'probing', sinceMs: nowMs };
+  state.is === 'serving' ? state : { is: 'probing', sinceMs: nowMs, untilMs: state.untilMs };
+
+/** The state when an attempt ended without an outcome: a probe is given back, and the cooldown is what it was. */
+export const onWithdrawal = (state: Cooldown): Cooldown =>
+  state.is === 'probing' ? { is: 'cooling', untilMs: state.untilMs } : state;
 
 export function afterOutcome(state: Cooldown, outcome: Outcome, context: CooldownContext): Cooldown {
   // The late outcome of an older request must not end, shorten or restart a cooldown that stands; and once its time is

@@ -1,7 +1,7 @@
 /** Which deployment a request goes to, and what is known about the health of each. */
 import type { Deployment } from '../domain/deployment.ts';
 import type { CooldownSettings, CooldownShare } from '../domain/recovery.ts';
-import { afterOutcome, type Cooldown, mayServe, type Outcome, onAttempt, serving } from './cooldown.ts';
+import { afterOutcome, type Cooldown, mayServe, type Outcome, onAttempt, onWithdrawal, serving } from './cooldown.ts';
 import { simpleShuffle } from './simple-shuffle.ts';
 
 export interface RouterOptions {
@@ -90,9 +90,8 @@ export class Router {
 
   /** The client left before the attempt had an outcome: a probe is given back, nothing is counted. */
   withdraw(deployment: Deployment): void {
-    if (this.#states.get(deployment.id)?.is === 'probing') {
-      this.#states.set(deployment.id, { is: 'cooling', untilMs: this.#options.now() });
-    }
+    const state = this.#states.get(deployment.id);
+    if (state !== undefined) this.#states.set(deployment.id, onWithdrawal(state));
   }
 
   /** A sibling process took a deployment out of rotation. */

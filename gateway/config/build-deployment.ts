@@ -1,0 +1,131 @@
+/** From one entry of `model_list` to a deployment: who the provider is, where it is reached, and with which key. */
+import { createHash } from 'node:crypto';
+import type { Deployment } from '../domain/deployment.ts';
+import type { ConfigPath } from './document.ts';
+import type { Environment } from './environment.ts';
+import { openAICompatible, otherWireFormats, splitModel } from './providers.ts';
+import type { ModelEntry } from './schema.ts';
+
+export interface DeploymentOptions {
+  readonly environment: Environment;
+  readonly demoUpstreams?: readonly string[];
+  /** Variables that an entry of `model_list` names and nobody set, by index. */
+  readonly missingVariables: ReadonlyMap<number, string>;
+  /** Defaults for entries that state none of their own. */
+  readonly requestTimeoutSeconds: number;
+  readonly streamTimeoutSeconds: number | undefined;
+  readonly maxParallelRequests: number | undefined;
+}
+
+export type Invalid = { readonly invalid: string; readonly path: ConfigPath; readonly leaveOut: boolean };
+
+/** @returns the deployment, or why it cannot be one. */
+export function buildDeployment(entry: ModelEntry, index: number, options: DeploymentOptions): Deployment | Invalid {
+  const params = entry.litellm_params;
+  const { provider, model } = splitModel(params.model, params.custom_llm_provider);
+  const demo = options.demoUpstreams?.[index % (options.demoUpstreams.length || 1)];
+  const reach = demo === undefined ? reachProvider(entry, index, provider, options) : { base: demo, key: 'sk-demo' };
+  if ('invalid' in reach) return reach;
+  const base = URL.canParse(reach.base) ? new URL(reach.base) : undefined;
+  if (base === undefined || !/^https?:$/.test(base.protocol)) {
+    return {
+      invalid: `"${reach.base}" is not an http or https address; write for example https://api.openai.com/v1`,
+      path: ['litellm_params', 'api_base'],
+      leaveOut: false,
+    };
+  }
+  const weight = params.weight;
+  const rpm = entry.rpm ?? params.rpm;
+  const tpm = entry.tpm ?? params.tpm;
+  const maxRetries = params.max_retries ?? params.num_retries;
+  const cooldownSeconds = entry.model_info?.cooldown_time ?? params.cooldown_time;
+  const maxInputTokens = entry.model_info?.max_input_tokens;
+  const maxParallelRequests = params.max_parallel_requests ?? options.maxParallelRequests;
+  const prices =
+    params.input_cost_per_token === undefined && params.output_cost_per_token === undefined
+      ? undefined
+      : { inputCostPerToken: params.input_cost_per_token ?? 0, outputCostPerToken: params.output_cost_per_token ?? 0 };
+  return {
+    id: entry.model_info?.id ?? deploymentId(entry, base.href),
+    modelGroup: entry.model_name,
+    provider: demo === undefined ? provider : 'demo',
+    model,
+    origin: base.origin,
+    basePath: base.pathname.replace(/\/+$/, ''),
+    headers: {
+      ...(reach.key === undefined ? {} : { authorization: `Bearer ${reach.key}` }),
+      ...(params.organization === undefined ? {} : { 'openai-organization': params.organization }),
+    },
+    ...(weight === undefined ? {} : { weight }),
+    ...(rpm === undefined ? {} : { rpm }),
+    ...(tpm === undefined ? {} : { tpm }),
+    ...(maxRetries === undefined ? {} : { maxRetries }),
+    ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
+    ...(prices === undefined ? {} : { prices }),
+    ...(params.order === undefined ? {} : { order: params.order }),
+    ...(params.tags === undefined ? {} : { tags: params.tags }),
+    ...(maxInputTokens === undefined ? {} : { maxInputTokens }),
+    ...(maxParallelRequests === undefined ? {} : { maxParallelRequests }),
+    timeoutSeconds: params.timeout ?? options.requestTimeoutSeconds,
+    streamTimeoutSeconds:
+      params.stream_timeout ?? options.streamTimeoutSeconds ?? params.timeout ?? options.requestTimeoutSeconds,
+  };
+}
+
+function reachProvider(
+  entry: ModelEntry,
+  index: number,
+  provider: string,
+  options: DeploymentOptions,
+): { base: string; key: string | undefined } | Invalid {
+  const params = entry.litellm_params;
+  const known = openAICompatible[provider];
+  if (known === undefined) {
+    const later = otherWireFormats.some((name) => name === provider);
+    return {
+      invalid: later
+        ? `provider "${provider}" is not available in this version`
+        : `provider "${provider}" is not known; write for example openai/NAME with an api_base`,
+      path: ['litellm_params', 'model'],
+      leaveOut: later,
+    };
+  }
+  const variable = options.missingVariables.get(index);
+  if (variable !== undefined) {
+    return { invalid: `the environment variable ${variable} is not set`, path: ['litellm_params'], leaveOut: true };
+  }
+  const key =
+    params.api_key ?? (known.apiKeyVariable === undefined ? undefined : options.environment[known.apiKeyVariable]);
+  const base =
+    params.api_base ??
+    params.base_url ??
+    known.apiBaseVariables
+      ?.map((name) => options.environment[name])
+      .find((value) => value !== undefined && value !== '') ??
+    known.apiBase;
+  if (base === undefined) {
+    return {
+      invalid: `provider "${provider}" has no address of its own; write api_base`,
+      path: ['litellm_params'],
+      leaveOut: false,
+    };
+  }
+  if ((key === undefined || key === '') && known.keyOptional !== true) {
+    return {
+      invalid: `has no api_key and ${known.apiKeyVariable} is not set`,
+      path: ['litellm_params'],
+      leaveOut: true,
+    };
+  }
+  return { base, key: key === '' ? undefined : key };
+}
+
+/** The same entry has the same id in every process and after every restart; the key takes part, but only as a hash. */
+function deploymentId(entry: ModelEntry, base: string): string {
+  const identity = JSON.stringify([
+    entry.model_name,
+    Object.entries(entry.litellm_params).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    base,
+  ]);
+  return createHash('sha256').update(identity).digest('hex').slice(0, 32);
+}

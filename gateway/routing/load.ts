@@ -1,0 +1,127 @@
+/** What is known of the load and speed of each deployment in this process: the state that strategies decide by. */
+
+export interface Load {
+  /** Attempts under way. */
+  readonly inFlight: number;
+  /** Requests and tokens of the running minute. */
+  readonly requests: number;
+  readonly tokens: number;
+  /** Moving average of the time to the first chunk of streams, seconds; undefined = not seen within the ttl. */
+  readonly firstChunkSeconds: number | undefined;
+  /** Moving average of whole answers, seconds per completion token. */
+  readonly secondsPerToken: number | undefined;
+}
+
+/** How an attempt went, as far as speed is concerned. */
+export interface Speed {
+  readonly seconds: number;
+  readonly stream: boolean;
+  /** Undefined when nobody reported it. */
+  readonly completionTokens: number | undefined;
+}
+
+export interface LoadBookOptions {
+  /** Monotonic, milliseconds. */
+  readonly now: () => number;
+  /** Speeds older than this are forgotten, seconds (LiteLLM's `routing_strategy_args.ttl`). */
+  readonly latencyTtlSeconds: number;
+}
+
+interface Entry {
+  inFlight: number;
+  minute: number;
+  requests: number;
+  tokens: number;
+  firstChunk: Average | undefined;
+  perToken: Average | undefined;
+}
+
+interface Average {
+  readonly value: number;
+  readonly atMs: number;
+}
+
+/** Weight of the newest sample: ten samples old is about 3 % of the average. */
+const newest = 0.3;
+
+export class LoadBook {
+  readonly #options: LoadBookOptions;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: LoadBookOptions) {
+    this.#options = options;
+  }
+
+  of(deploymentId: string): Load {
+    const entry = this.#entries.get(deploymentId);
+    if (entry === undefined) return idle;
+    const nowMs = this.#options.now();
+    const current = entry.minute === minuteOf(nowMs);
+    return {
+      inFlight: entry.inFlight,
+      requests: current ? entry.requests : 0,
+      tokens: current ? entry.tokens : 0,
+      firstChunkSeconds: this.#fresh(entry.firstChunk, nowMs),
+      secondsPerToken: this.#fresh(entry.perToken, nowMs),
+    };
+  }
+
+  /** Counts an attempt. @returns what ends it; only its first call counts, however many paths lead there. */
+  begin(deploymentId: string): () => void {
+    const entry = this.#entry(deploymentId);
+    entry.inFlight++;
+    entry.requests++;
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      entry.inFlight--;
+    };
+  }
+
+  /** Tokens that a request used, when they are known. */
+  use(deploymentId: string, tokens: number): void {
+    this.#entry(deploymentId).tokens += tokens;
+  }
+
+  measured(deploymentId: string, speed: Speed): void {
+    const entry = this.#entry(deploymentId);
+    const nowMs = this.#options.now();
+    if (speed.stream) {
+      entry.firstChunk = this.#next(entry.firstChunk, speed.seconds, nowMs);
+    } else {
+      // An answer without tokens (or without a count) still took its time.
+      const perToken = speed.seconds / Math.max(1, speed.completionTokens ?? 1);
+      entry.perToken = this.#next(entry.perToken, perToken, nowMs);
+    }
+  }
+
+  #entry(deploymentId: string): Entry {
+    const minute = minuteOf(this.#options.now());
+    let entry = this.#entries.get(deploymentId);
+    if (entry === undefined) {
+      entry = { inFlight: 0, minute, requests: 0, tokens: 0, firstChunk: undefined, perToken: undefined };
+      this.#entries.set(deploymentId, entry);
+    } else if (entry.minute !== minute) {
+      entry.minute = minute;
+      entry.requests = 0;
+      entry.tokens = 0;
+    }
+    return entry;
+  }
+
+  #fresh(average: Average | undefined, nowMs: number): number | undefined {
+    return average !== undefined && nowMs - average.atMs <= this.#options.latencyTtlSeconds * 1000
+      ? average.value
+      : undefined;
+  }
+
+  #next(average: Average | undefined, sample: number, atMs: number): Average {
+    const before = this.#fresh(average, atMs);
+    return { value: before === undefined ? sample : before + newest * (sample - before), atMs };
+  }
+}
+
+const idle: Load = { inFlight: 0, requests: 0, tokens: 0, firstChunkSeconds: undefined, secondsPerToken: undefined };
+
+const minuteOf = (nowMs: number): number => Math.floor(nowMs / 60_000);

@@ -1,0 +1,96 @@
+/** Routing strategies: small pure functions. State and randomness come in, a deployment comes out. */
+import type { Deployment } from '../domain/deployment.ts';
+import type { StrategyName } from '../domain/recovery.ts';
+import type { Load } from './load.ts';
+import { simpleShuffle } from './simple-shuffle.ts';
+
+/** The request, as far as it matters for the choice. */
+export interface Need {
+  readonly stream: boolean;
+  /** Estimate of the prompt's tokens. */
+  readonly promptTokens: number;
+}
+
+export interface StrategyInput {
+  /** At least those that may be called at all; the strategy may leave out more. */
+  readonly candidates: readonly Deployment[];
+  readonly loadOf: (deploymentId: string) => Load;
+  readonly need: Need;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** `routing_strategy_args.lowest_latency_buffer`: how much slower than the fastest still counts as fast, 0.5 = 50 %. */
+  readonly latencyBuffer: number;
+}
+
+/** @returns undefined when every candidate is over its own limits, or there is none. */
+export type RoutingStrategy = (input: StrategyInput) => Deployment | undefined;
+
+/** Fewest attempts under way. */
+export const leastBusy: RoutingStrategy = ({ candidates, loadOf, random }) =>
+  lowest(candidates, ({ id }) => loadOf(id).inFlight, random);
+
+/** Fewest tokens this minute, among those within their rpm and tpm. */
+export const usageBased: RoutingStrategy = (input) =>
+  lowest(withinLimits(input), ({ id }) => input.loadOf(id).tokens, input.random);
+
+/** Fastest: time to the first chunk for streams, time per token otherwise. One that was not seen lately is tried first. */
+export const latencyBased: RoutingStrategy = (input) => {
+  const { loadOf, need, random, latencyBuffer } = input;
+  const secondsOf = ({ id }: Deployment): number => {
+    const load = loadOf(id);
+    return (need.stream ? load.firstChunkSeconds : load.secondsPerToken) ?? 0;
+  };
+  const candidates = withinLimits(input);
+  const fastest = Math.min(...candidates.map(secondsOf));
+  return anyOf(
+    candidates.filter((candidate) => secondsOf(candidate) <= fastest * (1 + latencyBuffer)),
+    random,
+  );
+};
+
+/** Cheapest per token. A deployment without prices comes last, since nobody knows what it costs. */
+export const costBased: RoutingStrategy = (input) =>
+  lowest(
+    withinLimits(input),
+    ({ prices }) =>
+      prices === undefined ? Number.POSITIVE_INFINITY : prices.inputCostPerToken + prices.outputCostPerToken,
+    input.random,
+  );
+
+export const strategies: Readonly<Record<StrategyName, RoutingStrategy>> = {
+  'simple-shuffle': ({ candidates, random }) => simpleShuffle(candidates, random),
+  'least-busy': leastBusy,
+  'usage-based-routing': usageBased,
+  'usage-based-routing-v2': usageBased,
+  'latency-based-routing': latencyBased,
+  'cost-based-routing': costBased,
+};
+
+/** Those whose rpm and tpm leave room for this request in the running minute. */
+function withinLimits({ candidates, loadOf, need }: StrategyInput): readonly Deployment[] {
+  return candidates.filter(({ id, rpm, tpm }) => {
+    if (rpm === undefined && tpm === undefined) return true;
+    const load = loadOf(id);
+    return (
+      load.requests < (rpm ?? Number.POSITIVE_INFINITY) &&
+      load.tokens + need.promptTokens <= (tpm ?? Number.POSITIVE_INFINITY)
+    );
+  });
+}
+
+/** One of those with the lowest number; ties are broken at random, or the first in the file would take them all. */
+function lowest(
+  candidates: readonly Deployment[],
+  numberOf: (candidate: Deployment) => number,
+  random: () => number,
+): Deployment | undefined {
+  const numbers = candidates.map(numberOf);
+  const least = Math.min(...numbers);
+  return anyOf(
+    candidates.filter((_, index) => numbers[index] === least),
+    random,
+  );
+}
+
+const anyOf = (candidates: readonly Deployment[], random: () => number): Deployment | undefined =>
+  candidates[Math.floor(random() * candidates.length)];
