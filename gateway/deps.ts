@@ -7,6 +7,8 @@ import type { SpendEvent } from './domain/spend.ts';
 import { InFlight } from './http/in-flight.ts';
 import { openAIAdapter } from './providers/openai.ts';
 import { Transport } from './providers/transport.ts';
+import { LoadBook } from './routing/load.ts';
+import { RetryBudget } from './routing/retry-budget.ts';
 import { Router } from './routing/router.ts';
 import type { Settings } from './settings.ts';
 import { RedisCooldownShare } from './stores/cooldown-share.ts';
@@ -75,10 +77,13 @@ export function wire(options: WiringOptions): Dependencies {
           onCooldown: (id, forMs) => router.adopt(id, forMs),
           onError: (error) => logger.debug({ err: error }, 'a Redis command failed'),
         });
+  const load = new LoadBook({ now, latencyTtlSeconds: config.routing.latencyTtlSeconds });
   const router: Router = new Router({
     groups: config.groups,
     aliases: config.aliases,
     cooldown: config.cooldown,
+    routing: config.routing,
+    load,
     random: Math.random,
     now,
     ...(cooldowns === undefined ? {} : { share: cooldowns }),
@@ -104,6 +109,7 @@ export function wire(options: WiringOptions): Dependencies {
     databaseUp: () => keys?.up,
     redisUp: () => cooldowns?.up,
     deploymentStates: () => router.health(),
+    knownModels: new Set(router.directory.names()),
   });
 
   const masterKey = settings.masterKey ?? config.masterKey;
@@ -124,6 +130,8 @@ export function wire(options: WiringOptions): Dependencies {
       requestTimeoutSeconds: config.requestTimeoutSeconds,
       serve: {
         router,
+        load,
+        retries: new RetryBudget(now),
         transport,
         now,
         random: Math.random,
@@ -132,6 +140,9 @@ export function wire(options: WiringOptions): Dependencies {
         onAttempt: (deployment, outcome) => metrics.attempted(deployment, outcome),
         onSettled: (event) => {
           spend.record(event);
+          if (event.deploymentId !== null) {
+            load.use(event.deploymentId, (event.promptTokens ?? 0) + (event.completionTokens ?? 0));
+          }
           metrics.settled(event);
           logger.info(toLogLine(event), 'request');
         },

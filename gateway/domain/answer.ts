@@ -55,4 +55,6 @@ export interface Reached {
   readonly deployment: Deployment;
   readonly attempts: number;
   readonly fallbacks: number;
+  /** The deployment is no longer busy with this request. Idempotent. */
+  readonly release: () => void;
 }

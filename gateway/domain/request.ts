@@ -17,6 +17,8 @@ export interface ModelRequest {
   /** The client's own bytes; forwarded as they are wherever nothing has to change. */
   readonly bytes: Buffer;
   readonly overrides: RequestOverrides;
+  /** For tag routing. */
+  readonly tags: readonly string[];
   /** Wall clock, milliseconds. */
   readonly startedAtMs: number;
 }

@@ -9,13 +9,13 @@ export function registerModelListRoutes(app: FastifyInstance, router: Router): v
   const entry = (id: string) => ({ id, object: 'model', created, owned_by: 'openai' });
   for (const path of ['/v1/models', '/models']) {
     app.get(path, (request, reply) => {
-      const names = router.names().filter((name) => mayUseModel(request.caller, name));
+      const names = router.directory.names().filter((name) => mayUseModel(request.caller, name));
       return reply.send({ object: 'list', data: names.map(entry) });
     });
     // A model's name may hold slashes, hence the wildcard.
     app.get<{ Params: { '*': string } }>(`${path}/*`, (request, reply) => {
       const name = request.params['*'];
-      if (router.resolve(name) === undefined || !mayUseModel(request.caller, name)) {
+      if (router.directory.resolve(name) === undefined || !mayUseModel(request.caller, name)) {
         throw new Refusal({
           status: 404,
           type: 'invalid_request_error',

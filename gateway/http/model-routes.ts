@@ -76,7 +76,8 @@ async function handle(
       leaving: options.isLeaving(),
       signal,
       onDone: done,
-      onBroken: (error) => options.serve.router.record(served.deployment, error),
+      onBroken: ({ kind, status, retryAfterSeconds }) =>
+        options.serve.router.record(served.deployment, { kind, status, retryAfterSeconds, afterSuccess: true }),
     });
   } catch (error) {
     writeError(response, error, callId, options);
@@ -112,6 +113,7 @@ const headersOf = (incoming: IncomingMessage) => ({
   callId: single(incoming.headers['x-litellm-call-id']),
   timeout: single(incoming.headers['x-litellm-timeout']),
   numRetries: single(incoming.headers['x-litellm-num-retries']),
+  tags: single(incoming.headers['x-litellm-tags']),
 });
 
 const single = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);

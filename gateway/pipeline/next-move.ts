@@ -11,6 +11,8 @@ export interface Standing {
   readonly failures: readonly UpstreamError[];
   /** Deployments of the current group: how many there are, may be called now, and have not failed this request yet. */
   readonly deployments: { readonly all: number; readonly eligible: number; readonly untried: number };
+  /** Whether the group's retry budget has room for one more. */
+  readonly retryBudgetLeft: boolean;
   /** `max_retries` of the deployment that failed last. */
   readonly deploymentRetries: number | undefined;
   readonly overrides: RequestOverrides;
@@ -40,7 +42,7 @@ export function nextMove(standing: Standing, settings: RecoverySettings, random:
 }
 
 function mayRetry(standing: Standing, last: UpstreamError, group: string, settings: RecoverySettings): boolean {
-  if (standing.deployments.eligible === 0) return false;
+  if (standing.deployments.eligible === 0 || !standing.retryBudgetLeft) return false;
   // A prompt that is too long or refused stays so; the special lists take over at once.
   if (last.kind === 'context-window' && settings.contextWindowFallbacks.size > 0) return false;
   if (last.kind === 'content-policy' && settings.contentPolicyFallbacks.size > 0) return false;

@@ -7,12 +7,16 @@ import type { RecoverySettings } from '../domain/recovery.ts';
 import type { ModelRequest } from '../domain/request.ts';
 import type { ProviderAdapter } from '../providers/adapter.ts';
 import type { Transport } from '../providers/transport.ts';
-import type { Router } from '../routing/router.ts';
+import type { LoadBook } from '../routing/load.ts';
+import type { RetryBudget } from '../routing/retry-budget.ts';
+import type { Router, Wanted } from '../routing/router.ts';
 import { attempt } from './attempt.ts';
 import { nextMove } from './next-move.ts';
 
 export interface ReachDependencies {
   readonly router: Router;
+  readonly load: LoadBook;
+  readonly retries: RetryBudget;
   readonly transport: Transport;
   readonly adapterFor: (provider: string) => ProviderAdapter;
   readonly recovery: RecoverySettings;
@@ -39,6 +43,9 @@ export class NotReached extends Error {
   }
 }
 
+/** English text has about four bytes a token; a better count is only worth its price where money depends on it. */
+const bytesPerToken = 4;
+
 /**
  * @param group model group the name was resolved to.
  * @param deadlineMs on the clock of `now`; the signal fires then too.
@@ -51,21 +58,33 @@ export async function reach(
   signal: AbortSignal,
   dependencies: ReachDependencies,
 ): Promise<Reached> {
-  const { router, recovery, random, now } = dependencies;
+  const { router, load, retries, recovery, random, now } = dependencies;
+  const wanted: Wanted = {
+    tags: request.tags,
+    stream: request.stream,
+    promptTokens: Math.ceil(request.bytes.length / bytesPerToken),
+  };
   const groups = [group];
   let failures: UpstreamError[] = [];
   let failed = new Set<string>();
   let attempts = 0;
+  retries.countRequest(group);
   for (;;) {
-    const current = groups.at(-1) ?? group;
+    const asked = groups.at(-1) ?? group;
+    const current = router.directory.resolve(asked) ?? asked;
     const fallbacks = groups.length - 1;
-    const deployment = router.choose(router.resolve(current) ?? current, failed);
-    if (deployment !== undefined) attempts++;
-    const result =
-      deployment === undefined ? noDeployment(current) : await tryOne(request, deployment, signal, dependencies);
-    if (!(result instanceof Error)) {
-      if (deployment === undefined) throw new Error('an answer without a deployment');
-      return { answer: result, deployment, attempts, fallbacks };
+    const chosen = router.choose(current, failed, wanted);
+    const deployment = chosen === undefined ? undefined : router.directory.concrete(chosen, request.model);
+    let result: Answer | Error;
+    if (deployment === undefined) {
+      result = router.whyNone(current, wanted);
+    } else {
+      attempts++;
+      const release = load.begin(deployment.id);
+      result = await tryOne(request, deployment, signal, dependencies);
+      // The attempt of a stream lasts as long as the stream.
+      if (!(result instanceof Error)) return { answer: result, deployment, attempts, fallbacks, release };
+      release();
     }
     if (!(result instanceof UpstreamError)) throw new NotReached(result, deployment, attempts, fallbacks);
 
@@ -75,7 +94,8 @@ export async function reach(
       {
         groups,
         failures,
-        deployments: router.availability(router.resolve(current) ?? current, failed),
+        deployments: router.availability(current, failed, wanted),
+        retryBudgetLeft: retries.mayRetry(asked),
         deploymentRetries: deployment?.maxRetries,
         overrides: request.overrides,
         remainingMs: deadlineMs - now(),
@@ -85,6 +105,7 @@ export async function reach(
     );
     switch (move.kind) {
       case 'retry': {
+        retries.countRetry(asked);
         const interrupted = move.afterMs > 0 ? await pause(move.afterMs, signal) : undefined;
         if (interrupted !== undefined) throw new NotReached(interrupted, deployment, attempts, fallbacks);
         break;
@@ -93,6 +114,7 @@ export async function reach(
         groups.push(move.group);
         failures = [];
         failed = new Set();
+        retries.countRequest(move.group);
         break;
       case 'give-up':
         throw new NotReached(result, deployment, attempts, fallbacks);
@@ -107,14 +129,24 @@ async function tryOne(
   signal: AbortSignal,
   dependencies: ReachDependencies,
 ): Promise<Answer | Error> {
-  const { router, transport, adapterFor, onAttempt } = dependencies;
+  const { router, load, transport, adapterFor, onAttempt, now } = dependencies;
+  const startedAt = now();
   try {
     const answer = await attempt(request, deployment, adapterFor(deployment.provider), transport, signal);
     router.record(deployment, 'success');
+    const completionTokens = answer.kind === 'whole' ? answer.usage?.completionTokens : undefined;
+    load.measured(deployment.id, { seconds: (now() - startedAt) / 1000, stream: request.stream, completionTokens });
     onAttempt(deployment, 'success');
     return answer;
   } catch (error) {
     if (error instanceof UpstreamError) {
+      // A slow failure must not look faster than an answer.
+      if (error.kind === 'timeout')
+        load.measured(deployment.id, {
+          seconds: (now() - startedAt) / 1000,
+          stream: request.stream,
+          completionTokens: 1,
+        });
       router.record(deployment, error);
       onAttempt(deployment, error);
     } else if (error instanceof DeadlineExceeded) {
@@ -137,12 +169,3 @@ async function pause(milliseconds: number, signal: AbortSignal): Promise<Error |
     throw error;
   }
 }
-
-/** Every deployment of the group was left out of the configuration, or the group does not exist. */
-const noDeployment = (group: string): UpstreamError =>
-  new UpstreamError({
-    kind: 'rate-limit',
-    status: 429,
-    provider: 'gateway',
-    message: `No deployments available for selected model. Passed model=${group}`,
-  });

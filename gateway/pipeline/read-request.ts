@@ -6,6 +6,8 @@ export interface RequestHeaders {
   readonly callId: string | undefined;
   readonly timeout: string | undefined;
   readonly numRetries: string | undefined;
+  /** `a,b` */
+  readonly tags?: string | undefined;
 }
 
 const longestCallId = 200;
@@ -52,8 +54,25 @@ export function readRequest(
     body,
     bytes,
     overrides: readOverrides(body, headers),
+    tags: readTags(body, headers.tags),
     startedAtMs: nowMs,
   };
+}
+
+const noTags: readonly string[] = [];
+
+/** From the header, the body and its metadata, as LiteLLM has them. */
+function readTags(body: JsonObject, header: string | undefined): readonly string[] {
+  const metadata = body['metadata'];
+  const stated = [body['tags'], isObject(metadata) ? metadata['tags'] : undefined].filter((tags) => tags !== undefined);
+  if (header === undefined && stated.length === 0) return noTags;
+  for (const tags of stated) {
+    if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === 'string')) {
+      throw invalid('tags', `tags must be a list of texts, is ${typeOf(tags)}`);
+    }
+  }
+  const fromHeader = header?.split(',').map((tag) => tag.trim()) ?? [];
+  return [...new Set([...fromHeader, ...stated.flat().map(String)])].filter((tag) => tag !== '');
 }
 
 function readOverrides(body: JsonObject, headers: RequestHeaders): RequestOverrides {

@@ -52,7 +52,7 @@ const endingOf = (last: Error): Ending => (isNo(last) ? 'failed' : last instance
 
 /** What must hold before anything is spent. @returns the model group to start with. */
 function admit(request: ModelRequest, caller: Caller, { router }: ServeDependencies): string {
-  const group = router.resolve(request.model);
+  const group = router.directory.resolve(request.model);
   for (const model of [request.model, ...(request.overrides.fallbacks ?? [])]) {
     if (!mayUseModel(caller, model)) {
       throw new Refusal({

@@ -10,6 +10,8 @@ export interface SettlementFacts {
   readonly deployment: Deployment | undefined;
   readonly attempts: number;
   readonly fallbacks: number;
+  /** Undefined when no deployment is busy with it any more. */
+  readonly release?: () => void;
 }
 
 export class Settlement {
@@ -26,6 +28,7 @@ export class Settlement {
   settle(ending: Ending, status: number, usage: Usage | undefined): void {
     if (this.#settled) return;
     this.#settled = true;
+    this.facts.release?.();
     const { request, caller, deployment, attempts, fallbacks } = this.facts;
     this.#record({
       requestId: request.id,

@@ -1,7 +1,7 @@
 /** OpenAI's wire format: OpenAI itself and everything that is compatible with it. Bytes pass through wherever they can. */
 import type { Usage } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
-import { Refusal, UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
+import { UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
 import type { JsonObject, ModelRequest, Operation } from '../domain/request.ts';
 import type { EventMeaning, ProviderAdapter, UpstreamCall, UpstreamResponse, WholeReply } from './adapter.ts';
 import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
@@ -139,7 +139,7 @@ function toBody(request: ModelRequest, model: string): Buffer {
     top.count === members.length &&
     !members.some((member) => gatewayMembers.has(member)) &&
     !(askForUsage && request.body['stream_options'] !== undefined);
-  if (!simple) return printed(rewritten(request.body, model, askForUsage));
+  if (!simple) return Buffer.from(JSON.stringify(rewritten(request.body, model, askForUsage)));
   const inserted = askForUsage ? '"stream_options":{"include_usage":true},' : '';
   if (request.body['model'] === model) {
     return inserted === ''
@@ -154,16 +154,6 @@ function rewritten(body: JsonObject, model: string, askForUsage: boolean): JsonO
   const kept = Object.fromEntries(Object.entries(body).filter(([member]) => !gatewayMembers.has(member)));
   const options = isObject(body['stream_options']) ? body['stream_options'] : {};
   return { ...kept, model, ...(askForUsage ? { stream_options: { ...options, include_usage: true } } : {}) };
-}
-
-function printed(body: JsonObject): Buffer {
-  try {
-    return Buffer.from(JSON.stringify(body));
-  } catch (error) {
-    // What can be parsed can be nested too deep to be printed.
-    if (!(error instanceof RangeError)) throw error;
-    throw new Refusal({ status: 400, type: 'invalid_request_error', message: 'The body is nested too deep' });
-  }
 }
 
 const spliced = (bytes: Buffer, span: ByteSpan, text: string): Buffer =>
@@ -212,7 +202,8 @@ function readRetryAfter(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   const seconds = Number(header);
   if (Number.isFinite(seconds) && seconds >= 0) return seconds;
-  const at = Date.parse(header);
+  // `Date.parse` takes almost anything for a date; those of HTTP begin with a weekday.
+  const at = /^[A-Z][a-z]{2}/.test(header) ? Date.parse(header) : Number.NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, (at - Date.now()) / 1000);
 }
 

@@ -9,6 +9,8 @@ export type Cooldown =
       readonly minute: number;
       readonly attempts: number;
       readonly failures: number;
+      /** Failures since the last success. */
+      readonly streak: number;
       /** When recent failures happened, for `allowed_fails`; oldest first, bounded. */
       readonly failedAtMs: readonly number[];
     }
@@ -46,7 +48,7 @@ const failuresKept = 1_000;
 /** A `Retry-After` beyond this is a quota's business and not a cooldown's; a wrong one must not remove a deployment. */
 const longestRetryAfterSeconds = 3_600;
 
-export const serving: Cooldown = { is: 'serving', minute: 0, attempts: 0, failures: 0, failedAtMs: [] };
+export const serving: Cooldown = { is: 'serving', minute: 0, attempts: 0, failures: 0, streak: 0, failedAtMs: [] };
 
 /** Whether a request may be sent there now. */
 export function mayServe(state: Cooldown, nowMs: number): boolean {
@@ -95,6 +97,7 @@ function count(state: Cooldown, outcome: Outcome, nowMs: number): Serving {
     minute,
     attempts: Math.max((same ? state.attempts : 0) + attempts, failed ? 1 : 0),
     failures: (same ? state.failures : 0) + (failed ? 1 : 0),
+    streak: failed ? (state.is === 'serving' ? state.streak : 0) + 1 : 0,
     failedAtMs: failed ? [...failedAtMs.slice(-failuresKept), nowMs] : failedAtMs,
   };
 }
@@ -115,5 +118,7 @@ function isTooMuch(state: Serving, outcome: Exclude<Outcome, 'success'>, context
     return state.failedAtMs.filter((at) => nowMs - at <= windowMs).length > allowed;
   }
   if (outcome.status < 500 && outcome.kind !== 'timeout') return true;
+  // The share alone would let a deployment that just died fail as often as it had succeeded this minute.
+  if (state.streak >= leastAttempts) return true;
   return state.attempts >= leastAttempts && state.failures / state.attempts > failureShare;
 }

@@ -1,13 +1,19 @@
 /** Which deployment a request goes to, and what is known about the health of each. */
 import type { Deployment } from '../domain/deployment.ts';
-import type { CooldownSettings, CooldownShare } from '../domain/recovery.ts';
+import { UpstreamError } from '../domain/errors.ts';
+import type { CooldownSettings, CooldownShare, RoutingSettings } from '../domain/recovery.ts';
 import { afterOutcome, type Cooldown, mayServe, type Outcome, onAttempt, onWithdrawal, serving } from './cooldown.ts';
-import { simpleShuffle } from './simple-shuffle.ts';
+import { ModelDirectory } from './directory.ts';
+import { firstInOrder, narrow } from './eligibility.ts';
+import type { LoadBook } from './load.ts';
+import { strategies } from './strategy.ts';
 
 export interface RouterOptions {
   readonly groups: ReadonlyMap<string, readonly Deployment[]>;
   readonly aliases: ReadonlyMap<string, { readonly group: string; readonly hidden: boolean }>;
   readonly cooldown: CooldownSettings;
+  readonly routing: RoutingSettings;
+  readonly load: LoadBook;
   readonly random: () => number;
   /** Monotonic, milliseconds. */
   readonly now: () => number;
@@ -16,63 +22,79 @@ export interface RouterOptions {
   readonly onCooled?: (deployment: Deployment, forMs: number) => void;
 }
 
+/** The request, as far as it matters for the choice. */
+export interface Wanted {
+  readonly tags: readonly string[];
+  readonly stream: boolean;
+  /** Estimate. */
+  readonly promptTokens: number;
+}
+
 export class Router {
+  /** What names stand for. */
+  readonly directory: ModelDirectory;
   readonly #options: RouterOptions;
   readonly #states = new Map<string, Cooldown>();
-  readonly #byId = new Map<string, Deployment>();
 
   constructor(options: RouterOptions) {
     this.#options = options;
-    for (const deployments of options.groups.values()) {
-      for (const deployment of deployments) this.#byId.set(deployment.id, deployment);
-    }
-  }
-
-  /** Names that clients may ask for. */
-  names(): string[] {
-    const visible = [...this.#options.aliases].flatMap(([alias, target]) => (target.hidden ? [] : [alias]));
-    return [...new Set([...this.#options.groups.keys(), ...visible])];
-  }
-
-  /** The model group behind a name: the group itself, an alias of one, or a deployment's id; undefined when unknown. */
-  resolve(model: string): string | undefined {
-    if (this.#options.groups.has(model)) return model;
-    const alias = this.#options.aliases.get(model)?.group;
-    if (alias !== undefined && this.#options.groups.has(alias)) return alias;
-    return this.#byId.has(model) ? model : undefined;
-  }
-
-  /** Deployments of a group; a deployment's id is a group of its own. */
-  deployments(group: string): readonly Deployment[] {
-    const single = this.#byId.get(group);
-    return this.#options.groups.get(group) ?? (single === undefined ? [] : [single]);
+    this.directory = new ModelDirectory(options);
   }
 
   /** How many may be called now, and how many of those are not in `failed`. */
-  availability(group: string, failed: ReadonlySet<string>): { all: number; eligible: number; untried: number } {
-    const all = this.deployments(group);
+  availability(
+    group: string,
+    failed: ReadonlySet<string>,
+    wanted: Wanted,
+  ): { all: number; eligible: number; untried: number } {
+    const all = this.#fitting(group, wanted);
     const eligible = this.#eligible(all);
     const untried = eligible.filter((deployment) => !failed.has(deployment.id)).length;
     return { all: all.length, eligible: eligible.length, untried };
   }
 
   /** Picks a deployment and marks the attempt; those that already failed this request come last. */
-  choose(group: string, failed: ReadonlySet<string>): Deployment | undefined {
-    const eligible = this.#eligible(this.deployments(group));
+  choose(group: string, failed: ReadonlySet<string>, wanted: Wanted): Deployment | undefined {
+    const { routing, load, random } = this.#options;
+    const eligible = this.#eligible(this.#fitting(group, wanted));
     const untried = failed.size === 0 ? eligible : eligible.filter((deployment) => !failed.has(deployment.id));
-    const chosen = simpleShuffle(untried.length > 0 ? untried : eligible, this.#options.random);
+    const chosen = strategies[routing.strategy]({
+      candidates: firstInOrder(untried.length > 0 ? untried : eligible),
+      loadOf: (id) => load.of(id),
+      need: wanted,
+      random,
+      latencyBuffer: routing.latencyBuffer,
+    });
     if (chosen === undefined) return undefined;
     const state = this.#states.get(chosen.id);
-    if (state !== undefined && state.is !== 'serving')
+    if (state !== undefined && state.is !== 'serving') {
       this.#states.set(chosen.id, onAttempt(state, this.#options.now()));
+    }
     return chosen;
+  }
+
+  /** Why `choose` found nothing. */
+  whyNone(group: string, wanted: Wanted): UpstreamError {
+    const narrowed = narrow(this.directory.deployments(group), wanted, this.#options.routing);
+    switch (narrowed.is) {
+      case 'no-tag':
+        return noneBecause('authentication', 401, `No deployment of ${group} has the tags ${wanted.tags.join(', ')}`);
+      case 'too-long':
+        return noneBecause(
+          'context-window',
+          400,
+          `The prompt has about ${wanted.promptTokens} tokens; the largest context window of ${group} has ${narrowed.largestWindow}`,
+        );
+      case 'some':
+        return noneBecause('rate-limit', 429, `No deployments available for selected model. Passed model=${group}`);
+    }
   }
 
   /** The attempt's outcome. Call once for each `choose`; an attempt that nobody waited for is `withdraw`n instead. */
   record(deployment: Deployment, outcome: Outcome): void {
     const before = this.#states.get(deployment.id) ?? serving;
     const nowMs = this.#options.now();
-    const siblings = outcome === 'success' ? [] : (this.#options.groups.get(deployment.modelGroup) ?? []);
+    const siblings = outcome === 'success' ? [] : this.directory.siblings(deployment);
     const after = afterOutcome(before, outcome, {
       nowMs,
       settings: this.#options.cooldown,
@@ -96,7 +118,7 @@ export class Router {
 
   /** A sibling process took a deployment out of rotation. */
   adopt(deploymentId: string, forMs: number): void {
-    if (!this.#options.cooldown.enabled || !this.#byId.has(deploymentId)) return;
+    if (!this.#options.cooldown.enabled || !this.directory.has(deploymentId)) return;
     const untilMs = this.#options.now() + forMs;
     const state = this.#states.get(deploymentId);
     if (state?.is === 'cooling' && state.untilMs >= untilMs) return;
@@ -106,17 +128,28 @@ export class Router {
   /** For health pages and metrics. */
   health(): { deployment: Deployment; state: Cooldown['is'] }[] {
     const nowMs = this.#options.now();
-    return [...this.#byId.values()].map((deployment) => {
+    return [...this.directory.all()].map((deployment) => {
       const state = this.#states.get(deployment.id) ?? serving;
       return { deployment, state: state.is === 'cooling' && nowMs >= state.untilMs ? 'probing' : state.is };
     });
   }
 
+  /** Those that fit the request at all. */
+  #fitting(group: string, wanted: Wanted): readonly Deployment[] {
+    const narrowed = narrow(this.directory.deployments(group), wanted, this.#options.routing);
+    return narrowed.is === 'some' ? narrowed.deployments : [];
+  }
+
   #eligible(deployments: readonly Deployment[]): readonly Deployment[] {
     const nowMs = this.#options.now();
-    const eligible = deployments.filter((deployment) => mayServe(this.#states.get(deployment.id) ?? serving, nowMs));
+    const free = deployments.filter((deployment) => this.#hasRoom(deployment));
+    const eligible = free.filter((deployment) => mayServe(this.#states.get(deployment.id) ?? serving, nowMs));
     // Panic: siblings may have taken out everything at once; a cooling deployment is still a better answer than none.
-    return eligible.length > 0 ? eligible : deployments;
+    return eligible.length > 0 ? eligible : free;
+  }
+
+  #hasRoom({ id, maxParallelRequests }: Deployment): boolean {
+    return maxParallelRequests === undefined || this.#options.load.of(id).inFlight < maxParallelRequests;
   }
 
   #isServing(id: string, nowMs: number): boolean {
@@ -124,3 +157,6 @@ export class Router {
     return state.is === 'serving' || (state.is === 'cooling' && nowMs >= state.untilMs);
   }
 }
+
+const noneBecause = (kind: 'authentication' | 'context-window' | 'rate-limit', status: number, message: string) =>
+  new UpstreamError({ kind, status, provider: 'gateway', message });

@@ -68,21 +68,21 @@ export class SnapshotFile {
   async #ownKey(): Promise<string> {
     const path = join(this.#directory, 'snapshot.key');
     const known = await readIfThere(path);
-    if (known !== undefined) return checkedKey(known, path);
+    if (isKey(known)) return known;
     // Whole before it has its name: of several workers that start at once, one names its key and the others read that.
     const temporary = join(this.#directory, `snapshot.key.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
     await writeFile(temporary, randomBytes(32).toString('hex'), { mode: 0o600, flush: true });
-    await link(temporary, path).catch(ignoreExisting);
-    await unlink(temporary);
-    return checkedKey(await readFile(path, 'utf8'), path);
+    // An empty or cut key would sign with something that anybody can guess, so it is replaced.
+    if (known !== undefined) await rename(temporary, path);
+    else {
+      await link(temporary, path).catch(ignoreExisting);
+      await unlink(temporary);
+    }
+    return readFile(path, 'utf8');
   }
 }
 
-/** An empty or cut key would sign with something that anybody can guess. */
-function checkedKey(key: string, path: string): string {
-  if (/^[0-9a-f]{64}$/.test(key)) return key;
-  throw new Error(`${path} does not hold a key; remove it, and a new one is made`);
-}
+const isKey = (text: string | undefined): text is string => text !== undefined && /^[0-9a-f]{64}$/.test(text);
 
 async function readIfThere(path: string): Promise<string | undefined> {
   try {

@@ -13,6 +13,8 @@ export interface MetricSources {
   readonly spendQueue: () => number;
   readonly databaseUp: () => boolean | undefined;
   readonly redisUp: () => boolean | undefined;
+  /** Names that may become labels; a client can invent others through a wildcard. */
+  readonly knownModels: ReadonlySet<string>;
   readonly deploymentStates: () => readonly {
     readonly deployment: Deployment;
     readonly state: 'serving' | 'probing' | 'cooling';
@@ -38,7 +40,10 @@ export class Metrics {
   >();
   readonly #attemptChildren = new Map<string, Counter.Internal>();
 
+  readonly #knownModels: ReadonlySet<string>;
+
   constructor(sources: MetricSources) {
+    this.#knownModels = sources.knownModels;
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#requests = new Counter({
@@ -117,7 +122,8 @@ export class Metrics {
   }
 
   settled(event: SpendEvent): void {
-    const { requestedModel: model, status } = event;
+    const { status } = event;
+    const model = this.#knownModels.has(event.requestedModel) ? event.requestedModel : 'other';
     const key = `${status} ${model}`;
     let children = this.#settledChildren.get(key);
     if (children === undefined) {

@@ -1,9 +1,10 @@
 /** Ordinary values of the gateway's own types; a test states only what it is about. */
 import type { Deployment } from '../../gateway/domain/deployment.ts';
 import { UpstreamError, type UpstreamErrorDetail, type UpstreamErrorKind } from '../../gateway/domain/errors.ts';
-import type { CooldownSettings, RecoverySettings } from '../../gateway/domain/recovery.ts';
+import type { CooldownSettings, RecoverySettings, RoutingSettings } from '../../gateway/domain/recovery.ts';
 import type { Caller, JsonObject, ModelRequest } from '../../gateway/domain/request.ts';
 import type { SpendEvent } from '../../gateway/domain/spend.ts';
+import type { Wanted } from '../../gateway/routing/router.ts';
 
 export const exampleDeployment = (id: string, over: Partial<Deployment> = {}): Deployment => ({
   id,
@@ -72,6 +73,7 @@ export function exampleRequest(
     stream: body['stream'] === true,
     body,
     bytes: Buffer.from(JSON.stringify(body)),
+    tags: [],
     overrides: { disableFallbacks: false },
     startedAtMs: 0,
     ...over,
@@ -102,3 +104,16 @@ export const spendEvent = (requestId: string, over: Partial<SpendEvent> = {}): S
   durationMs: 12,
   ...over,
 });
+
+export const routingSettings = (settings: Partial<RoutingSettings> = {}): RoutingSettings => ({
+  strategy: 'simple-shuffle',
+  latencyBuffer: 0,
+  latencyTtlSeconds: 3_600,
+  tagFiltering: false,
+  matchAnyTag: true,
+  preCallChecks: false,
+  ...settings,
+});
+
+/** A request that any deployment may serve. */
+export const anything: Wanted = { tags: [], stream: false, promptTokens: 1 };

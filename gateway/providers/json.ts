@@ -1,0 +1,52 @@
+/** Reads JSON of unknown shape without assuming anything about it. */
+import { Refusal } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/request.ts';
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+export const objectOf = (value: unknown): JsonObject => (isObject(value) ? value : {});
+
+export const objectsOf = (value: unknown): readonly JsonObject[] =>
+  Array.isArray(value) ? value.filter(isObject) : [];
+
+export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+/** The text, or undefined for anything else and for the empty text. */
+export const textOf = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined;
+
+/** A number of tokens, or 0 for anything else. */
+export const countOf = (value: unknown): number =>
+  Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : 0;
+
+/** @returns undefined when the text is not JSON: a fact about who wrote it, not a fault here. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** @returns undefined for what can be parsed but is nested too deep to be printed. */
+export function printJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** The body of a request to a provider. @throws Refusal 400 when the client's body is nested too deep. */
+export function printBody(body: JsonObject): Buffer {
+  const text = printJson(body);
+  if (text !== undefined) return Buffer.from(text);
+  throw new Refusal({ status: 400, type: 'invalid_request_error', message: 'The body is nested too deep' });
+}
+
+/** The given members without those that have no value. */
+export const present = (members: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));

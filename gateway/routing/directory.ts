@@ -1,0 +1,71 @@
+/** What a name that a client or a fallback list uses stands for: a model group, one deployment, or nothing. */
+import type { Deployment } from '../domain/deployment.ts';
+import { matchPattern, sortPatterns } from './patterns.ts';
+
+export interface DirectoryOptions {
+  readonly groups: ReadonlyMap<string, readonly Deployment[]>;
+  readonly aliases: ReadonlyMap<string, { readonly group: string; readonly hidden: boolean }>;
+}
+
+export class ModelDirectory {
+  readonly #options: DirectoryOptions;
+  readonly #byId = new Map<string, Deployment>();
+  /** By LiteLLM's model string, such as `azure/gpt-4o`: what fallback lists may name. */
+  readonly #byModelString = new Map<string, Deployment[]>();
+  readonly #patterns: readonly string[];
+
+  constructor(options: DirectoryOptions) {
+    this.#options = options;
+    this.#patterns = sortPatterns([...options.groups.keys()]);
+    for (const deployment of [...options.groups.values()].flat()) {
+      this.#byId.set(deployment.id, deployment);
+      const string = `${deployment.provider}/${deployment.model}`;
+      this.#byModelString.set(string, [...(this.#byModelString.get(string) ?? []), deployment]);
+    }
+  }
+
+  all(): Iterable<Deployment> {
+    return this.#byId.values();
+  }
+
+  has(deploymentId: string): boolean {
+    return this.#byId.has(deploymentId);
+  }
+
+  /** Names that clients may ask for. */
+  names(): string[] {
+    const visible = [...this.#options.aliases].flatMap(([alias, target]) => (target.hidden ? [] : [alias]));
+    return [...new Set([...this.#options.groups.keys(), ...visible])];
+  }
+
+  /**
+   * The model group behind a name: the group itself, an alias of one, a deployment's id or model string (each a group of
+   * its own), or the most specific pattern that fits; undefined when nothing does.
+   */
+  resolve(model: string): string | undefined {
+    if (this.#options.groups.has(model)) return model;
+    const alias = this.#options.aliases.get(model)?.group;
+    if (alias !== undefined && this.#options.groups.has(alias)) return alias;
+    if (this.#byId.has(model) || this.#byModelString.has(model)) return model;
+    return matchPattern(this.#patterns, model)?.group;
+  }
+
+  deployments(group: string): readonly Deployment[] {
+    const single = this.#byId.get(group);
+    return (
+      this.#options.groups.get(group) ?? (single === undefined ? (this.#byModelString.get(group) ?? []) : [single])
+    );
+  }
+
+  /** Deployments that stand beside this one. */
+  siblings(deployment: Deployment): readonly Deployment[] {
+    return this.#options.groups.get(deployment.modelGroup) ?? [];
+  }
+
+  /** A deployment of a pattern, with what the client put in the place of the star: `openai/*` asked as `openai/gpt-4o`. */
+  concrete(deployment: Deployment, asked: string): Deployment {
+    if (!deployment.model.includes('*')) return deployment;
+    const rest = matchPattern([deployment.modelGroup], asked)?.rest;
+    return rest === undefined ? deployment : { ...deployment, model: deployment.model.replace('*', rest) };
+  }
+}
