@@ -1,6 +1,5 @@
 /** A request of a client, parsed once at the edge. */
-
-export type Operation = 'chat' | 'embeddings';
+import type { Operation } from './operation.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -16,6 +15,8 @@ export interface ModelRequest {
   readonly body: JsonObject;
   /** The client's own bytes; forwarded as they are wherever nothing has to change. */
   readonly bytes: Buffer;
+  /** Of the bytes. */
+  readonly contentType: string;
   readonly overrides: RequestOverrides;
   /** For tag routing. */
   readonly tags: readonly string[];

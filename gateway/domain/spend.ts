@@ -1,6 +1,6 @@
 /** One row for each request that was let through to an upstream. */
 import type { Ending } from './answer.ts';
-import type { Operation } from './request.ts';
+import type { Operation } from './operation.ts';
 
 export interface SpendEvent {
   readonly requestId: string;

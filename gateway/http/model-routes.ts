@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { ClientGone, DeadlineExceeded, Refusal } from '../domain/errors.ts';
-import type { Caller, Operation } from '../domain/request.ts';
+import { type Operation, operationNames, specOf } from '../domain/operation.ts';
+import type { Caller } from '../domain/request.ts';
 import { readRequest } from '../pipeline/read-request.ts';
 import { type ServeDependencies, serve } from '../pipeline/serve.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -19,14 +20,10 @@ export interface ModelRouteOptions {
   readonly logger: Logger;
 }
 
-const routes: Readonly<Record<Operation, readonly string[]>> = {
-  chat: ['/v1/chat/completions', '/chat/completions'],
-  embeddings: ['/v1/embeddings', '/embeddings'],
-};
-
 export function registerModelRoutes(app: FastifyInstance, options: ModelRouteOptions): void {
-  for (const operation of ['chat', 'embeddings'] as const) {
-    for (const path of routes[operation]) {
+  for (const operation of operationNames) {
+    const { path: suffix } = specOf(operation);
+    for (const path of [`/v1${suffix}`, suffix]) {
       app.post<{ Body: Buffer | undefined }>(path, (request, reply) => {
         // From here on the bytes are ours: Fastify's reply pipeline would cost as much as all the rest.
         reply.hijack();
@@ -114,6 +111,7 @@ const headersOf = (incoming: IncomingMessage) => ({
   timeout: single(incoming.headers['x-litellm-timeout']),
   numRetries: single(incoming.headers['x-litellm-num-retries']),
   tags: single(incoming.headers['x-litellm-tags']),
+  contentType: incoming.headers['content-type'],
 });
 
 const single = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);

@@ -7,6 +7,8 @@ import type { RequestOverrides } from '../domain/request.ts';
 export interface Standing {
   /** Model groups in the order they were entered; the first is the one the client asked for. */
   readonly groups: readonly string[];
+  /** What the client wrote for the first group: an alias of it, or a name that its pattern fits. */
+  readonly requested?: string;
   /** Failures in the current group, oldest first; at least one. */
   readonly failures: readonly UpstreamError[];
   /** Deployments of the current group: how many there are, may be called now, and have not failed this request yet. */
@@ -95,23 +97,36 @@ function nextGroup(standing: Standing, last: UpstreamError, settings: RecoverySe
   if (standing.groups.length - 1 >= settings.maxFallbacks) return undefined;
   const lists =
     standing.overrides.fallbacks === undefined
-      ? standing.groups.toReversed().map((group) => fallbackList(group, last, settings))
+      ? namesOf(standing).map((names) => fallbackList(names, last, settings))
       : [standing.overrides.fallbacks];
   return lists.flat().find((group) => !standing.groups.includes(group));
 }
 
-function fallbackList(failed: string, last: UpstreamError, settings: RecoverySettings): readonly string[] {
+/** Names by which a list may be stored for each group, the newest group first. */
+const namesOf = ({ groups, requested }: Standing): readonly (readonly string[])[] =>
+  groups
+    .map((group, index) =>
+      index === 0 && requested !== undefined && requested !== group ? [requested, group] : [group],
+    )
+    .toReversed();
+
+function fallbackList(failed: readonly string[], last: UpstreamError, settings: RecoverySettings): readonly string[] {
   // Where a special list exists, only it speaks for its kind: a general fallback would fail the same way.
   if (last.kind === 'context-window' && settings.contextWindowFallbacks.size > 0) {
-    return settings.contextWindowFallbacks.get(failed) ?? [];
+    return firstList(settings.contextWindowFallbacks, failed) ?? [];
   }
   if (last.kind === 'content-policy' && settings.contentPolicyFallbacks.size > 0) {
-    return settings.contentPolicyFallbacks.get(failed) ?? [];
+    return firstList(settings.contentPolicyFallbacks, failed) ?? [];
   }
   return generalFallbacks(failed, settings);
 }
 
-function generalFallbacks(failed: string, settings: RecoverySettings): readonly string[] {
-  const withoutProvider = failed.slice(failed.indexOf('/') + 1);
-  return settings.fallbacks.get(failed) ?? settings.fallbacks.get(withoutProvider) ?? settings.defaultFallbacks;
+function generalFallbacks(failed: readonly string[], settings: RecoverySettings): readonly string[] {
+  const names = failed.flatMap((name) => [name, name.slice(name.indexOf('/') + 1)]);
+  return firstList(settings.fallbacks, names) ?? settings.defaultFallbacks;
 }
+
+const firstList = (lists: RecoverySettings['fallbacks'], names: readonly string[]): readonly string[] | undefined => {
+  const name = names.find((candidate) => lists.has(candidate));
+  return name === undefined ? undefined : lists.get(name);
+};

@@ -12,6 +12,7 @@ import type { RetryBudget } from '../routing/retry-budget.ts';
 import type { Router, Wanted } from '../routing/router.ts';
 import { attempt } from './attempt.ts';
 import { nextMove } from './next-move.ts';
+import { estimatePromptTokens } from './prompt-tokens.ts';
 
 export interface ReachDependencies {
   readonly router: Router;
@@ -43,9 +44,6 @@ export class NotReached extends Error {
   }
 }
 
-/** English text has about four bytes a token; a better count is only worth its price where money depends on it. */
-const bytesPerToken = 4;
-
 /**
  * @param group model group the name was resolved to.
  * @param deadlineMs on the clock of `now`; the signal fires then too.
@@ -62,19 +60,19 @@ export async function reach(
   const wanted: Wanted = {
     tags: request.tags,
     stream: request.stream,
-    promptTokens: Math.ceil(request.bytes.length / bytesPerToken),
+    promptTokens: estimatePromptTokens(request),
   };
   const groups = [group];
   let failures: UpstreamError[] = [];
   let failed = new Set<string>();
   let attempts = 0;
-  retries.countRequest(group);
+  let asked = request.model;
+  let current = group;
+  retries.countRequest(current);
   for (;;) {
-    const asked = groups.at(-1) ?? group;
-    const current = router.directory.resolve(asked) ?? asked;
     const fallbacks = groups.length - 1;
     const chosen = router.choose(current, failed, wanted);
-    const deployment = chosen === undefined ? undefined : router.directory.concrete(chosen, request.model);
+    const deployment = chosen === undefined ? undefined : router.directory.concrete(chosen, asked);
     let result: Answer | Error;
     if (deployment === undefined) {
       result = router.whyNone(current, wanted);
@@ -93,9 +91,10 @@ export async function reach(
     const move = nextMove(
       {
         groups,
+        requested: request.model,
         failures,
         deployments: router.availability(current, failed, wanted),
-        retryBudgetLeft: retries.mayRetry(asked),
+        retryBudgetLeft: retries.mayRetry(current) || router.hasSound(current, failed, wanted),
         deploymentRetries: deployment?.maxRetries,
         overrides: request.overrides,
         remainingMs: deadlineMs - now(),
@@ -105,7 +104,7 @@ export async function reach(
     );
     switch (move.kind) {
       case 'retry': {
-        retries.countRetry(asked);
+        retries.countRetry(current);
         const interrupted = move.afterMs > 0 ? await pause(move.afterMs, signal) : undefined;
         if (interrupted !== undefined) throw new NotReached(interrupted, deployment, attempts, fallbacks);
         break;
@@ -114,7 +113,10 @@ export async function reach(
         groups.push(move.group);
         failures = [];
         failed = new Set();
-        retries.countRequest(move.group);
+        asked = move.group;
+        current = router.directory.resolve(asked) ?? asked;
+        // A client may name anything; only what exists is counted, since counting takes memory.
+        if (router.directory.deployments(current).length > 0) retries.countRequest(current);
         break;
       case 'give-up':
         throw new NotReached(result, deployment, attempts, fallbacks);

@@ -1,6 +1,8 @@
 /** From a client's bytes to a `ModelRequest`, or a refusal that names the field. Called before any upstream is. */
 import { Refusal } from '../domain/errors.ts';
-import type { JsonObject, ModelRequest, Operation, RequestOverrides } from '../domain/request.ts';
+import { readForm } from '../domain/multipart.ts';
+import { type Operation, specOf } from '../domain/operation.ts';
+import type { JsonObject, ModelRequest, RequestOverrides } from '../domain/request.ts';
 
 export interface RequestHeaders {
   readonly callId: string | undefined;
@@ -8,6 +10,7 @@ export interface RequestHeaders {
   readonly numRetries: string | undefined;
   /** `a,b` */
   readonly tags?: string | undefined;
+  readonly contentType?: string | undefined;
 }
 
 const longestCallId = 200;
@@ -21,27 +24,15 @@ export function readRequest(
   newId: () => string,
   nowMs: number,
 ): ModelRequest {
-  const body = parseBody(bytes);
-  const model = body['model'];
+  const spec = specOf(operation);
+  const contentType = spec.takes === 'json' ? 'application/json' : (headers.contentType ?? '');
+  const body = spec.takes === 'json' ? parseBody(bytes) : parseForm(bytes, contentType);
+  const model = body['model'] ?? spec.defaultModel;
   if (typeof model !== 'string' || model === '') {
     throw invalid('model', `model must be the name of a model, is ${show(model)}; GET /v1/models lists the names`);
   }
-  if (operation === 'chat') {
-    const messages = body['messages'];
-    if (!Array.isArray(messages)) throw invalid('messages', `messages must be a list, is ${typeOf(messages)}`);
-    if (messages.length === 0) throw invalid('messages', 'messages is empty; send at least one message');
-    for (const [index, message] of messages.entries()) {
-      if (!isObject(message) || typeof message['role'] !== 'string') {
-        throw invalid(`messages[${index}]`, `messages[${index}] must be an object with a role and content`);
-      }
-    }
-  } else {
-    const input = body['input'];
-    const empty = input === '' || (Array.isArray(input) && input.length === 0);
-    if (empty || (typeof input !== 'string' && !Array.isArray(input))) {
-      throw invalid('input', `input must be text or a list of texts and not empty, is ${typeOf(input)}`);
-    }
-  }
+  if (operation === 'chat') checkMessages(body);
+  for (const [member, forms] of Object.entries(spec.required)) checkMember(body, member, forms);
   const stream = body['stream'] ?? false;
   if (typeof stream !== 'boolean') throw invalid('stream', `stream must be true or false, is ${show(stream)}`);
   const id = newId();
@@ -50,13 +41,46 @@ export function readRequest(
     callId: headers.callId?.slice(0, longestCallId) || id,
     operation,
     model,
-    stream: stream && operation === 'chat',
+    stream: stream && spec.streams,
     body,
     bytes,
+    contentType,
     overrides: readOverrides(body, headers),
     tags: readTags(body, headers.tags),
     startedAtMs: nowMs,
   };
+}
+
+function checkMessages(body: JsonObject): void {
+  const messages = body['messages'];
+  if (!Array.isArray(messages)) throw invalid('messages', `messages must be a list, is ${typeOf(messages)}`);
+  if (messages.length === 0) throw invalid('messages', 'messages is empty; send at least one message');
+  for (const [index, message] of messages.entries()) {
+    if (!isObject(message) || typeof message['role'] !== 'string') {
+      throw invalid(`messages[${index}]`, `messages[${index}] must be an object with a role and content`);
+    }
+  }
+}
+
+const formNames = { text: 'text', list: 'a list of texts' } as const;
+
+function checkMember(body: JsonObject, member: string, forms: readonly ('text' | 'list')[]): void {
+  const value = body[member];
+  const fits =
+    (forms.includes('text') && typeof value === 'string' && value !== '') ||
+    (forms.includes('list') && Array.isArray(value) && value.length > 0);
+  if (fits) return;
+  const wanted = forms.map((form) => formNames[form]).join(' or ');
+  throw invalid(member, `${member} must be ${wanted} and not empty, is ${typeOf(value)}`);
+}
+
+/** The fields of a form as the members of a body; a file counts as its presence. */
+function parseForm(bytes: Buffer, contentType: string): JsonObject {
+  const fields = readForm(bytes, contentType);
+  if (fields === undefined) {
+    throw invalid(null, 'The body is not a form; send it as multipart/form-data with its boundary');
+  }
+  return Object.fromEntries([...fields].map(([name, field]) => [name, field.text ?? '(file)']));
 }
 
 const noTags: readonly string[] = [];

@@ -2,11 +2,11 @@
 import type { Usage } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
-import type { JsonObject, ModelRequest, Operation } from '../domain/request.ts';
+import { readForm } from '../domain/multipart.ts';
+import { specOf } from '../domain/operation.ts';
+import type { JsonObject, ModelRequest } from '../domain/request.ts';
 import type { EventMeaning, ProviderAdapter, UpstreamCall, UpstreamResponse, WholeReply } from './adapter.ts';
 import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
-
-const paths: Readonly<Record<Operation, string>> = { chat: '/chat/completions', embeddings: '/embeddings' };
 
 /** Members that speak to the gateway and not to a provider (LiteLLM's names). */
 const gatewayMembers = new Set([
@@ -24,13 +24,19 @@ export const openAIAdapter: ProviderAdapter = {
   toUpstream(request: ModelRequest, deployment: Deployment): UpstreamCall {
     return {
       origin: deployment.origin,
-      path: `${deployment.basePath}${paths[request.operation]}`,
-      headers: { ...deployment.headers, 'content-type': 'application/json' },
-      body: toBody(request, deployment.model),
+      path: `${deployment.basePath}${specOf(request.operation).path}`,
+      headers: { ...deployment.headers, 'content-type': request.contentType },
+      body:
+        specOf(request.operation).takes === 'json'
+          ? toBody(request, deployment.model)
+          : toForm(request, deployment.model),
     };
   },
 
   toReply(response: UpstreamResponse, request: ModelRequest, deployment: Deployment): WholeReply {
+    if (specOf(request.operation).answers === 'anything' && !response.contentType.startsWith('application/json')) {
+      return { body: response.body, usage: undefined };
+    }
     const top = scanTopLevel(response.body, ['usage', 'error']);
     if (top === undefined) throw this.classify({ ...response, status: 502 }, deployment);
     const error = top.spans.get('error');
@@ -148,6 +154,12 @@ function toBody(request: ModelRequest, model: string): Buffer {
   }
   const renamed = spliced(request.bytes, span, JSON.stringify(model));
   return inserted === '' ? renamed : spliced(renamed, { start: top.bodyStart, end: top.bodyStart }, inserted);
+}
+
+/** The client's form with the provider's model name in place; files are sent on as they came. */
+function toForm(request: ModelRequest, model: string): Buffer {
+  const field = readForm(request.bytes, request.contentType)?.get('model');
+  return field === undefined ? request.bytes : spliced(request.bytes, field, model);
 }
 
 function rewritten(body: JsonObject, model: string, askForUsage: boolean): JsonObject {

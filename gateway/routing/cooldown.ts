@@ -62,6 +62,12 @@ export function mayServe(state: Cooldown, nowMs: number): boolean {
   }
 }
 
+/** At most one in ten attempts failed this minute, and the last one did not. */
+export const isSound = (state: Cooldown, nowMs: number): boolean =>
+  state.is === 'serving' &&
+  state.streak === 0 &&
+  (state.minute !== Math.floor(nowMs / 60_000) || state.failures <= state.attempts * 0.1);
+
 /** The state while an attempt is under way: the first one after a cooldown becomes the probe. */
 export const onAttempt = (state: Cooldown, nowMs: number): Cooldown =>
   state.is === 'serving' ? state : { is: 'probing', sinceMs: nowMs, untilMs: state.untilMs };

@@ -44,10 +44,10 @@ export class ModelDirectory {
    */
   resolve(model: string): string | undefined {
     if (this.#options.groups.has(model)) return model;
-    const alias = this.#options.aliases.get(model)?.group;
-    if (alias !== undefined && this.#options.groups.has(alias)) return alias;
-    if (this.#byId.has(model) || this.#byModelString.has(model)) return model;
-    return matchPattern(this.#patterns, model)?.group;
+    const name = this.#behindAlias(model);
+    if (this.#options.groups.has(name)) return name;
+    if (this.#byId.has(name) || this.#byModelString.has(name)) return name;
+    return matchPattern(this.#patterns, name)?.group;
   }
 
   deployments(group: string): readonly Deployment[] {
@@ -57,6 +57,11 @@ export class ModelDirectory {
     );
   }
 
+  /** The deployment as it is configured, also when its pattern was made `concrete`. */
+  configured(deployment: Deployment): Deployment {
+    return this.#byId.get(deployment.id) ?? deployment;
+  }
+
   /** Deployments that stand beside this one. */
   siblings(deployment: Deployment): readonly Deployment[] {
     return this.#options.groups.get(deployment.modelGroup) ?? [];
@@ -64,8 +69,16 @@ export class ModelDirectory {
 
   /** A deployment of a pattern, with what the client put in the place of the star: `openai/*` asked as `openai/gpt-4o`. */
   concrete(deployment: Deployment, asked: string): Deployment {
-    if (!deployment.model.includes('*')) return deployment;
-    const rest = matchPattern([deployment.modelGroup], asked)?.rest;
-    return rest === undefined ? deployment : { ...deployment, model: deployment.model.replace('*', rest) };
+    if (!isPattern(deployment)) return deployment;
+    const rest = matchPattern([deployment.modelGroup], this.#behindAlias(asked))?.rest;
+    // A function, since `$&` and its like have a meaning in a replacement text, and this text is the client's.
+    return rest === undefined ? deployment : { ...deployment, model: deployment.model.replace('*', () => rest) };
+  }
+
+  #behindAlias(name: string): string {
+    return this.#options.aliases.get(name)?.group ?? name;
   }
 }
+
+/** Whether a deployment serves every name that fits. */
+export const isPattern = (deployment: Deployment): boolean => deployment.model.includes('*');

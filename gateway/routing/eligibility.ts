@@ -1,6 +1,7 @@
 /** Which deployments of a group a request may go to, before any strategy chooses: tags, regions, window, order. Pure. */
 import type { Deployment } from '../domain/deployment.ts';
-import type { RoutingSettings } from '../domain/recovery.ts';
+import type { RoutingSettings, StrategyName } from '../domain/recovery.ts';
+import type { Load } from './load.ts';
 
 export interface Wanted {
   /** Tags of the request; empty = none were given. */
@@ -44,6 +45,26 @@ function byTags(deployments: readonly Deployment[], tags: readonly string[], any
   );
   return matching.length > 0 ? matching : pool();
 }
+
+/** Whether rpm and tpm leave room for this request in the running minute. */
+export function isWithinLimits({ rpm, tpm }: Deployment, load: Load, promptTokens: number): boolean {
+  return (
+    load.requests < (rpm ?? Number.POSITIVE_INFINITY) && load.tokens + promptTokens <= (tpm ?? Number.POSITIVE_INFINITY)
+  );
+}
+
+/**
+ * Whether rpm and tpm bind. Elsewhere they are weights (or nothing) to LiteLLM: deployments beyond them come last, since
+ * their provider will refuse, but a request is not refused because of them.
+ */
+export const limitsBind: Readonly<Record<StrategyName, boolean>> = {
+  'simple-shuffle': false,
+  'least-busy': false,
+  'usage-based-routing': true,
+  'usage-based-routing-v2': true,
+  'latency-based-routing': true,
+  'cost-based-routing': true,
+};
 
 /** Those with the lowest `order`; a deployment without one comes last. Applied after cooldown and limits. */
 export function firstInOrder(deployments: readonly Deployment[]): readonly Deployment[] {

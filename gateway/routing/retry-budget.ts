@@ -9,6 +9,8 @@ const share = 0.1;
 /** A group that sends little, or has just begun to, may still retry so often. */
 const floorPerSecond = 3;
 const windowSeconds = 10;
+/** The running second is a part of one: retries are counted in one more, or the bound would not hold in every ten seconds. */
+const retrySlots = windowSeconds + 1;
 
 interface Window {
   /** Second of the newest slot. */
@@ -40,12 +42,14 @@ export class RetryBudget {
   /** A retry is made. */
   countRetry(group: string): void {
     const window = this.#window(group);
-    const slot = window.second % windowSeconds;
+    const slot = window.second % retrySlots;
     window.retries[slot] = (window.retries[slot] ?? 0) + 1;
     window.retrySum++;
   }
 
   mayRetry(group: string): boolean {
+    // Asking takes no memory, since the name may be anything a client wrote.
+    if (!this.#windows.has(group)) return true;
     const window = this.#window(group);
     return window.retrySum < Math.max(floorPerSecond * windowSeconds, Math.floor(share * window.requestSum));
   }
@@ -57,20 +61,26 @@ export class RetryBudget {
       window = {
         second,
         requests: new Int32Array(windowSeconds),
-        retries: new Int32Array(windowSeconds),
+        retries: new Int32Array(retrySlots),
         requestSum: 0,
         retrySum: 0,
       };
       this.#windows.set(group, window);
     }
-    for (let step = Math.min(second - window.second, windowSeconds); step > 0; step--) {
-      const slot = (second - step + 1) % windowSeconds;
-      window.requestSum -= window.requests[slot] ?? 0;
-      window.retrySum -= window.retries[slot] ?? 0;
-      window.requests[slot] = 0;
-      window.retries[slot] = 0;
+    for (let step = Math.min(second - window.second, retrySlots); step > 0; step--) {
+      const begun = second - step + 1;
+      window.requestSum -= clear(window.requests, begun);
+      window.retrySum -= clear(window.retries, begun);
     }
     window.second = second;
     return window;
   }
+}
+
+/** Empties the slot of a second that begins. @returns what it held. */
+function clear(ring: Int32Array, second: number): number {
+  const slot = second % ring.length;
+  const held = ring[slot] ?? 0;
+  ring[slot] = 0;
+  return held;
 }

@@ -2,9 +2,18 @@
 import type { Deployment } from '../domain/deployment.ts';
 import { UpstreamError } from '../domain/errors.ts';
 import type { CooldownSettings, CooldownShare, RoutingSettings } from '../domain/recovery.ts';
-import { afterOutcome, type Cooldown, mayServe, type Outcome, onAttempt, onWithdrawal, serving } from './cooldown.ts';
-import { ModelDirectory } from './directory.ts';
-import { firstInOrder, narrow } from './eligibility.ts';
+import {
+  afterOutcome,
+  type Cooldown,
+  isSound,
+  mayServe,
+  type Outcome,
+  onAttempt,
+  onWithdrawal,
+  serving,
+} from './cooldown.ts';
+import { isPattern, ModelDirectory } from './directory.ts';
+import { firstInOrder, isWithinLimits, limitsBind, narrow } from './eligibility.ts';
 import type { LoadBook } from './load.ts';
 import { strategies } from './strategy.ts';
 
@@ -48,18 +57,31 @@ export class Router {
     wanted: Wanted,
   ): { all: number; eligible: number; untried: number } {
     const all = this.#fitting(group, wanted);
-    const eligible = this.#eligible(all);
+    const eligible = this.#eligible(all, wanted);
     const untried = eligible.filter((deployment) => !failed.has(deployment.id)).length;
     return { all: all.length, eligible: eligible.length, untried };
+  }
+
+  /**
+   * Whether somebody who has not failed this request is known to answer: a retry there is a failover, which ends, and
+   * not a load that an outage multiplies.
+   */
+  hasSound(group: string, failed: ReadonlySet<string>, wanted: Wanted): boolean {
+    const nowMs = this.#options.now();
+    return this.#eligible(this.#fitting(group, wanted), wanted).some(
+      ({ id }) => !failed.has(id) && isSound(this.#states.get(id) ?? serving, nowMs),
+    );
   }
 
   /** Picks a deployment and marks the attempt; those that already failed this request come last. */
   choose(group: string, failed: ReadonlySet<string>, wanted: Wanted): Deployment | undefined {
     const { routing, load, random } = this.#options;
-    const eligible = this.#eligible(this.#fitting(group, wanted));
+    const eligible = this.#eligible(this.#fitting(group, wanted), wanted);
     const untried = failed.size === 0 ? eligible : eligible.filter((deployment) => !failed.has(deployment.id));
+    const left = untried.length > 0 ? untried : eligible;
+    const withinLimits = left.filter((deployment) => this.#isWithinLimits(deployment, wanted));
     const chosen = strategies[routing.strategy]({
-      candidates: firstInOrder(untried.length > 0 ? untried : eligible),
+      candidates: firstInOrder(withinLimits.length > 0 ? withinLimits : left),
       loadOf: (id) => load.of(id),
       need: wanted,
       random,
@@ -91,7 +113,13 @@ export class Router {
   }
 
   /** The attempt's outcome. Call once for each `choose`; an attempt that nobody waited for is `withdraw`n instead. */
-  record(deployment: Deployment, outcome: Outcome): void {
+  record(attempted: Deployment, outcome: Outcome): void {
+    const deployment = this.directory.configured(attempted);
+    if (outcome !== 'success' && outcome.kind === 'not-found' && isPattern(deployment)) {
+      // The client chose that name; it must not take out a deployment that serves all others.
+      this.withdraw(deployment);
+      return;
+    }
     const before = this.#states.get(deployment.id) ?? serving;
     const nowMs = this.#options.now();
     const siblings = outcome === 'success' ? [] : this.directory.siblings(deployment);
@@ -140,9 +168,12 @@ export class Router {
     return narrowed.is === 'some' ? narrowed.deployments : [];
   }
 
-  #eligible(deployments: readonly Deployment[]): readonly Deployment[] {
+  #eligible(deployments: readonly Deployment[], wanted: Wanted): readonly Deployment[] {
     const nowMs = this.#options.now();
-    const free = deployments.filter((deployment) => this.#hasRoom(deployment));
+    const bound = limitsBind[this.#options.routing.strategy];
+    const free = deployments.filter(
+      (deployment) => this.#hasRoom(deployment) && (!bound || this.#isWithinLimits(deployment, wanted)),
+    );
     const eligible = free.filter((deployment) => mayServe(this.#states.get(deployment.id) ?? serving, nowMs));
     // Panic: siblings may have taken out everything at once; a cooling deployment is still a better answer than none.
     return eligible.length > 0 ? eligible : free;
@@ -150,6 +181,11 @@ export class Router {
 
   #hasRoom({ id, maxParallelRequests }: Deployment): boolean {
     return maxParallelRequests === undefined || this.#options.load.of(id).inFlight < maxParallelRequests;
+  }
+
+  #isWithinLimits(deployment: Deployment, { promptTokens }: Wanted): boolean {
+    if (deployment.rpm === undefined && deployment.tpm === undefined) return true;
+    return isWithinLimits(deployment, this.#options.load.of(deployment.id), promptTokens);
   }
 
   #isServing(id: string, nowMs: number): boolean {

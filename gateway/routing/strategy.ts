@@ -12,7 +12,7 @@ export interface Need {
 }
 
 export interface StrategyInput {
-  /** At least those that may be called at all; the strategy may leave out more. */
+  /** Those that may be called and whose limits have room. */
   readonly candidates: readonly Deployment[];
   readonly loadOf: (deploymentId: string) => Load;
   readonly need: Need;
@@ -22,25 +22,23 @@ export interface StrategyInput {
   readonly latencyBuffer: number;
 }
 
-/** @returns undefined when every candidate is over its own limits, or there is none. */
+/** @returns undefined only when there is no candidate. */
 export type RoutingStrategy = (input: StrategyInput) => Deployment | undefined;
 
 /** Fewest attempts under way. */
 export const leastBusy: RoutingStrategy = ({ candidates, loadOf, random }) =>
   lowest(candidates, ({ id }) => loadOf(id).inFlight, random);
 
-/** Fewest tokens this minute, among those within their rpm and tpm. */
-export const usageBased: RoutingStrategy = (input) =>
-  lowest(withinLimits(input), ({ id }) => input.loadOf(id).tokens, input.random);
+/** Fewest tokens this minute. */
+export const usageBased: RoutingStrategy = ({ candidates, loadOf, random }) =>
+  lowest(candidates, ({ id }) => loadOf(id).tokens, random);
 
 /** Fastest: time to the first chunk for streams, time per token otherwise. One that was not seen lately is tried first. */
-export const latencyBased: RoutingStrategy = (input) => {
-  const { loadOf, need, random, latencyBuffer } = input;
+export const latencyBased: RoutingStrategy = ({ candidates, loadOf, need, random, latencyBuffer }) => {
   const secondsOf = ({ id }: Deployment): number => {
     const load = loadOf(id);
     return (need.stream ? load.firstChunkSeconds : load.secondsPerToken) ?? 0;
   };
-  const candidates = withinLimits(input);
   const fastest = Math.min(...candidates.map(secondsOf));
   return anyOf(
     candidates.filter((candidate) => secondsOf(candidate) <= fastest * (1 + latencyBuffer)),
@@ -49,12 +47,12 @@ export const latencyBased: RoutingStrategy = (input) => {
 };
 
 /** Cheapest per token. A deployment without prices comes last, since nobody knows what it costs. */
-export const costBased: RoutingStrategy = (input) =>
+export const costBased: RoutingStrategy = ({ candidates, random }) =>
   lowest(
-    withinLimits(input),
+    candidates,
     ({ prices }) =>
       prices === undefined ? Number.POSITIVE_INFINITY : prices.inputCostPerToken + prices.outputCostPerToken,
-    input.random,
+    random,
   );
 
 export const strategies: Readonly<Record<StrategyName, RoutingStrategy>> = {
@@ -65,18 +63,6 @@ export const strategies: Readonly<Record<StrategyName, RoutingStrategy>> = {
   'latency-based-routing': latencyBased,
   'cost-based-routing': costBased,
 };
-
-/** Those whose rpm and tpm leave room for this request in the running minute. */
-function withinLimits({ candidates, loadOf, need }: StrategyInput): readonly Deployment[] {
-  return candidates.filter(({ id, rpm, tpm }) => {
-    if (rpm === undefined && tpm === undefined) return true;
-    const load = loadOf(id);
-    return (
-      load.requests < (rpm ?? Number.POSITIVE_INFINITY) &&
-      load.tokens + need.promptTokens <= (tpm ?? Number.POSITIVE_INFINITY)
-    );
-  });
-}
 
 /** One of those with the lowest number; ties are broken at random, or the first in the file would take them all. */
 function lowest(

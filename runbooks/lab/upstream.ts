@@ -62,7 +62,7 @@ async function answer(
   const request: UpstreamRequest = {
     path: incoming.url ?? '/',
     headers: incoming.headers,
-    body: incoming.method === 'POST' ? parseObject(bytes) : {},
+    body: incoming.headers['content-type']?.includes('json') === true ? parseObject(bytes) : {},
     bytes,
   };
   requests.push(request);

@@ -74,6 +74,7 @@ export function exampleRequest(
     body,
     bytes: Buffer.from(JSON.stringify(body)),
     tags: [],
+    contentType: 'application/json',
     overrides: { disableFallbacks: false },
     startedAtMs: 0,
     ...over,

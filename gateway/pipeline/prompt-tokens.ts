@@ -1,0 +1,35 @@
+/** How long a prompt is, roughly: enough to tell that a context window is too small, too rough for money. */
+import type { ModelRequest } from '../domain/request.ts';
+
+/** English text has about four bytes a token; a better count is only worth its price where money depends on it. */
+const bytesPerToken = 4;
+
+/** Images, sound and files are priced by other rules than their length; text is counted, and only in chats. */
+export function estimatePromptTokens({ operation, body, bytes }: ModelRequest): number {
+  // A batch of embeddings is many prompts, and an upload is none.
+  if (operation !== 'chat') return 0;
+  const messages: unknown = body['messages'];
+  const media = Array.isArray(messages) ? messages.reduce<number>((sum, message) => sum + mediaOf(message), 0) : 0;
+  return Math.max(1, Math.ceil((bytes.length - media) / bytesPerToken));
+}
+
+function mediaOf(message: unknown): number {
+  const content = memberOf(message, 'content');
+  if (!Array.isArray(content)) return 0;
+  return content.reduce<number>(
+    (sum, part) => sum + (memberOf(part, 'type') === 'text' ? 0 : lengthOfTexts(part, deepest)),
+    0,
+  );
+}
+
+/** A part is nested two or three levels deep; what a client nests deeper is counted as text. */
+const deepest = 4;
+
+function lengthOfTexts(value: unknown, depth: number): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null || depth === 0) return 0;
+  return Object.values(value).reduce<number>((sum, member) => sum + lengthOfTexts(member, depth - 1), 0);
+}
+
+const memberOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;

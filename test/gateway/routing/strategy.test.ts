@@ -1,0 +1,472 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Deployment } from '../../../gateway/domain/deployment.ts';
+import type { CooldownSettings, RoutingSettings, StrategyName } from '../../../gateway/domain/recovery.ts';
+import { limitsBind } from '../../../gateway/routing/eligibility.ts';
+import { LoadBook } from '../../../gateway/routing/load.ts';
+import { Router, type Wanted } from '../../../gateway/routing/router.ts';
+import { strategies } from '../../../gateway/routing/strategy.ts';
+import {
+  anything,
+  cooldownSettings,
+  exampleDeployment,
+  exampleGroup,
+  routingSettings,
+  upstreamError,
+} from '../examples.ts';
+
+const names: readonly StrategyName[] = [
+  'simple-shuffle',
+  'least-busy',
+  'usage-based-routing',
+  'usage-based-routing-v2',
+  'latency-based-routing',
+  'cost-based-routing',
+];
+const nobodyFailed: ReadonlySet<string> = new Set();
+const price = (each: number) => ({ prices: { inputCostPerToken: each, outputCostPerToken: each } });
+
+interface Made {
+  readonly router: Router;
+  readonly load: LoadBook;
+  pass(milliseconds: number): void;
+  /** Ids that `count` choices come to, with how often; nothing is begun. */
+  shares(count?: number, wanted?: Wanted, failed?: ReadonlySet<string>): Record<string, number>;
+  /** The one that every choice comes to. */
+  always(wanted?: Wanted): string;
+}
+
+function routerOf(
+  routing: Partial<RoutingSettings>,
+  deployments: readonly Deployment[],
+  cooldown: Partial<CooldownSettings> = {},
+): Made {
+  let nowMs = 6_000_000;
+  // Numerical Recipes' generator: the same draws in every run.
+  let seed = 1;
+  const random = (): number => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return seed / 2 ** 32;
+  };
+  const now = (): number => nowMs;
+  const load = new LoadBook({ now, latencyTtlSeconds: routing.latencyTtlSeconds ?? 3_600 });
+  const router = new Router({
+    groups: exampleGroup(...deployments),
+    aliases: new Map(),
+    cooldown: cooldownSettings(cooldown),
+    routing: routingSettings(routing),
+    load,
+    random,
+    now,
+  });
+  const shares: Made['shares'] = (count = 400, wanted = anything, failed = nobodyFailed) => {
+    const result: Record<string, number> = {};
+    for (let choice = 0; choice < count; choice++) {
+      const chosen = router.choose('chat', failed, wanted);
+      const id = chosen?.id ?? 'nobody';
+      result[id] = (result[id] ?? 0) + 1;
+      if (chosen !== undefined) router.withdraw(chosen);
+    }
+    return result;
+  };
+  return {
+    router,
+    load,
+    shares,
+    pass: (milliseconds) => {
+      nowMs += milliseconds;
+    },
+    always: (wanted) => {
+      const [id, ...others] = Object.keys(shares(100, wanted));
+      return others.length === 0 && id !== undefined ? id : `one of ${[id, ...others].join(', ')}`;
+    },
+  };
+}
+
+const list = (...overs: readonly Partial<Deployment>[]): Deployment[] =>
+  overs.map((over, index) => exampleDeployment(String.fromCodePoint(97 + index), over));
+const begin = ({ load }: Made, id: string, count: number): (() => void)[] =>
+  Array.from({ length: count }, () => load.begin(id));
+const streaming: Wanted = { ...anything, stream: true };
+
+describe('the algorithms', () => {
+  it('simple-shuffle: weighted by the first of weight, rpm and tpm that somebody states; evenly when nobody does', () => {
+    expect(
+      routerOf({ strategy: 'simple-shuffle' }, list({ weight: 3 }, { weight: 1 })).shares(4_000)['a'],
+    ).toBeGreaterThan(2_800);
+    expect(
+      routerOf({ strategy: 'simple-shuffle' }, list({ rpm: 1_000 }, { rpm: 9_000 })).shares(4_000)['b'],
+    ).toBeGreaterThan(3_400);
+    expect(routerOf({ strategy: 'simple-shuffle' }, list({}, {})).shares(4_000)['a']).toBeGreaterThan(1_800);
+  });
+
+  it('least-busy: the one with the fewest attempts under way, unseen ones being idle', () => {
+    const made = routerOf({ strategy: 'least-busy' }, list({}, {}, {}));
+    begin(made, 'a', 2);
+    const [end] = begin(made, 'b', 1);
+    expect(made.always()).toBe('c');
+    begin(made, 'c', 3);
+    expect(made.always()).toBe('b');
+    end?.();
+    expect(made.always()).toBe('b');
+  });
+
+  it.each(['usage-based-routing', 'usage-based-routing-v2'] as const)(
+    '%s: the one with the fewest tokens this minute, of those whose rpm and tpm have room',
+    (strategy) => {
+      const made = routerOf({ strategy }, list({}, { rpm: 2 }, { tpm: 100 }));
+      made.load.use('a', 500);
+      made.load.use('b', 90);
+      made.load.use('c', 80);
+      expect(made.always()).toBe('c');
+      expect(made.always({ ...anything, promptTokens: 21 })).toBe('b');
+      begin(made, 'b', 2);
+      expect(made.always({ ...anything, promptTokens: 21 })).toBe('a');
+      made.pass(60_000);
+      made.load.use('a', 1);
+      expect(Object.keys(made.shares()).toSorted()).toEqual(['b', 'c']);
+    },
+  );
+
+  it('latency-based-routing: the fastest per token, for streams the fastest first chunk, of those whose limits have room', () => {
+    const made = routerOf({ strategy: 'latency-based-routing' }, list({}, {}, { rpm: 0 }));
+    made.load.measured('a', { seconds: 1, stream: false, completionTokens: 100 });
+    made.load.measured('b', { seconds: 2, stream: false, completionTokens: 100 });
+    made.load.measured('a', { seconds: 0.5, stream: true, completionTokens: undefined });
+    made.load.measured('b', { seconds: 0.1, stream: true, completionTokens: undefined });
+    made.load.measured('c', { seconds: 0, stream: false, completionTokens: 100 });
+    expect(made.always()).toBe('a');
+    expect(made.always(streaming)).toBe('b');
+  });
+
+  it('latency-based-routing: one that was not seen within the ttl is tried first', () => {
+    const made = routerOf({ strategy: 'latency-based-routing', latencyTtlSeconds: 60 }, list({}, {}));
+    made.load.measured('a', { seconds: 0.001, stream: true, completionTokens: undefined });
+    expect(made.always(streaming)).toBe('b');
+    made.load.measured('b', { seconds: 9, stream: true, completionTokens: undefined });
+    expect(made.always(streaming)).toBe('a');
+    made.pass(60_001);
+    made.load.measured('a', { seconds: 0.001, stream: true, completionTokens: undefined });
+    expect(made.always(streaming)).toBe('b');
+  });
+
+  it.each([
+    [0, ['a']],
+    [0.2, ['a', 'b']],
+    [0.5, ['a', 'b', 'c']],
+  ])('latency-based-routing: a buffer of %d spreads over all that are at most so much slower', (latencyBuffer, ids) => {
+    const made = routerOf({ strategy: 'latency-based-routing', latencyBuffer }, list({}, {}, {}, {}));
+    for (const [id, seconds] of [
+      ['a', 1],
+      ['b', 1.2],
+      ['c', 1.5],
+      ['d', 1.6],
+    ] as const) {
+      made.load.measured(id, { seconds, stream: true, completionTokens: undefined });
+    }
+    expect(Object.keys(made.shares(400, streaming)).toSorted()).toEqual(ids);
+  });
+
+  it('cost-based-routing: the cheapest per input and output token, of those whose limits have room', () => {
+    const made = routerOf(
+      { strategy: 'cost-based-routing' },
+      list(price(3), { prices: { inputCostPerToken: 1, outputCostPerToken: 4 } }, { ...price(1), rpm: 1 }),
+    );
+    expect(made.always()).toBe('c');
+    begin(made, 'c', 1);
+    expect(made.always()).toBe('b');
+  });
+});
+
+describe('defects of others that this gateway does not have', () => {
+  it('simple-shuffle: the field comes from every candidate, not from the first one alone', () => {
+    const made = routerOf({ strategy: 'simple-shuffle' }, list({}, { weight: 1 }, { weight: 3 }));
+    expect(made.shares(4_000)['a']).toBeUndefined();
+    expect(made.shares(4_000)['c']).toBeGreaterThan(2_800);
+  });
+
+  it.each(names)(
+    '%s: four equal deployments get even shares, the first in the file no more than the others (#39322)',
+    (strategy) => {
+      const shares = routerOf({ strategy }, list(price(1), price(1), price(1), price(1))).shares(4_000);
+      expect(Object.keys(shares).toSorted()).toEqual(['a', 'b', 'c', 'd']);
+      for (const count of Object.values(shares)) expect(Math.abs(count - 1_000)).toBeLessThan(150);
+    },
+  );
+
+  it('least-busy: a burst of 400 concurrent requests is spread to the last one', () => {
+    const made = routerOf({ strategy: 'least-busy' }, list({}, {}, {}, {}));
+    for (let request = 0; request < 400; request++) {
+      made.load.begin(made.router.choose('chat', nobodyFailed, anything)?.id ?? 'nobody');
+    }
+    expect(['a', 'b', 'c', 'd'].map((id) => made.load.of(id).inFlight)).toEqual([100, 100, 100, 100]);
+  });
+
+  it('least-busy: no update is lost and no counter falls below zero, whatever is told twice (#39322, #37622)', () => {
+    const made = routerOf({ strategy: 'least-busy' }, list({}, {}));
+    const ends = begin(made, 'a', 5);
+    for (const end of [...ends, ...ends, ...ends]) end();
+    expect(made.load.of('a').inFlight).toBe(0);
+    begin(made, 'b', 1);
+    expect(made.always()).toBe('a');
+  });
+
+  it('least-busy: tokens of an answer that no attempt was made for (a cache hit) do not make anybody less busy', () => {
+    const made = routerOf({ strategy: 'least-busy' }, list({}, {}));
+    made.load.use('a', 1_000);
+    expect(made.load.of('a').inFlight).toBe(0);
+    expect(Object.keys(made.shares()).toSorted()).toEqual(['a', 'b']);
+  });
+
+  it('least-busy: an idle deployment that is cooling neither serves nor spoils the choice among the others', () => {
+    const made = routerOf({ strategy: 'least-busy' }, list({}, {}, {}));
+    made.router.adopt('a', 30_000);
+    begin(made, 'b', 3);
+    begin(made, 'c', 2);
+    expect(made.always()).toBe('c');
+  });
+
+  it.each(['usage-based-routing', 'usage-based-routing-v2', 'latency-based-routing', 'cost-based-routing'] as const)(
+    '%s: somebody is found whenever somebody has room, also when the first order or the untried ones have none (#16060)',
+    (strategy) => {
+      const full = { rpm: 0 };
+      const ordered = routerOf({ strategy }, list({ ...full, order: 1 }, { order: 2 }));
+      expect(ordered.always()).toBe('b');
+      const tried = routerOf({ strategy }, list(full, {}));
+      expect(tried.shares(10, anything, new Set(['b']))).toEqual({ b: 10 });
+      expect(tried.router.availability('chat', new Set(['b']), anything)).toEqual({ all: 2, eligible: 1, untried: 0 });
+    },
+  );
+
+  it.each(['usage-based-routing', 'usage-based-routing-v2'] as const)(
+    '%s: when everybody is over the limits the answer is 429, and there is nobody to retry at',
+    (strategy) => {
+      const made = routerOf({ strategy }, list({ rpm: 1 }, { tpm: 0 }));
+      begin(made, 'a', 1);
+      expect(made.shares(1)).toEqual({ nobody: 1 });
+      expect(made.router.availability('chat', nobodyFailed, anything)).toEqual({ all: 2, eligible: 0, untried: 0 });
+      expect(made.router.whyNone('chat', anything)).toMatchObject({ kind: 'rate-limit', status: 429 });
+    },
+  );
+
+  it.each(['usage-based-routing', 'usage-based-routing-v2'] as const)(
+    '%s: a refused choice uses up no limit',
+    (strategy) => {
+      const made = routerOf({ strategy }, list({ rpm: 1 }));
+      begin(made, 'a', 1);
+      made.shares(50);
+      expect(made.load.of('a').requests).toBe(1);
+    },
+  );
+
+  it('latency-based-routing: the list does not keep the oldest; a deployment that became slow is left', () => {
+    const made = routerOf({ strategy: 'latency-based-routing' }, list({}, {}));
+    made.load.measured('b', { seconds: 1, stream: true, completionTokens: undefined });
+    for (let sample = 0; sample < 100; sample++) {
+      made.load.measured('a', { seconds: 0.1, stream: true, completionTokens: undefined });
+    }
+    expect(made.always(streaming)).toBe('a');
+    for (let sample = 0; sample < 5; sample++) {
+      made.load.measured('a', { seconds: 10, stream: true, completionTokens: undefined });
+    }
+    expect(made.always(streaming)).toBe('b');
+  });
+
+  it('latency-based-routing: zero tokens and zero seconds divide nothing by zero (PR #39970)', () => {
+    const made = routerOf({ strategy: 'latency-based-routing' }, list({}, {}));
+    made.load.measured('a', { seconds: 0, stream: false, completionTokens: 0 });
+    made.load.measured('b', { seconds: 3, stream: false, completionTokens: 0 });
+    expect(made.always()).toBe('a');
+  });
+
+  it('cost-based-routing: equal prices are a tie that chance decides', () => {
+    const shares = routerOf({ strategy: 'cost-based-routing' }, list(price(2), price(1), price(1))).shares(1_000);
+    expect(Object.keys(shares).toSorted()).toEqual(['b', 'c']);
+    expect(Math.abs((shares['b'] ?? 0) - 500)).toBeLessThan(100);
+  });
+
+  it('cost-based-routing: an unknown price comes after every known one, and serves when it is all there is', () => {
+    expect(routerOf({ strategy: 'cost-based-routing' }, list({}, price(100))).always()).toBe('b');
+    expect(Object.keys(routerOf({ strategy: 'cost-based-routing' }, list({}, {})).shares()).toSorted()).toEqual([
+      'a',
+      'b',
+    ]);
+  });
+
+  it.each(names)('%s: when everybody cools, somebody is asked all the same', (strategy) => {
+    const made = routerOf({ strategy }, list({}, {}));
+    made.router.adopt('a', 30_000);
+    made.router.adopt('b', 30_000);
+    expect(made.shares(20)['nobody']).toBeUndefined();
+  });
+});
+
+describe('rpm and tpm', () => {
+  it.each(names.filter((name) => !limitsBind[name]))(
+    '%s: they are no limits, but those that are over them come last',
+    (strategy) => {
+      const made = routerOf({ strategy }, list({ rpm: 1 }, { rpm: 2 }));
+      begin(made, 'a', 1)[0]?.();
+      expect(made.always()).toBe('b');
+      for (const end of begin(made, 'b', 2)) end();
+      expect(made.shares(10)['nobody']).toBeUndefined();
+    },
+  );
+});
+
+const strategy = fc.constantFrom(...names);
+const optional = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined });
+
+/** Deployments with everything that may exclude them, and what has happened to each. */
+const situation = fc.record({
+  strategy,
+  latencyBuffer: fc.constantFrom(0, 0.5),
+  matchAnyTag: fc.boolean(),
+  tags: fc.subarray(['red', 'blue']),
+  promptTokens: fc.nat(200),
+  stream: fc.boolean(),
+  deployments: fc.array(
+    fc.record({
+      weight: optional(fc.nat(3)),
+      rpm: optional(fc.nat(4)),
+      tpm: optional(fc.nat(400)),
+      order: optional(fc.nat(2)),
+      tags: optional(fc.subarray(['red', 'blue', 'default'])),
+      maxInputTokens: optional(fc.integer({ min: 1, max: 200 })),
+      maxParallelRequests: optional(fc.integer({ min: 1, max: 3 })),
+      priced: fc.boolean(),
+      requests: fc.nat(4),
+      running: fc.nat(3),
+      tokens: fc.nat(400),
+      seconds: optional(fc.double({ min: 0, max: 10, noNaN: true })),
+      cooling: fc.boolean(),
+      failed: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 6 },
+  ),
+});
+
+it('no strategy picks one that is cooling, tag-filtered, too small, over its limits or full while another is eligible; nor a higher order before a lower one', () => {
+  fc.assert(
+    fc.property(situation, (made) => {
+      const facts = new Map(made.deployments.map((fact, index) => [`d${index}`, fact]));
+      const deployments = made.deployments.map((fact, index) =>
+        exampleDeployment(`d${index}`, {
+          ...(fact.weight === undefined ? {} : { weight: fact.weight }),
+          ...(fact.rpm === undefined ? {} : { rpm: fact.rpm }),
+          ...(fact.tpm === undefined ? {} : { tpm: fact.tpm }),
+          ...(fact.order === undefined ? {} : { order: fact.order }),
+          ...(fact.tags === undefined ? {} : { tags: fact.tags }),
+          ...(fact.maxInputTokens === undefined ? {} : { maxInputTokens: fact.maxInputTokens }),
+          ...(fact.maxParallelRequests === undefined ? {} : { maxParallelRequests: fact.maxParallelRequests }),
+          ...(fact.priced ? price(1) : {}),
+        }),
+      );
+      const routed = routerOf(
+        {
+          strategy: made.strategy,
+          latencyBuffer: made.latencyBuffer,
+          matchAnyTag: made.matchAnyTag,
+          tagFiltering: true,
+          preCallChecks: true,
+        },
+        deployments,
+      );
+      for (const [id, fact] of facts) {
+        for (let request = 0; request < fact.requests; request++) routed.load.begin(id)();
+        begin(routed, id, fact.running);
+        routed.load.use(id, fact.tokens);
+        if (fact.seconds !== undefined)
+          routed.load.measured(id, { seconds: fact.seconds, stream: made.stream, completionTokens: 10 });
+        if (fact.cooling) routed.router.adopt(id, 30_000);
+      }
+      const wanted: Wanted = { tags: made.tags, stream: made.stream, promptTokens: made.promptTokens };
+      const failed = new Set([...facts].flatMap(([id, fact]) => (fact.failed ? [id] : [])));
+
+      // The same rules said plainly, each on its own.
+      const has = (fact: (typeof made.deployments)[number]): boolean =>
+        made.matchAnyTag
+          ? made.tags.some((tag) => fact.tags?.includes(tag) === true)
+          : made.tags.every((tag) => fact.tags?.includes(tag) === true);
+      const all = [...facts];
+      const isDefault = ([, fact]: (typeof all)[number]): boolean => fact.tags?.includes('default') === true;
+      const matching = made.tags.length > 0 ? all.filter(([, fact]) => has(fact)) : [];
+      const defaults = all.filter(isDefault);
+      const tagged =
+        matching.length > 0
+          ? matching
+          : defaults.length > 0 || made.tags.length > 0
+            ? defaults
+            : all.filter(([, fact]) => (fact.tags?.length ?? 0) === 0);
+      const open = tagged.filter(
+        ([, fact]) =>
+          (fact.maxInputTokens ?? Infinity) >= made.promptTokens &&
+          fact.running < (fact.maxParallelRequests ?? Infinity),
+      );
+      const inLimits = open.filter(
+        ([, fact]) =>
+          fact.requests + fact.running < (fact.rpm ?? Infinity) &&
+          fact.tokens + made.promptTokens <= (fact.tpm ?? Infinity),
+      );
+      const pool = limitsBind[made.strategy] ? inLimits : open;
+      const serving = pool.filter(([, fact]) => !fact.cooling);
+      const may = serving.length > 0 ? serving : pool;
+      const untried = may.filter(([id]) => !failed.has(id));
+      const left = untried.length > 0 ? untried : may;
+      const best = left.filter((one) => inLimits.includes(one));
+      const ready = best.length > 0 ? best : left;
+      const lowest = Math.min(...ready.map(([, fact]) => fact.order ?? Infinity));
+      const allowed = ready.filter(([, fact]) => (fact.order ?? Infinity) === lowest).map(([id]) => id);
+
+      expect(routed.router.availability('chat', failed, wanted)).toMatchObject({
+        eligible: may.length,
+        untried: untried.length,
+      });
+      const chosen = routed.router.choose('chat', failed, wanted);
+      if (allowed.length === 0) expect(chosen).toBeUndefined();
+      else expect(allowed).toContain(chosen?.id);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+it('every strategy returns one of its candidates, whatever the load is, and nobody only from nobody', () => {
+  const number = fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e9, noNaN: true }));
+  const candidate = fc.record({
+    inFlight: fc.nat(),
+    requests: fc.nat(),
+    tokens: fc.nat(),
+    firstChunkSeconds: optional(number),
+    secondsPerToken: optional(number),
+    cost: optional(number),
+    weight: optional(number),
+  });
+  fc.assert(
+    fc.property(
+      strategy,
+      fc.array(candidate, { maxLength: 8 }),
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      fc.boolean(),
+      number,
+      (name, facts, drawn, stream, latencyBuffer) => {
+        const idle = { inFlight: 0, requests: 0, tokens: 0, firstChunkSeconds: undefined, secondsPerToken: undefined };
+        const candidates = facts.map(({ cost, weight }, index) =>
+          exampleDeployment(`d${index}`, {
+            ...(cost === undefined ? {} : price(cost)),
+            ...(weight === undefined ? {} : { weight }),
+          }),
+        );
+        const chosen = strategies[name]({
+          candidates,
+          loadOf: (id) => facts[Number(id.slice(1))] ?? idle,
+          need: { stream, promptTokens: 1 },
+          random: () => drawn,
+          latencyBuffer,
+        });
+        if (candidates.length === 0) expect(chosen).toBeUndefined();
+        else expect(candidates).toContain(chosen);
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+});
