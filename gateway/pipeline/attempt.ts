@@ -3,7 +3,7 @@ import type { Answer } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { ModelRequest } from '../domain/request.ts';
 import type { ProviderAdapter } from '../providers/adapter.ts';
-import { EventStream } from '../providers/event-stream.ts';
+import { AnswerStream } from '../providers/answer-stream.ts';
 import type { Reply, Transport } from '../providers/transport.ts';
 import { transportError } from '../providers/transport-error.ts';
 
@@ -25,7 +25,7 @@ export async function attempt(
     throw signal.aborted ? signal.reason : transportError(asError(error), deployment);
   }
   if (reply.kind === 'stream') {
-    const chunks = new EventStream(reply.stream, adapter, request, deployment);
+    const chunks = new AnswerStream(reply.stream, adapter.decoder(request, deployment), deployment);
     try {
       await chunks.ready(seconds * 1000);
     } catch (error) {

@@ -24,26 +24,6 @@ export interface WholeReply {
   readonly usage: Usage | undefined;
 }
 
-/** What one event of a stream means for the gateway. */
-export type EventMeaning =
-  | { readonly is: 'content' }
-  /** The stream's last word; nothing follows. */
-  | { readonly is: 'end' }
-  /** Token counts; `forClient` is false when only the gateway asked for them. */
-  | { readonly is: 'usage'; readonly usage: Usage; readonly forClient: boolean }
-  | { readonly is: 'error'; readonly error: UpstreamError };
-
-export interface ProviderAdapter {
-  toUpstream(request: ModelRequest, deployment: Deployment): UpstreamCall;
-  /** @throws UpstreamError when a 2xx does not carry an answer. */
-  toReply(response: UpstreamResponse, request: ModelRequest, deployment: Deployment): WholeReply;
-  classify(response: UpstreamResponse, deployment: Deployment): UpstreamError;
-  /** Reads one whole event of a stream, line ends included. */
-  readEvent(event: Buffer, request: ModelRequest, deployment: Deployment): EventMeaning;
-  /** Whether an event must be looked at by `readEvent`; the others are relayed unseen. Must be cheap. */
-  isRemarkable(event: Buffer): boolean;
-}
-
 /** A part of an answer that arrives piece by piece, in OpenAI's wire format whatever the provider speaks. */
 export type StreamPart =
   /** Whole server-sent events for the client, blank lines included. */
@@ -62,8 +42,8 @@ export interface StreamDecoder {
   end(): readonly StreamPart[];
 }
 
-/** A provider with a wire format of its own: everything is mapped to and from OpenAI's chat completions. */
-export interface TranslatingAdapter {
+/** Maps between OpenAI's wire format and a provider's. */
+export interface ProviderAdapter {
   /** @throws Refusal 400 that names the parameter which this provider cannot express. */
   toUpstream(request: ModelRequest, deployment: Deployment): UpstreamCall;
   /** @throws UpstreamError when a 2xx does not carry an answer. */
@@ -71,3 +51,26 @@ export interface TranslatingAdapter {
   classify(response: UpstreamResponse, deployment: Deployment): UpstreamError;
   decoder(request: ModelRequest, deployment: Deployment): StreamDecoder;
 }
+
+/** A provider with a wire format of its own. */
+export type TranslatingAdapter = ProviderAdapter;
+
+/** What one event of a stream in OpenAI's format means for the gateway. */
+export type EventMeaning =
+  | { readonly is: 'content' }
+  /** The stream's last word; nothing follows. */
+  | { readonly is: 'end' }
+  /** Token counts; `forClient` is false when only the gateway asked for them. */
+  | { readonly is: 'usage'; readonly usage: Usage; readonly forClient: boolean }
+  | { readonly is: 'error'; readonly error: UpstreamError };
+
+/** How to read the few events of a stream that must not pass unseen. */
+export interface EventRules {
+  /** Reads one whole event, line ends included. */
+  readEvent(event: Buffer, request: ModelRequest, deployment: Deployment): EventMeaning;
+  /** Whether an event must be looked at by `readEvent`; the others are relayed unseen. Must be cheap. */
+  isRemarkable(event: Buffer): boolean;
+}
+
+/** A provider whose streams already are in the client's format. */
+export interface PassThroughAdapter extends ProviderAdapter, EventRules {}

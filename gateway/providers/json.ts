@@ -1,5 +1,4 @@
 /** Reads JSON of unknown shape without assuming anything about it. */
-import { Refusal } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/request.ts';
 
 export const isObject = (value: unknown): value is JsonObject =>
@@ -30,22 +29,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** @returns undefined for what can be parsed but is nested too deep to be printed. */
-export function printJson(value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
-
-/** The body of a request to a provider. @throws Refusal 400 when the client's body is nested too deep. */
-export function printBody(body: JsonObject): Buffer {
-  const text = printJson(body);
-  if (text !== undefined) return Buffer.from(text);
-  throw new Refusal({ status: 400, type: 'invalid_request_error', message: 'The body is nested too deep' });
-}
+export const printBody = (body: JsonObject): Buffer => Buffer.from(JSON.stringify(body));
 
 /** The given members without those that have no value. */
 export const present = (members: JsonObject): JsonObject =>

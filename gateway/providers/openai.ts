@@ -5,8 +5,16 @@ import { UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
 import { readForm } from '../domain/multipart.ts';
 import { specOf } from '../domain/operation.ts';
 import type { JsonObject, ModelRequest } from '../domain/request.ts';
-import type { EventMeaning, ProviderAdapter, UpstreamCall, UpstreamResponse, WholeReply } from './adapter.ts';
+import type {
+  EventMeaning,
+  PassThroughAdapter,
+  StreamDecoder,
+  UpstreamCall,
+  UpstreamResponse,
+  WholeReply,
+} from './adapter.ts';
 import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
+import { PassThroughDecoder } from './pass-through.ts';
 
 /** Members that speak to the gateway and not to a provider (LiteLLM's names). */
 const gatewayMembers = new Set([
@@ -20,7 +28,7 @@ const gatewayMembers = new Set([
   'litellm_metadata',
 ]);
 
-export const openAIAdapter: ProviderAdapter = {
+export const openAIAdapter: PassThroughAdapter = {
   toUpstream(request: ModelRequest, deployment: Deployment): UpstreamCall {
     return {
       origin: deployment.origin,
@@ -74,6 +82,10 @@ export const openAIAdapter: ProviderAdapter = {
       ...(param === undefined ? {} : { param }),
       ...(code === undefined ? {} : { code }),
     });
+  },
+
+  decoder(request: ModelRequest, deployment: Deployment): StreamDecoder {
+    return new PassThroughDecoder(this, request, deployment);
   },
 
   isRemarkable(event: Buffer): boolean {

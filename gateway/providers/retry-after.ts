@@ -5,6 +5,7 @@ export function readRetryAfter(header: string | undefined, nowMs: number = Date.
   if (header === undefined || header.trim() === '') return undefined;
   const seconds = Number(header);
   if (Number.isFinite(seconds) && seconds >= 0) return seconds;
-  const at = Date.parse(header);
+  // `Date.parse` takes almost anything for a date; those of HTTP begin with a weekday.
+  const at = /^[A-Z][a-z]{2}/.test(header) ? Date.parse(header) : Number.NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, (at - nowMs) / 1000);
 }

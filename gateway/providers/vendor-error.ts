@@ -42,7 +42,7 @@ export function kindOfStatus(status: number): UpstreamErrorKind {
   return status < 400 || status >= 500 ? 'unavailable' : 'bad-request';
 }
 
-function withoutCredentials(message: string, deployment: Deployment): string {
+export function withoutCredentials(message: string, deployment: Deployment): string {
   return credentialHeaders
     .map((name) => deployment.headers[name]?.replace(/^Bearer /, '') ?? '')
     .filter((secret) => secret !== '')

@@ -1,6 +1,6 @@
 /** Writes a whole `chat.completion`. https://platform.openai.com/docs/api-reference/chat/object */
 import type { JsonObject, ModelRequest } from '../../domain/request.ts';
-import { present, printJson } from '../json.ts';
+import { present, printBody } from '../json.ts';
 import { printUsage, type TokenCounts } from './usage.ts';
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
@@ -40,9 +40,8 @@ export interface Completion {
 /** Unix seconds. The request's own time: an adapter has no clock, and a retry is the same answer to the client. */
 export const createdAt = (request: ModelRequest): number => Math.floor(request.startedAtMs / 1000);
 
-/** @returns undefined when the provider's answer is nested too deep to be printed. */
-export function printCompletion(completion: Completion, request: ModelRequest): Buffer | undefined {
-  const text = printJson({
+export const printCompletion = (completion: Completion, request: ModelRequest): Buffer =>
+  printBody({
     id: completion.id,
     object: 'chat.completion',
     created: createdAt(request),
@@ -50,8 +49,6 @@ export function printCompletion(completion: Completion, request: ModelRequest): 
     choices: completion.choices.map(printChoice),
     ...(completion.usage === undefined ? {} : { usage: printUsage(completion.usage) }),
   });
-  return text === undefined ? undefined : Buffer.from(text);
-}
 
 function printChoice(choice: CompletionChoice, index: number): JsonObject {
   const reasoning = choice.thinking.map((block) => (block.type === 'thinking' ? block.thinking : '')).join('');

@@ -1,7 +1,7 @@
 /** The two ways in which a client's body is turned down. Both name the parameter. */
 import { Refusal } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/request.ts';
-import { isObject, printJson } from '../json.ts';
+import { isObject } from '../json.ts';
 
 export interface AdapterOptions {
   /** LiteLLM's `drop_params`: what the provider cannot express is left out instead of refused. */
@@ -35,7 +35,7 @@ export function refuseUnsupported(
   for (const [param, reason] of Object.entries(reasons)) {
     const value = body[param];
     if (value === undefined || value === null || asksForNothing[param]?.(value) === true) continue;
-    const shown = typeof value === 'number' || typeof value === 'boolean' ? ` = ${printJson(value)}` : '';
+    const shown = typeof value === 'number' || typeof value === 'boolean' ? ` = ${JSON.stringify(value)}` : '';
     throw new Refusal({
       status: 400,
       type: 'invalid_request_error',

@@ -54,7 +54,11 @@ describe('an error answer', () => {
     ['FastAPI', { detail: 'Not Found' }, 'Not Found'],
     ['vLLM', { object: 'error', message: 'too long', code: 400 }, 'too long'],
     ['text-generation-inference', { error: 'overloaded', error_type: 'overloaded' }, 'overloaded'],
-    ['HTML of a proxy', '<html><h1>502 Bad Gateway</h1></html>', 'status 502 without an explanation that could be read'],
+    [
+      'HTML of a proxy',
+      '<html><h1>502 Bad Gateway</h1></html>',
+      'status 502 without an explanation that could be read',
+    ],
     ['nothing', '', 'status 502 without an explanation that could be read'],
     ['cut JSON', '{"error":{"mess', 'status 502 without an explanation that could be read'],
     ['null', 'null', 'status 502 without an explanation that could be read'],

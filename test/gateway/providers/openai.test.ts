@@ -30,7 +30,8 @@ describe('where a request goes', () => {
 });
 
 describe('what a provider gets', () => {
-  const odd = '{ "messages":[{"role":"user","content":"\\u00e9 é 😀"}],\n\t"model" : "chat", "seed":12345678901234567890 }';
+  const odd =
+    '{ "messages":[{"role":"user","content":"\\u00e9 é 😀"}],\n\t"model" : "chat", "seed":12345678901234567890 }';
 
   it('the client’s own bytes when nothing has to change', () => {
     const request = requestOf(odd);
@@ -49,7 +50,9 @@ describe('what a provider gets', () => {
 
   it('a stream’s request for token counts, in otherwise the same bytes', () => {
     const text = '{ "model":"chat","stream":true,"messages":[]}';
-    expect(sent(text, 'chat')).toBe('{"stream_options":{"include_usage":true}, "model":"chat","stream":true,"messages":[]}');
+    expect(sent(text, 'chat')).toBe(
+      '{"stream_options":{"include_usage":true}, "model":"chat","stream":true,"messages":[]}',
+    );
   });
 
   it('no such request when the client made it, when there is no stream, or for embeddings', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../gateway/domain/errors.ts';
 import type { JsonObject } from '../../../gateway/domain/request.ts';
-import { EventStream } from '../../../gateway/providers/event-stream.ts';
+import { AnswerStream } from '../../../gateway/providers/answer-stream.ts';
 import { openAIAdapter } from '../../../gateway/providers/openai.ts';
 import { exampleDeployment, exampleRequest } from '../examples.ts';
 import { RawSource, Received } from './raw-source.ts';
@@ -20,7 +20,11 @@ const done = (end?: string): string => event('[DONE]', end);
 
 function open(body: JsonObject = plain) {
   const source = new RawSource();
-  const stream = new EventStream(source, openAIAdapter, exampleRequest(body), exampleDeployment('d'));
+  const stream = new AnswerStream(
+    source,
+    openAIAdapter.decoder(exampleRequest(body), exampleDeployment('d')),
+    exampleDeployment('d'),
+  );
   const ready = stream.ready(5_000);
   // Looked at by those tests that fail before the first chunk.
   ready.catch(() => undefined);
@@ -75,7 +79,10 @@ describe('any cut of the bytes into pieces', () => {
   );
   const streams = fc.record({
     line,
-    leading: fc.array(fc.constant((end: string) => `: waiting${end}`), { maxLength: 3 }),
+    leading: fc.array(
+      fc.constant((end: string) => `: waiting${end}`),
+      { maxLength: 3 },
+    ),
     parts: fc.array(part, { maxLength: 10 }),
     withDone: fc.boolean(),
     cuts: fc.array(fc.nat(2_000), { maxLength: 40 }),
@@ -100,7 +107,9 @@ describe('any cut of the bytes into pieces', () => {
         expect(cut.received.ending).toBe('finished');
         expect(cut.usage).toEqual(whole.usage);
         for (const chunk of cut.received.chunks) expect(chunk.toString()).toMatch(/(\r\n\r\n|\n\n)$/);
-        const expected = all.filter((text) => !(text.startsWith(': waiting') || (body === plain && text === usage(end))));
+        const expected = all.filter(
+          (text) => !(text.startsWith(': waiting') || (body === plain && text === usage(end))),
+        );
         expect(whole.received.text).toBe(expected.join('') + (withDone ? '' : done()));
       }),
       { numRuns: 400 },
@@ -153,7 +162,11 @@ describe('before the first chunk', () => {
 
   it('comments without end are a time-out when the first chunk is due', async () => {
     const source = new RawSource();
-    const stream = new EventStream(source, openAIAdapter, exampleRequest(plain), exampleDeployment('d'));
+    const stream = new AnswerStream(
+      source,
+      openAIAdapter.decoder(exampleRequest(plain), exampleDeployment('d')),
+      exampleDeployment('d'),
+    );
     const ready = stream.ready(20);
     source.data(': ping\n\n');
     await expect(ready).rejects.toMatchObject({ kind: 'timeout', message: 'no first chunk in time' });

@@ -1,0 +1,138 @@
+/** A running stream between an upstream's connection and whoever reads it: decoded, held back until its first chunk. */
+import type { ChunkConsumer, ChunkSource, Usage } from '../domain/answer.ts';
+import type { Deployment } from '../domain/deployment.ts';
+import { UpstreamError } from '../domain/errors.ts';
+import type { StreamDecoder, StreamPart } from './adapter.ts';
+import type { RawStream } from './transport.ts';
+import { transportError } from './transport-error.ts';
+
+export class AnswerStream implements ChunkSource {
+  readonly #source: RawStream;
+  readonly #decoder: StreamDecoder;
+  readonly #deployment: Deployment;
+  #consumer: ChunkConsumer | undefined;
+  /** Chunks that arrived before the consumer, and how the stream ended if it did. */
+  #early: Buffer[] = [];
+  #over: { readonly error: Error | undefined } | undefined;
+  #usage: Usage | undefined;
+  #first: { resolve: () => void; reject: (error: Error) => void } | undefined;
+
+  constructor(source: RawStream, decoder: StreamDecoder, deployment: Deployment) {
+    this.#source = source;
+    this.#decoder = decoder;
+    this.#deployment = deployment;
+  }
+
+  /**
+   * Resolves when the first chunk has arrived; until then a failure is a failed attempt.
+   * @param timeoutMs for that chunk, whatever else arrives meanwhile.
+   */
+  ready(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#finish(this.#firstTooLate()), timeoutMs);
+      this.#first = {
+        resolve: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      this.#source.start({
+        data: (bytes) => this.#take(this.#over === undefined ? this.#decoder.push(bytes) : []),
+        end: () => this.#take(this.#over === undefined ? this.#decoder.end() : []),
+        error: (error) => this.#finish(transportError(error, this.#deployment)),
+      });
+    });
+  }
+
+  start(consumer: ChunkConsumer): void {
+    this.#consumer = consumer;
+    for (const chunk of this.#early) consumer.chunk(chunk);
+    this.#early = [];
+    if (this.#over !== undefined) this.#tellEnd(consumer, this.#over.error);
+    else this.#source.resume();
+  }
+
+  pause(): void {
+    this.#source.pause();
+  }
+
+  resume(): void {
+    this.#source.resume();
+  }
+
+  abort(reason: Error): void {
+    this.#over ??= { error: reason };
+    this.#consumer = undefined;
+    this.#source.abort(reason);
+  }
+
+  usage(): Usage | undefined {
+    return this.#usage;
+  }
+
+  #take(parts: readonly StreamPart[]): void {
+    for (const part of parts) {
+      if (this.#over !== undefined) return;
+      switch (part.is) {
+        case 'chunk':
+          this.#onChunk(part.bytes);
+          break;
+        case 'usage':
+          this.#usage = part.usage;
+          break;
+        case 'end':
+          this.#finish(undefined);
+          break;
+        case 'error':
+          this.#finish(part.error);
+          break;
+      }
+    }
+  }
+
+  #onChunk(bytes: Buffer): void {
+    if (this.#consumer !== undefined) {
+      this.#consumer.chunk(bytes);
+      return;
+    }
+    this.#early.push(bytes);
+    if (this.#first !== undefined) {
+      this.#source.pause();
+      this.#first.resolve();
+      this.#first = undefined;
+    }
+  }
+
+  #finish(error: Error | undefined): void {
+    if (this.#over !== undefined) return;
+    this.#over = { error };
+    if (this.#first !== undefined) {
+      this.#first.reject(error ?? this.#endedEmpty());
+      this.#first = undefined;
+    } else if (this.#consumer !== undefined) {
+      this.#tellEnd(this.#consumer, error);
+    }
+    if (error !== undefined) this.#source.abort(error);
+    // What is left of the response must be read, or its connection would stay paused and never be used again.
+    else this.#source.resume();
+  }
+
+  #tellEnd(consumer: ChunkConsumer, error: Error | undefined): void {
+    if (error === undefined) consumer.finished();
+    else consumer.broken(error);
+  }
+
+  #firstTooLate(): UpstreamError {
+    const message = 'no first chunk in time';
+    return new UpstreamError({ kind: 'timeout', status: 408, provider: this.#deployment.provider, message });
+  }
+
+  #endedEmpty(): UpstreamError {
+    const message = 'the stream ended without an answer';
+    return new UpstreamError({ kind: 'unavailable', status: 502, provider: this.#deployment.provider, message });
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Azure OpenAI: OpenAI's wire format at other addresses. https://learn.microsoft.com/azure/ai-foundry/openai/reference and,
+ * for the addresses without a version, https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+ */
+import type { Deployment } from '../domain/deployment.ts';
+import { UpstreamError } from '../domain/errors.ts';
+import { type Operation, specOf } from '../domain/operation.ts';
+import type { PassThroughAdapter } from './adapter.ts';
+import { inexpressible } from './chat/refuse.ts';
+import { present } from './json.ts';
+import { openAIAdapter } from './openai.ts';
+import { withoutCredentials } from './vendor-error.ts';
+
+/** @param apiVersionOf the deployment's `api_version`; not asked for addresses that have none. */
+export const azureAdapter = (apiVersionOf: (deployment: Deployment) => string): PassThroughAdapter => ({
+  // Its methods call each other through `this`, so they use what is replaced here.
+  ...openAIAdapter,
+
+  toUpstream(request, deployment) {
+    if (absent.has(request.operation)) throw inexpressible(request.operation, 'azure', 'it has no such operation');
+    const path = toPath(deployment, request.operation, apiVersionOf);
+    return { ...openAIAdapter.toUpstream(request, deployment), path };
+  },
+
+  classify(response, deployment) {
+    const error = openAIAdapter.classify(response, deployment);
+    const retryAfterSeconds =
+      error.retryAfterSeconds ?? (error.kind === 'rate-limit' ? statedWait(error.message) : undefined);
+    return new UpstreamError({
+      kind: error.kind,
+      status: error.status,
+      provider: error.provider,
+      message: withoutCredentials(error.message, deployment),
+      ...present({ retryAfterSeconds, type: error.type, param: error.param, code: error.code }),
+    });
+  },
+});
+
+/** `api_base` may be the resource alone, or end in `/openai`, `/openai/v1` or `/openai/deployments/NAME`. */
+function toPath(
+  deployment: Deployment,
+  operation: Operation,
+  apiVersionOf: (deployment: Deployment) => string,
+): string {
+  const { basePath } = deployment;
+  // There the model is named by the body, as OpenAI has it.
+  if (basePath.endsWith('/v1')) return `${basePath}${specOf(operation).path}`;
+  const version = `?api-version=${encodeURIComponent(apiVersionOf(deployment))}`;
+  if (/\/deployments\/[^/]+$/.test(basePath)) return `${basePath}${specOf(operation).path}${version}`;
+  const base = basePath.endsWith('/openai') ? basePath : `${basePath}/openai`;
+  return `${base}/deployments/${encodeURIComponent(deployment.model)}${specOf(operation).path}${version}`;
+}
+
+/** "Please retry after 20 seconds": said in words when the header is missing. */
+function statedWait(message: string): number | undefined {
+  const seconds = /retry after (\d+) seconds?/i.exec(message)?.[1];
+  return seconds === undefined ? undefined : Number(seconds);
+}
