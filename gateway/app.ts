@@ -41,7 +41,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
-    const answer = toErrorAnswer(refusalOf(error));
+    const answer = toErrorAnswer(refusalOf(error), request.routeOptions.config.dialect);
     if (answer.status >= 500 && !(error instanceof Refusal)) {
       options.logger.error(
         { err: error, route: request.routeOptions.url },

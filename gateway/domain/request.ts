@@ -17,6 +17,8 @@ export interface ModelRequest {
   readonly bytes: Buffer;
   /** Of the bytes. */
   readonly contentType: string;
+  /** The client spoke another API; what its format has and OpenAI's has not may stand in the body. */
+  readonly translated?: boolean;
   readonly overrides: RequestOverrides;
   /** For tag routing. */
   readonly tags: readonly string[];

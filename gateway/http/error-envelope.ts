@@ -1,4 +1,5 @@
 /** The one place where a failure becomes a status and LiteLLM's error envelope. */
+import type { Dialect, DialectEncoder, ErrorEnvelope } from '../dialects/dialect.ts';
 import {
   ClientGone,
   DeadlineExceeded,
@@ -11,18 +12,11 @@ import {
 export interface ErrorAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
-interface Envelope {
-  readonly message: string;
-  readonly type: string | null;
-  readonly param: string | null;
-  /** The status as text, as LiteLLM has it. */
-  readonly code: string;
-}
-
-export function toErrorAnswer(error: unknown): ErrorAnswer {
+/** @param dialect of the client; without one it speaks OpenAI's format. */
+export function toErrorAnswer(error: unknown, dialect?: Dialect): ErrorAnswer {
   const { status, envelope, retryAfterSeconds } = describe(error);
   return {
     status,
@@ -30,15 +24,17 @@ export function toErrorAnswer(error: unknown): ErrorAnswer {
       'content-type': 'application/json',
       ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterSeconds)) }),
     },
-    body: JSON.stringify({ error: envelope }),
+    body: dialect?.fromError(status, envelope) ?? JSON.stringify({ error: envelope }),
   };
 }
 
 /** The last event of a stream that broke: the client must not take what it has for the whole answer. */
-export const toErrorEvent = (error: unknown): string =>
-  `data: ${JSON.stringify({ error: describe(error).envelope })}\n\n`;
+export const toErrorEvent = (error: unknown, encoder?: DialectEncoder): string | Buffer => {
+  const { envelope } = describe(error);
+  return encoder?.broken(envelope) ?? `data: ${JSON.stringify({ error: envelope })}\n\n`;
+};
 
-function describe(error: unknown): { status: number; envelope: Envelope; retryAfterSeconds: number | undefined } {
+function describe(error: unknown): { status: number; envelope: ErrorEnvelope; retryAfterSeconds: number | undefined } {
   if (error instanceof Refusal) {
     return answer(error.status, error.message, error.type, error.param ?? null, error.retryAfterSeconds);
   }

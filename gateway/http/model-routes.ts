@@ -1,10 +1,15 @@
 /** The routes that reach a model. Thin: parse, serve, write. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
+import { completionsDialect } from '../dialects/completions/completions.ts';
+import type { Dialect } from '../dialects/dialect.ts';
+import { countTokens } from '../dialects/messages/count-tokens.ts';
+import { messagesDialect } from '../dialects/messages/messages.ts';
+import { responsesDialect } from '../dialects/responses/responses.ts';
 import { ClientGone, DeadlineExceeded, Refusal } from '../domain/errors.ts';
 import { type Operation, operationNames, specOf } from '../domain/operation.ts';
 import type { Caller } from '../domain/request.ts';
-import { readRequest } from '../pipeline/read-request.ts';
+import { parseBody, readRequest } from '../pipeline/read-request.ts';
 import { type ServeDependencies, serve } from '../pipeline/serve.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { toErrorAnswer } from './error-envelope.ts';
@@ -20,21 +25,46 @@ export interface ModelRouteOptions {
   readonly logger: Logger;
 }
 
+/** Other APIs that are answered from chat completions. */
+const dialects: Readonly<Record<string, Dialect>> = {
+  '/messages': messagesDialect,
+  '/responses': responsesDialect,
+  '/completions': completionsDialect,
+};
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the clients of this route speak, when it is not OpenAI's chat format. */
+    dialect?: Dialect;
+  }
+}
+
 export function registerModelRoutes(app: FastifyInstance, options: ModelRouteOptions): void {
-  for (const operation of operationNames) {
-    const { path: suffix } = specOf(operation);
+  const register = (suffix: string, operation: Operation, dialect?: Dialect): void => {
     for (const path of [`/v1${suffix}`, suffix]) {
-      app.post<{ Body: Buffer | undefined }>(path, (request, reply) => {
-        // From here on the bytes are ours: Fastify's reply pipeline would cost as much as all the rest.
-        reply.hijack();
-        void handle(operation, request.raw, reply.raw, request.body, request.caller, options);
-      });
+      app.post<{ Body: Buffer | undefined }>(
+        path,
+        { config: dialect === undefined ? {} : { dialect } },
+        (request, reply) => {
+          // From here on the bytes are ours: Fastify's reply pipeline would cost as much as all the rest.
+          reply.hijack();
+          void handle(operation, dialect, request.raw, reply.raw, request.body, request.caller, options);
+        },
+      );
     }
+  };
+  for (const operation of operationNames) register(specOf(operation).path, operation);
+  for (const [suffix, dialect] of Object.entries(dialects)) register(suffix, 'chat', dialect);
+  for (const path of ['/v1/messages/count_tokens', '/messages/count_tokens']) {
+    app.post<{ Body: Buffer | undefined }>(path, { config: { dialect: messagesDialect } }, (request, reply) =>
+      reply.type('application/json').send(countTokens(parseBody(given(request.body)))),
+    );
   }
 }
 
 async function handle(
   operation: Operation,
+  dialect: Dialect | undefined,
   incoming: IncomingMessage,
   response: ServerResponse,
   body: Buffer | undefined,
@@ -56,14 +86,11 @@ async function handle(
   options.inFlight.enter(controller);
   response.on('close', onClose);
   try {
-    if (body === undefined) {
-      throw new Refusal({
-        status: 400,
-        type: 'invalid_request_error',
-        message: 'The body is empty; send a JSON object',
-      });
-    }
-    const request = readRequest(operation, body, headersOf(incoming), options.newId, Date.now());
+    const bytes = given(body);
+    const spoken = dialect === undefined ? undefined : { dialect, body: parseBody(bytes) };
+    const canonical = spoken === undefined ? bytes : Buffer.from(JSON.stringify(spoken.dialect.toChat(spoken.body)));
+    const read = readRequest(operation, canonical, headersOf(incoming), options.newId, Date.now());
+    const request = spoken === undefined ? read : { ...read, translated: true };
     callId = request.callId;
     const seconds = request.overrides.timeoutSeconds ?? options.requestTimeoutSeconds;
     timer = setTimeout(() => controller.abort(new DeadlineExceeded(seconds)), seconds * 1000);
@@ -72,12 +99,13 @@ async function handle(
     writeAnswer(response, served, {
       leaving: options.isLeaving(),
       signal,
+      dialect: spoken,
       onDone: done,
       onBroken: ({ kind, status, retryAfterSeconds }) =>
         options.serve.router.record(served.deployment, { kind, status, retryAfterSeconds, afterSuccess: true }),
     });
   } catch (error) {
-    writeError(response, error, callId, options);
+    writeError(response, error, callId, dialect, options);
     done();
   }
 }
@@ -86,9 +114,10 @@ function writeError(
   response: ServerResponse,
   error: unknown,
   callId: string | undefined,
+  dialect: Dialect | undefined,
   options: ModelRouteOptions,
 ): void {
-  const answer = toErrorAnswer(error);
+  const answer = toErrorAnswer(error, dialect);
   if (answer.status === 500 && error instanceof Error && error.name !== 'UpstreamError') {
     options.logger.error({ err: error, callId }, 'a request failed by a fault of the gateway');
   }
@@ -104,6 +133,11 @@ function writeError(
     ...(options.isLeaving() ? { connection: 'close' } : {}),
   });
   response.end(answer.body);
+}
+
+function given(body: Buffer | undefined): Buffer {
+  if (body !== undefined) return body;
+  throw new Refusal({ status: 400, type: 'invalid_request_error', message: 'The body is empty; send a JSON object' });
 }
 
 const headersOf = (incoming: IncomingMessage) => ({

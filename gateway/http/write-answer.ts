@@ -1,7 +1,9 @@
 /** Writes an answer to the client and settles it: before the last byte, and exactly once, however it ends. */
 import type { ServerResponse } from 'node:http';
-import type { StreamAnswer } from '../domain/answer.ts';
+import type { Dialect } from '../dialects/dialect.ts';
+import type { StreamAnswer, WholeAnswer } from '../domain/answer.ts';
 import { ClientGone, UpstreamError } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/request.ts';
 import type { Served } from '../pipeline/serve.ts';
 import { costMicros } from '../pipeline/settlement.ts';
 import { toErrorEvent } from './error-envelope.ts';
@@ -10,10 +12,17 @@ export interface WriteOptions {
   /** True while the gateway leaves: the client is asked to open its next connection elsewhere. */
   readonly leaving: boolean;
   readonly signal: AbortSignal;
+  /** The client's format, when it is not OpenAI's, and the client's own body. */
+  readonly dialect: SpokenDialect | undefined;
   /** Called once, when nothing more will be written. */
   readonly onDone: () => void;
   /** A stream that breaks after its first chunk is a failure of its deployment. */
   readonly onBroken: (error: UpstreamError) => void;
+}
+
+export interface SpokenDialect {
+  readonly dialect: Dialect;
+  readonly body: JsonObject;
 }
 
 /** A client that takes nothing for so long while data is waiting is given up; the upstream must not wait for it. */
@@ -25,20 +34,40 @@ export function writeAnswer(response: ServerResponse, served: Served, options: W
     relay(response, served, answer, options);
     return;
   }
+  const body = inClientsWords(served, answer, options.dialect);
   settlement.settle('finished', answer.status, answer.usage);
   const cost = costMicros(answer.usage, served.deployment.prices);
   response.writeHead(answer.status, {
     ...headersOf(served, options),
     'content-type': answer.contentType,
-    'content-length': answer.body.length,
+    'content-length': body.length,
     ...(cost === null ? {} : { 'x-litellm-response-cost': String(Number(cost) / 1e6) }),
   });
-  response.end(answer.body);
+  response.end(body);
   options.onDone();
+}
+
+/** @throws UpstreamError for an answer that cannot be put into the client's words; it is settled, since it was paid for. */
+function inClientsWords(served: Served, answer: WholeAnswer, spoken: SpokenDialect | undefined): Buffer {
+  if (spoken === undefined) return answer.body;
+  try {
+    return spoken.dialect.fromReply(answer.body, spoken.body);
+  } catch (cause) {
+    served.settlement.settle('broken', 502, answer.usage);
+    const { provider } = served.deployment;
+    throw new UpstreamError({
+      kind: 'unavailable',
+      status: 502,
+      provider,
+      message: 'the answer is not a chat completion',
+      cause,
+    });
+  }
 }
 
 function relay(response: ServerResponse, served: Served, answer: StreamAnswer, options: WriteOptions): void {
   const { chunks } = answer;
+  const encoder = options.dialect?.dialect.encoder(options.dialect.body);
   const { settlement } = served;
   let stalled: NodeJS.Timeout | undefined;
   let over = false;
@@ -56,14 +85,15 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
   response.on('drain', onDrain);
   response.writeHead(200, {
     ...headersOf(served, options),
-    'content-type': answer.contentType,
+    'content-type': encoder === undefined ? answer.contentType : 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
     // nginx would collect the chunks otherwise.
     'x-accel-buffering': 'no',
   });
   chunks.start({
-    chunk(bytes) {
-      if (over || response.write(bytes) || stalled !== undefined) return;
+    chunk(canonical) {
+      const bytes = encoder?.push(canonical) ?? canonical;
+      if (over || bytes.length === 0 || response.write(bytes) || stalled !== undefined) return;
       chunks.pause();
       stalled = setTimeout(() => {
         settlement.settle('abandoned', 200, chunks.usage());
@@ -74,7 +104,7 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
     },
     finished() {
       settlement.settle('finished', 200, chunks.usage());
-      response.end();
+      response.end(encoder?.end());
       finish();
     },
     broken(error) {
@@ -84,7 +114,7 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
       } else {
         settlement.settle('broken', 200, chunks.usage());
         if (cause instanceof UpstreamError) options.onBroken(cause);
-        response.end(toErrorEvent(cause));
+        response.end(toErrorEvent(cause, encoder));
       }
       finish();
     },

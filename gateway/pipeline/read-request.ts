@@ -122,7 +122,8 @@ function readNumber(name: string, value: unknown): number | undefined {
   throw invalid(name, `${name} must be a number of at least 0, is ${show(value)}`);
 }
 
-function parseBody(bytes: Buffer): JsonObject {
+/** @throws Refusal when the bytes are not a JSON object; the message quotes nothing of them. */
+export function parseBody(bytes: Buffer): JsonObject {
   let body: unknown;
   try {
     body = JSON.parse(bytes.toString());

@@ -11,6 +11,9 @@ import { present } from './json.ts';
 import { openAIAdapter } from './openai.ts';
 import { withoutCredentials } from './vendor-error.ts';
 
+/** Operations of OpenAI that Azure does not have. */
+const absent: ReadonlySet<Operation> = new Set(['moderations', 'rerank']);
+
 /** @param apiVersionOf the deployment's `api_version`; not asked for addresses that have none. */
 export const azureAdapter = (apiVersionOf: (deployment: Deployment) => string): PassThroughAdapter => ({
   // Its methods call each other through `this`, so they use what is replaced here.

@@ -13,6 +13,7 @@ import type {
   UpstreamResponse,
   WholeReply,
 } from './adapter.ts';
+import { withoutExtensions } from './extensions.ts';
 import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
 import { PassThroughDecoder } from './pass-through.ts';
 
@@ -35,9 +36,7 @@ export const openAIAdapter: PassThroughAdapter = {
       path: `${deployment.basePath}${specOf(request.operation).path}`,
       headers: { ...deployment.headers, 'content-type': request.contentType },
       body:
-        specOf(request.operation).takes === 'json'
-          ? toBody(request, deployment.model)
-          : toForm(request, deployment.model),
+        specOf(request.operation).takes === 'json' ? toBody(request, deployment) : toForm(request, deployment.model),
     };
   },
 
@@ -145,8 +144,11 @@ const asksForUsage = (body: JsonObject): boolean => {
 };
 
 /** The client's bytes with the provider's model name in place, and token counts asked for in streams. */
-function toBody(request: ModelRequest, model: string): Buffer {
+function toBody(request: ModelRequest, { model, provider }: Deployment): Buffer {
   const askForUsage = request.stream && request.operation === 'chat' && !asksForUsage(request.body);
+  if (request.translated === true && (provider === 'openai' || provider === 'azure')) {
+    return Buffer.from(JSON.stringify(rewritten(withoutExtensions(request.body), model, askForUsage)));
+  }
   const top = scanTopLevel(request.bytes, ['model']);
   const span = top?.spans.get('model');
   const members = Object.keys(request.body);

@@ -9,7 +9,7 @@ import {
 import { toErrorAnswer, toErrorEvent } from '../../../gateway/http/error-envelope.ts';
 import { upstreamError } from '../examples.ts';
 
-const envelopeOf = (error: unknown) => JSON.parse(toErrorAnswer(error).body);
+const envelopeOf = (error: unknown) => JSON.parse(String(toErrorAnswer(error).body));
 
 describe('an upstream’s error', () => {
   it.each<[UpstreamErrorKind, number, string]>([
@@ -65,10 +65,8 @@ describe('an error of the gateway', () => {
 });
 
 it('a broken stream ends with one event that holds the same envelope', () => {
-  const event = toErrorEvent(upstreamError('unavailable', { message: 'two\nlines' }));
+  const event = String(toErrorEvent(upstreamError('unavailable', { message: 'two\nlines' })));
   expect(event).toMatch(/^data: .*\n\n$/);
   expect(event.trimEnd()).not.toContain('\n');
-  expect(JSON.parse(event.slice(6))).toEqual(
-    envelopeOf(upstreamError('unavailable', { message: 'two\nlines' })),
-  );
+  expect(JSON.parse(event.slice(6))).toEqual(envelopeOf(upstreamError('unavailable', { message: 'two\nlines' })));
 });

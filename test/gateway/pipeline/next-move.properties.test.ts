@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { UpstreamErrorKind } from '../../../gateway/domain/errors.ts';
 import { nextMove } from '../../../gateway/pipeline/next-move.ts';

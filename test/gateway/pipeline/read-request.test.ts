@@ -1,7 +1,8 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Refusal } from '../../../gateway/domain/errors.ts';
-import type { ModelRequest, Operation } from '../../../gateway/domain/request.ts';
+import type { Operation } from '../../../gateway/domain/operation.ts';
+import type { ModelRequest } from '../../../gateway/domain/request.ts';
 import { type RequestHeaders, readRequest } from '../../../gateway/pipeline/read-request.ts';
 
 const noHeaders: RequestHeaders = { callId: undefined, timeout: undefined, numRetries: undefined };

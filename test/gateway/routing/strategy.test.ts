@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Deployment } from '../../../gateway/domain/deployment.ts';
 import type { CooldownSettings, RoutingSettings, StrategyName } from '../../../gateway/domain/recovery.ts';
@@ -6,14 +6,7 @@ import { limitsBind } from '../../../gateway/routing/eligibility.ts';
 import { LoadBook } from '../../../gateway/routing/load.ts';
 import { Router, type Wanted } from '../../../gateway/routing/router.ts';
 import { strategies } from '../../../gateway/routing/strategy.ts';
-import {
-  anything,
-  cooldownSettings,
-  exampleDeployment,
-  exampleGroup,
-  routingSettings,
-  upstreamError,
-} from '../examples.ts';
+import { anything, cooldownSettings, exampleDeployment, exampleGroup, routingSettings } from '../examples.ts';
 
 const names: readonly StrategyName[] = [
   'simple-shuffle',

@@ -1,0 +1,445 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Reached } from '../../../gateway/domain/answer.ts';
+import type { Deployment } from '../../../gateway/domain/deployment.ts';
+import { ClientGone, DeadlineExceeded, type UpstreamError } from '../../../gateway/domain/errors.ts';
+import type { CooldownSettings, RecoverySettings, RoutingSettings } from '../../../gateway/domain/recovery.ts';
+import type { ModelRequest } from '../../../gateway/domain/request.ts';
+import { NotReached, reach } from '../../../gateway/pipeline/reach.ts';
+import type { UpstreamCall } from '../../../gateway/providers/adapter.ts';
+import { openAIAdapter } from '../../../gateway/providers/openai.ts';
+import { type Reply, type Timers, Transport } from '../../../gateway/providers/transport.ts';
+import { LoadBook } from '../../../gateway/routing/load.ts';
+import { RetryBudget } from '../../../gateway/routing/retry-budget.ts';
+import { Router } from '../../../gateway/routing/router.ts';
+import { cooldownSettings, exampleDeployment, exampleRequest, recovery, routingSettings } from '../examples.ts';
+
+/** What an upstream does with a call: a status, or a connection that fails. */
+type Fate = number | 'refused' | 'hangs';
+type Behaviour = (host: string, call: number) => Fate;
+
+/** Sends nothing: answers at once or after a while of the simulated time. */
+class FakeTransport extends Transport {
+  /** Host and model of each call, oldest first. */
+  readonly calls: { readonly host: string; readonly model: unknown }[] = [];
+  behaviour: Behaviour = () => 200;
+  latencyMs = 0;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    super();
+    this.#clock = clock;
+  }
+
+  override async send(call: UpstreamCall, _timers: Timers, signal: AbortSignal): Promise<Reply> {
+    const { host } = new URL(call.origin);
+    const body: unknown = JSON.parse(call.body.toString());
+    const model: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, 'model') : undefined;
+    this.calls.push({ host, model });
+    const fate = this.behaviour(host, this.calls.length);
+    if (this.latencyMs > 0) await this.#clock.wait(this.latencyMs);
+    if (fate === 'hangs') {
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(asError(signal.reason)));
+      });
+    }
+    if (fate === 'refused') throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+    return {
+      kind: 'whole',
+      response: { status: fate, contentType: 'application/json', retryAfter: undefined, body: bodyOf(fate) },
+    };
+  }
+
+  countOf(host: string): number {
+    return this.calls.filter((call) => call.host === host).length;
+  }
+}
+
+const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
+const fine = Buffer.from('{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}');
+const tooLong = Buffer.from('{"error":{"message":"too long","code":"context_length_exceeded"}}');
+const wrong = Buffer.from('{"error":{"message":"no"}}');
+const bodyOf = (status: number): Buffer => (status < 300 ? fine : status === 413 ? tooLong : wrong);
+
+/** Time that passes only when a test says so. */
+class Clock {
+  ms = 6_000_000;
+  #sleepers: { readonly dueMs: number; readonly wake: () => void }[] = [];
+  readonly now = (): number => this.ms;
+
+  wait(milliseconds: number): Promise<void> {
+    return new Promise((wake) => this.#sleepers.push({ dueMs: this.ms + milliseconds, wake }));
+  }
+
+  async pass(milliseconds: number): Promise<void> {
+    this.ms += milliseconds;
+    const due = this.#sleepers.filter(({ dueMs }) => dueMs <= this.ms);
+    this.#sleepers = this.#sleepers.filter(({ dueMs }) => dueMs > this.ms);
+    for (const { wake } of due) wake();
+    await turn();
+  }
+}
+
+/** Notes which groups it keeps numbers for. */
+class WatchedBudget extends RetryBudget {
+  readonly groups = new Set<string>();
+  retries = 0;
+
+  override countRequest(group: string): void {
+    this.groups.add(group);
+    super.countRequest(group);
+  }
+
+  override countRetry(group: string): void {
+    this.groups.add(group);
+    this.retries++;
+    super.countRetry(group);
+  }
+}
+
+interface World {
+  readonly clock: Clock;
+  readonly transport: FakeTransport;
+  readonly router: Router;
+  readonly load: LoadBook;
+  readonly budget: WatchedBudget;
+  readonly cooled: Deployment[];
+  /** Sends one; a failure comes back as a value. */
+  ask(over?: Partial<ModelRequest>, signal?: AbortSignal): Promise<Reached | NotReached>;
+}
+
+interface WorldOptions {
+  readonly deployments: readonly Deployment[];
+  readonly aliases?: Readonly<Record<string, string>>;
+  readonly recovery?: Partial<RecoverySettings>;
+  readonly routing?: Partial<RoutingSettings>;
+  readonly cooldown?: Partial<CooldownSettings>;
+}
+
+function worldOf(options: WorldOptions): World {
+  const clock = new Clock();
+  const transport = new FakeTransport(clock);
+  const routing = routingSettings(options.routing);
+  const load = new LoadBook({ now: clock.now, latencyTtlSeconds: routing.latencyTtlSeconds });
+  const budget = new WatchedBudget(clock.now);
+  const cooled: Deployment[] = [];
+  const groups = new Map<string, Deployment[]>();
+  for (const one of options.deployments) groups.set(one.modelGroup, [...(groups.get(one.modelGroup) ?? []), one]);
+  const router = new Router({
+    groups,
+    aliases: new Map(Object.entries(options.aliases ?? {}).map(([alias, group]) => [alias, { group, hidden: false }])),
+    cooldown: cooldownSettings({ cooldownSeconds: 5, ...options.cooldown }),
+    routing,
+    load,
+    random: Math.random,
+    now: clock.now,
+    onCooled: (deployment) => cooled.push(deployment),
+  });
+  const dependencies = {
+    router,
+    load,
+    retries: budget,
+    transport,
+    adapterFor: () => openAIAdapter,
+    recovery: recovery(options.recovery),
+    // The exponential wait is drawn between 0 and its ceiling: nobody waits in real time.
+    random: () => 0,
+    now: clock.now,
+    onAttempt: (_deployment: Deployment, _outcome: 'success' | UpstreamError) => undefined,
+  };
+  const ask: World['ask'] = async (over = {}, signal = new AbortController().signal) => {
+    const request = exampleRequest(
+      { model: over.model ?? 'chat', messages: [{ role: 'user', content: 'Hello!' }] },
+      over,
+    );
+    const group = router.directory.resolve(request.model) ?? 'unresolved';
+    try {
+      const reached = await reach(request, group, clock.ms + 600_000, signal, dependencies);
+      reached.release();
+      return reached;
+    } catch (error) {
+      if (error instanceof NotReached) return error;
+      throw error;
+    }
+  };
+  return { clock, transport, router, load, budget, cooled, ask };
+}
+
+/** `a` is at `http://a`. */
+const at = (host: string, over: Partial<Deployment> = {}): Deployment =>
+  exampleDeployment(host, { origin: `http://${host}`, ...over });
+const served = (results: readonly (Reached | NotReached)[]): number =>
+  results.filter((result) => !(result instanceof NotReached)).length;
+const burst = (world: World, count: number): Promise<(Reached | NotReached)[]> =>
+  Promise.all(Array.from({ length: count }, () => world.ask()));
+
+/** Requests at a steady rate of the simulated time. */
+async function offer(world: World, perSecond: number, seconds: number): Promise<(Reached | NotReached)[]> {
+  const stepMs = 10;
+  const running: Promise<Reached | NotReached>[] = [];
+  for (let elapsedMs = 0; elapsedMs < seconds * 1_000; elapsedMs += stepMs) {
+    for (let request = 0; request < (perSecond * stepMs) / 1_000; request++) running.push(world.ask());
+    await world.clock.pass(stepMs);
+  }
+  // Those that are still under way, with all the retries they may need.
+  for (let step = 0; step < 200; step++) await world.clock.pass(stepMs);
+  return Promise.all(running);
+}
+
+describe('an outage is not multiplied', () => {
+  const deployments = [at('a'), at('b')];
+
+  it.each([
+    [100, 0],
+    [100, 200],
+    [1_000, 0],
+    [1_000, 50],
+  ])(
+    'while every upstream fails: %i requests a second (answers after %i ms) make at most 1.1 times as many calls',
+    async (perSecond, latencyMs) => {
+      const world = worldOf({ deployments, recovery: { numRetries: 3 } });
+      world.transport.behaviour = () => 500;
+      world.transport.latencyMs = latencyMs;
+      const results = await offer(world, perSecond, 30);
+      expect(results).toHaveLength(perSecond * 30);
+      expect(served(results)).toBe(0);
+      expect(world.transport.calls.length).toBeGreaterThan(perSecond * 30);
+      expect(world.transport.calls.length).toBeLessThanOrEqual(perSecond * 30 * 1.1);
+    },
+  );
+
+  it('while half of all answers are failures, calls stay within 1.5 times the requests and most of these are served', async () => {
+    const world = worldOf({ deployments, recovery: { numRetries: 3 }, cooldown: { enabled: false } });
+    world.transport.behaviour = (_host, call) => (call % 2 === 0 ? 500 : 200);
+    const results = await offer(world, 200, 30);
+    expect(world.transport.calls.length).toBeLessThanOrEqual(6_000 * 1.5);
+    expect(served(results)).toBeGreaterThan(6_000 * 0.5);
+  });
+
+  it('a single deployment that fails is retried as often as a small group may, and not more', async () => {
+    const world = worldOf({ deployments: [at('a')], recovery: { numRetries: 3 } });
+    world.transport.behaviour = () => 500;
+    await burst(world, 100);
+    expect(world.transport.calls).toHaveLength(130);
+  });
+});
+
+describe('a loss is not felt', () => {
+  it.each([
+    'simple-shuffle',
+    'least-busy',
+    'usage-based-routing-v2',
+    'latency-based-routing',
+    'cost-based-routing',
+  ] as const)(
+    '%s: a group that just lost one of two deployments serves all of 64 concurrent requests',
+    async (strategy) => {
+      for (const warm of [true, false]) {
+        const world = worldOf({ deployments: [at('a'), at('b')], routing: { strategy } });
+        world.transport.latencyMs = 20;
+        if (warm) await offer(world, 200, 1);
+        world.transport.behaviour = (host) => (host === 'a' ? 'refused' : 200);
+        const running = burst(world, 64);
+        for (let step = 0; step < 20; step++) await world.clock.pass(10);
+        expect(served(await running)).toBe(64);
+      }
+    },
+  );
+
+  it('of 1,000 requests a second for half a minute none fails when one of two deployments dies, and few are sent twice', async () => {
+    const world = worldOf({ deployments: [at('a'), at('b')] });
+    world.transport.latencyMs = 20;
+    await offer(world, 1_000, 1);
+    const before = world.transport.calls.length;
+    world.transport.behaviour = (host) => (host === 'a' ? 'refused' : 200);
+    expect(served(await offer(world, 1_000, 29))).toBe(29_000);
+    expect(world.transport.calls.length - before).toBeLessThan(29_000 * 1.01);
+  });
+
+  it('the one of three deployments that still answers serves everybody, although only one of the dead may be ejected', async () => {
+    const world = worldOf({ deployments: [at('a'), at('b'), at('c')] });
+    world.transport.latencyMs = 20;
+    await offer(world, 200, 1);
+    world.transport.behaviour = (host) => (host === 'c' ? 200 : 500);
+    const results = await offer(world, 200, 20);
+    expect(served(results)).toBe(4_000);
+  });
+});
+
+describe('attempts', () => {
+  it('never exceed the policy: one and the retries for each group, whatever happens and whatever the client asks for', async () => {
+    const fate = fc.constantFrom<Fate>(200, 400, 401, 404, 408, 409, 413, 429, 500, 503, 'refused');
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fate, { minLength: 1, maxLength: 12 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.nat(4),
+        fc.option(fc.nat(5), { nil: undefined }),
+        fc.nat(3),
+        fc.constantFrom('simple-shuffle', 'least-busy', 'usage-based-routing-v2'),
+        async (fates, size, numRetries, asked, maxFallbacks, strategy) => {
+          const groups = ['chat', 'second', 'third'];
+          const world = worldOf({
+            deployments: groups.flatMap((modelGroup) =>
+              Array.from({ length: size }, (_, index) => at(`${modelGroup}-${index}`, { modelGroup })),
+            ),
+            recovery: { numRetries, maxFallbacks, fallbacks: new Map([['chat', ['second', 'third', 'chat']]]) },
+            routing: { strategy },
+          });
+          world.transport.behaviour = (_host, call) => fates[(call - 1) % fates.length] ?? 500;
+          const result = await world.ask({
+            overrides: { disableFallbacks: false, ...(asked === undefined ? {} : { numRetries: asked }) },
+          });
+          const perGroup = 1 + (asked ?? numRetries);
+          expect(result.attempts).toBe(world.transport.calls.length);
+          expect(result.fallbacks).toBeLessThanOrEqual(Math.min(maxFallbacks, 2));
+          expect(result.attempts).toBeLessThanOrEqual(perGroup * (1 + result.fallbacks));
+          for (const group of groups) {
+            expect(world.transport.calls.filter(({ host }) => host.startsWith(group)).length).toBeLessThanOrEqual(
+              perGroup,
+            );
+          }
+          for (const { id } of world.router.directory.all()) expect(world.load.of(id).inFlight).toBe(0);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('go to a higher order only when every lower one has failed this request or is out', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(2), { minLength: 1, maxLength: 5 }), async (orders) => {
+        const world = worldOf({
+          deployments: orders.map((order, index) => at(`d${index}`, { order })),
+          recovery: { numRetries: orders.length - 1 },
+        });
+        world.transport.behaviour = () => 500;
+        await world.ask();
+        const tried = world.transport.calls.map(({ host }) => orders[Number(host.slice(1))] ?? -1);
+        expect(tried).toEqual(orders.toSorted((a, b) => a - b));
+      }),
+    );
+  });
+
+  it.each([new ClientGone(), new DeadlineExceeded(1)])(
+    'that end because of "$message" keep no deployment busy',
+    async (reason) => {
+      const world = worldOf({ deployments: [at('a')] });
+      world.transport.behaviour = () => 'hangs';
+      const controller = new AbortController();
+      const running = world.ask({}, controller.signal);
+      await turn();
+      expect(world.load.of('a').inFlight).toBe(1);
+      controller.abort(reason);
+      expect(await running).toMatchObject({ last: reason, attempts: 1 });
+      expect(world.load.of('a').inFlight).toBe(0);
+    },
+  );
+
+  it('keep their deployment busy until the answer is released, once', async () => {
+    const world = worldOf({ deployments: [at('a')] });
+    world.transport.latencyMs = 10;
+    const running = world.ask();
+    await turn();
+    expect(world.load.of('a').inFlight).toBe(1);
+    await world.clock.pass(10);
+    const reached = await running;
+    if (!(reached instanceof NotReached)) reached.release();
+    expect(world.load.of('a').inFlight).toBe(0);
+  });
+});
+
+describe('a deployment without room', () => {
+  it('gets no more than its max_parallel_requests at once; the others are refused with 429 and not retried', async () => {
+    const world = worldOf({ deployments: [at('a', { maxParallelRequests: 3 })] });
+    world.transport.latencyMs = 10;
+    const running = burst(world, 10);
+    await world.clock.pass(10);
+    const results = await running;
+    expect(world.transport.calls).toHaveLength(3);
+    expect(served(results)).toBe(3);
+    const refused = results.filter((result) => result instanceof NotReached);
+    for (const one of refused) expect(one).toMatchObject({ last: { kind: 'rate-limit', status: 429 }, attempts: 0 });
+    expect(world.budget.retries).toBe(0);
+  });
+
+  it('hands its requests to a fallback without a retry', async () => {
+    const world = worldOf({
+      deployments: [at('a', { rpm: 1 }), at('b', { modelGroup: 'spare' })],
+      recovery: { fallbacks: new Map([['chat', ['spare']]]) },
+      routing: { strategy: 'usage-based-routing-v2' },
+    });
+    const results = [await world.ask(), await world.ask(), await world.ask()];
+    expect(results.map((result) => result.deployment?.id)).toEqual(['a', 'b', 'b']);
+    expect(world.budget.retries).toBe(0);
+  });
+});
+
+describe('names', () => {
+  const wild = at('wild', { modelGroup: 'openai/*', model: '*' });
+
+  it('a pattern’s deployment is called with what the client put in the place of the star', async () => {
+    const world = worldOf({ deployments: [wild] });
+    await world.ask({ model: 'openai/gpt-4o' });
+    expect(world.transport.calls).toEqual([{ host: 'wild', model: 'gpt-4o' }]);
+  });
+
+  it('a fallback that a pattern fits is called with the fallback’s name, not with the star', async () => {
+    const world = worldOf({
+      deployments: [at('a'), wild],
+      recovery: { numRetries: 0, fallbacks: new Map([['chat', ['openai/gpt-4o-mini']]]) },
+    });
+    world.transport.behaviour = (host) => (host === 'a' ? 500 : 200);
+    await world.ask();
+    expect(world.transport.calls.at(-1)).toEqual({ host: 'wild', model: 'gpt-4o-mini' });
+  });
+
+  it('a fallback list may be stored under the name the client asks for, an alias or a name that a pattern fits', async () => {
+    const world = worldOf({
+      deployments: [at('a'), wild, at('spare', { modelGroup: 'spare' })],
+      aliases: { cheap: 'chat' },
+      recovery: {
+        numRetries: 0,
+        fallbacks: new Map([
+          ['openai/gpt-4o', ['spare']],
+          ['cheap', ['spare']],
+        ]),
+      },
+    });
+    world.transport.behaviour = (host) => (host === 'spare' ? 200 : 500);
+    for (const model of ['openai/gpt-4o', 'cheap']) {
+      expect((await world.ask({ model })).deployment?.id).toBe('spare');
+    }
+    expect(await world.ask({ model: 'openai/o3' })).toBeInstanceOf(NotReached);
+    expect(await world.ask({ model: 'chat' })).toBeInstanceOf(NotReached);
+  });
+
+  it('a name that a client makes up for a pattern and that is not found takes no deployment out of rotation', async () => {
+    const twin = at('twin', { modelGroup: 'openai/*', model: '*' });
+    const world = worldOf({ deployments: [wild, twin] });
+    world.transport.behaviour = () => 404;
+    for (let request = 0; request < 10; request++) await world.ask({ model: `openai/invented-${request}` });
+    expect(world.cooled).toEqual([]);
+    world.transport.behaviour = () => 401;
+    await world.ask({ model: 'openai/gpt-4o' });
+    // Told by its configured name: a name of the client's would make a metric for each that anybody invents.
+    expect(world.cooled).toMatchObject([{ model: '*' }]);
+  });
+
+  it('fallbacks that a client makes up take no memory', async () => {
+    const world = worldOf({ deployments: [at('a')], recovery: { numRetries: 0 } });
+    world.transport.behaviour = () => 500;
+    for (let request = 0; request < 50; request++) {
+      await world.ask({ overrides: { disableFallbacks: false, fallbacks: [`invented-${request}`] } });
+    }
+    expect([...world.budget.groups]).toEqual(['chat']);
+  });
+
+  it('an alias and its group share one retry budget', async () => {
+    const world = worldOf({ deployments: [at('a')], aliases: { cheap: 'chat' } });
+    await world.ask({ model: 'cheap' });
+    await world.ask();
+    expect([...world.budget.groups]).toEqual(['chat']);
+  });
+});
