@@ -5,7 +5,7 @@ import type { GatewayConfig } from './config/gateway-config.ts';
 import { hashKey } from './domain/keys.ts';
 import type { SpendEvent } from './domain/spend.ts';
 import { InFlight } from './http/in-flight.ts';
-import { openAIAdapter } from './providers/openai.ts';
+import { chooseAdapters } from './providers/adapters.ts';
 import { Transport } from './providers/transport.ts';
 import { LoadBook } from './routing/load.ts';
 import { RetryBudget } from './routing/retry-budget.ts';
@@ -136,7 +136,7 @@ export function wire(options: WiringOptions): Dependencies {
         now,
         random: Math.random,
         recovery: config.recovery,
-        adapterFor: () => openAIAdapter,
+        adapterFor: chooseAdapters({ dropParams: config.dropParams }),
         onAttempt: (deployment, outcome) => metrics.attempted(deployment, outcome),
         onSettled: (event) => {
           spend.record(event);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Deployment } from '../domain/deployment.ts';
 import type { ConfigPath } from './document.ts';
 import type { Environment } from './environment.ts';
-import { openAICompatible, otherWireFormats, splitModel } from './providers.ts';
+import { otherWireFormats, providers, splitModel } from './providers.ts';
 import type { ModelEntry } from './schema.ts';
 
 export interface DeploymentOptions {
@@ -29,11 +29,13 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
   const base = URL.canParse(reach.base) ? new URL(reach.base) : undefined;
   if (base === undefined || !/^https?:$/.test(base.protocol)) {
     return {
-      invalid: `"${reach.base}" is not an http or https address; write for example https://api.openai.com/v1`,
+      invalid: `${shownAddress(reach.base)} is not an http or https address; write for example https://api.openai.com/v1`,
       path: ['litellm_params', 'api_base'],
       leaveOut: false,
     };
   }
+  const apiVersion =
+    params.api_version ?? (provider === 'azure' ? options.environment['AZURE_API_VERSION'] : undefined);
   const weight = params.weight;
   const rpm = entry.rpm ?? params.rpm;
   const tpm = entry.tpm ?? params.tpm;
@@ -46,14 +48,15 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
       ? undefined
       : { inputCostPerToken: params.input_cost_per_token ?? 0, outputCostPerToken: params.output_cost_per_token ?? 0 };
   return {
-    id: entry.model_info?.id ?? deploymentId(entry, base.href),
+    // In a demo several entries may differ by nothing but the variables that nobody set.
+    id: entry.model_info?.id ?? deploymentId(entry, demo === undefined ? base.href : `demo ${index}`),
     modelGroup: entry.model_name,
     provider: demo === undefined ? provider : 'demo',
     model,
     origin: base.origin,
     basePath: base.pathname.replace(/\/+$/, ''),
     headers: {
-      ...(reach.key === undefined ? {} : { authorization: `Bearer ${reach.key}` }),
+      ...keyHeaders(demo === undefined ? provider : 'demo', reach.key),
       ...(params.organization === undefined ? {} : { 'openai-organization': params.organization }),
     },
     ...(weight === undefined ? {} : { weight }),
@@ -62,6 +65,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(maxRetries === undefined ? {} : { maxRetries }),
     ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
     ...(prices === undefined ? {} : { prices }),
+    ...(apiVersion === undefined ? {} : { apiVersion }),
     ...(params.order === undefined ? {} : { order: params.order }),
     ...(params.tags === undefined ? {} : { tags: params.tags }),
     ...(maxInputTokens === undefined ? {} : { maxInputTokens }),
@@ -72,6 +76,12 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
   };
 }
 
+function keyHeaders(provider: string, key: string | undefined): Record<string, string> {
+  if (key === undefined) return {};
+  const header = Object.hasOwn(providers, provider) ? providers[provider]?.keyHeader : undefined;
+  return header === undefined ? { authorization: `Bearer ${key}` } : { [header]: key };
+}
+
 function reachProvider(
   entry: ModelEntry,
   index: number,
@@ -79,7 +89,7 @@ function reachProvider(
   options: DeploymentOptions,
 ): { base: string; key: string | undefined } | Invalid {
   const params = entry.litellm_params;
-  const known = openAICompatible[provider];
+  const known = Object.hasOwn(providers, provider) ? providers[provider] : undefined;
   if (known === undefined) {
     const later = otherWireFormats.some((name) => name === provider);
     return {
@@ -103,6 +113,15 @@ function reachProvider(
       ?.map((name) => options.environment[name])
       .find((value) => value !== undefined && value !== '') ??
     known.apiBase;
+  // OpenAI's own names have no slash: without an address of its own this is a misspelled provider.
+  const prefix = params.model.slice(0, Math.max(0, params.model.indexOf('/')));
+  if (base === providers['openai']?.apiBase && prefix !== '' && prefix !== provider) {
+    return {
+      invalid: `provider "${prefix}" is not known; write for example openai/NAME with an api_base`,
+      path: ['litellm_params', 'model'],
+      leaveOut: false,
+    };
+  }
   if (base === undefined) {
     return {
       invalid: `provider "${provider}" has no address of its own; write api_base`,
@@ -119,6 +138,10 @@ function reachProvider(
   }
   return { base, key: key === '' ? undefined : key };
 }
+
+/** An address for messages; one that may hold a user, a password or a query is not repeated. */
+const shownAddress = (address: string): string =>
+  /^(\w+:\/\/)?[\w.-]+(:\d+)?(\/[\w./-]*)?$/.test(address) ? `"${address}"` : 'the address';
 
 /** The same entry has the same id in every process and after every restart; the key takes part, but only as a hash. */
 function deploymentId(entry: ModelEntry, base: string): string {

@@ -1,10 +1,11 @@
 /** From the checked file to the gateway's own words: deployments, recovery, cooldown. */
 import type { Deployment } from '../domain/deployment.ts';
+import type { RecoverySettings } from '../domain/recovery.ts';
 import { buildDeployment, type DeploymentOptions } from './build-deployment.ts';
 import { buildRecovery, byKind } from './build-recovery.ts';
 import type { ConfigPath } from './document.ts';
 import type { GatewayConfig } from './gateway-config.ts';
-import type { LiteLLMConfig } from './schema.ts';
+import type { LiteLLMConfig, ModelEntry } from './schema.ts';
 
 /** What the file itself does not say. */
 export type BuildOptions = Pick<DeploymentOptions, 'environment' | 'demoUpstreams' | 'missingVariables'>;
@@ -26,18 +27,28 @@ const defaultCooldownSeconds = 5;
 const defaultLatencyTtlSeconds = 3_600;
 const defaultMaxRequestMegabytes = 32;
 
-export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
+/** An entry of `model_list` and its place in the file. */
+export type ListedEntry = readonly [index: number, entry: ModelEntry];
+
+interface Deployments {
+  readonly groups: ReadonlyMap<string, readonly Deployment[]>;
+  readonly faults: readonly Finding[];
+  readonly warnings: readonly Finding[];
+}
+
+/** The deployments of those entries that could be read; all of them, unless the file has other faults. */
+export function buildDeployments(
+  entries: readonly ListedEntry[],
+  router: NonNullable<LiteLLMConfig['router_settings']>,
+  requestTimeoutSeconds: number,
+  options: BuildOptions,
+): Deployments {
   const faults: Finding[] = [];
   const warnings: Finding[] = [];
-  const router = file.router_settings ?? {};
-  const general = file.general_settings ?? {};
-  const litellm = file.litellm_settings ?? {};
-  const requestTimeoutSeconds = router.timeout ?? litellm.request_timeout ?? defaultRequestTimeoutSeconds;
   const tolerant = router.ignore_invalid_deployments ?? true;
-
   const groups = new Map<string, Deployment[]>();
   const ids = new Map<string, number>();
-  for (const [index, entry] of file.model_list.entries()) {
+  for (const [index, entry] of entries) {
     const result = buildDeployment(entry, index, {
       ...options,
       requestTimeoutSeconds,
@@ -62,6 +73,17 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
     ids.set(result.id, index);
     groups.set(result.modelGroup, [...(groups.get(result.modelGroup) ?? []), result]);
   }
+  return { groups, faults, warnings };
+}
+
+export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
+  const router = file.router_settings ?? {};
+  const general = file.general_settings ?? {};
+  const litellm = file.litellm_settings ?? {};
+  const requestTimeoutSeconds = router.timeout ?? litellm.request_timeout ?? defaultRequestTimeoutSeconds;
+  const built = buildDeployments([...file.model_list.entries()], router, requestTimeoutSeconds, options);
+  const { groups } = built;
+  const faults = [...built.faults];
   if (groups.size === 0 && faults.length === 0) {
     faults.push({
       path: ['model_list'],
@@ -69,24 +91,7 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
     });
   }
   const recovery = buildRecovery(file);
-  const targets = new Set(file.model_list.flatMap((entry) => [entry.model_name, entry.litellm_params.model]));
-  for (const [setting, map] of [
-    ['fallbacks', recovery.fallbacks],
-    ['context_window_fallbacks', recovery.contextWindowFallbacks],
-    ['content_policy_fallbacks', recovery.contentPolicyFallbacks],
-  ] as const) {
-    const block = router[setting] === undefined ? 'litellm_settings' : 'router_settings';
-    for (const [from, to] of map) {
-      for (const target of to) {
-        if (!targets.has(target)) {
-          warnings.push({
-            path: [block, setting],
-            message: `"${target}" (fallback of "${from}") is not a model_name of model_list`,
-          });
-        }
-      }
-    }
-  }
+  const warnings = [...built.warnings, ...unknownFallbacks(file, groups, recovery)];
   return {
     faults,
     warnings,
@@ -115,6 +120,7 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
         allowedFails: router.allowed_fails ?? litellm.allowed_fails,
         allowedFailsByKind: byKind(router.allowed_fails_policy ?? {}, 'AllowedFails'),
       },
+      dropParams: litellm.drop_params ?? false,
       requestTimeoutSeconds,
       masterKey: general.master_key,
       databaseUrl: general.database_url,
@@ -123,6 +129,47 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       maxRequestBytes: (general.max_request_size_mb ?? defaultMaxRequestMegabytes) * 1024 * 1024,
     },
   };
+}
+
+/** Names in fallback lists that stand for nothing: a typo there would only show when something fails. */
+function unknownFallbacks(
+  file: LiteLLMConfig,
+  groups: ReadonlyMap<string, readonly Deployment[]>,
+  recovery: RecoverySettings,
+): Finding[] {
+  const aliases = Object.keys(file.router_settings?.model_group_alias ?? {});
+  const deployments = [...groups.values()].flat();
+  const named = new Set([
+    ...groups.keys(),
+    ...aliases,
+    ...deployments.flatMap(({ id, provider, model }) => [id, `${provider}/${model}`]),
+  ]);
+  const patterns = [...named].filter((name) => name.includes('*')).map((name) => name.split('*'));
+  const isKnown = (name: string): boolean =>
+    named.has(name) || patterns.some(([head = '', tail = '']) => name.startsWith(head) && name.endsWith(tail));
+  const withoutProvider = [...groups.keys()].map((group) => group.slice(group.indexOf('/') + 1));
+  const findings: Finding[] = [];
+  for (const [setting, map] of [
+    ['fallbacks', recovery.fallbacks],
+    ['context_window_fallbacks', recovery.contextWindowFallbacks],
+    ['content_policy_fallbacks', recovery.contentPolicyFallbacks],
+    ['default_fallbacks', new Map([['*', file.router_settings?.default_fallbacks ?? []]])],
+  ] as const) {
+    const path = [file.router_settings?.[setting] === undefined ? 'litellm_settings' : 'router_settings', setting];
+    for (const [from, to] of map) {
+      if (from !== '*' && !isKnown(from) && !withoutProvider.includes(from)) {
+        findings.push({
+          path,
+          message: `"${from}" is not a model_name of model_list, so its fallbacks are never used`,
+        });
+      }
+      for (const target of to) {
+        if (isKnown(target)) continue;
+        findings.push({ path, message: `"${target}" (fallback of "${from}") is not a model_name that can be called` });
+      }
+    }
+  }
+  return findings;
 }
 
 function redisUrl(router: NonNullable<LiteLLMConfig['router_settings']>): string | undefined {

@@ -1,5 +1,5 @@
 /** A YAML document whose values can be traced back to their lines. */
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type YAMLError } from 'yaml';
 
 export type ConfigPath = readonly (string | number)[];
 
@@ -21,15 +21,26 @@ export interface ConfigDocument {
 /** Parses YAML; syntax errors and duplicate keys come back as faults with their lines. */
 export function parseConfigDocument(text: string): ConfigDocument {
   const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true, merge: true });
+  // Without `stringKeys` a block as a key becomes text, secrets and all, and the parser warns about it on its own.
+  const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true, merge: true, stringKeys: true });
   const faults = document.errors.map((error) => ({
     path: '(syntax)',
     line: counter.linePos(error.pos[0]).line,
-    message: `${error.message.split('\n')[0] ?? error.code}; the file must be valid YAML`,
+    message: `${withoutContent(error)}; the file must be valid YAML`,
   }));
+  let value: unknown;
+  // After a syntax error the tree is a guess; reporting faults inside a guess would mislead.
+  if (faults.length === 0) {
+    try {
+      value = withoutCycles(document.toJS({ maxAliasCount: 100 }), []);
+    } catch (error) {
+      // Aliases that expand without end, or that contain themselves.
+      const message = error instanceof Error ? error.message.split(':')[0] : String(error);
+      faults.push({ path: '(syntax)', line: 1, message: `${message}; write out what the aliases stand for` });
+    }
+  }
   return {
-    // After a syntax error the tree is a guess; reporting faults inside a guess would mislead.
-    value: faults.length > 0 ? undefined : document.toJS({ maxAliasCount: 100 }),
+    value,
     faults,
     lineOf(path) {
       let node: unknown = document.contents;
@@ -44,6 +55,32 @@ export function parseConfigDocument(text: string): ConfigDocument {
     },
   };
 }
+
+/** @throws when a value contains itself, which aliases can do. */
+function withoutCycles(value: unknown, above: readonly unknown[]): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (above.includes(value)) throw new Error('An alias contains itself');
+  for (const item of Object.values(value)) withoutCycles(item, [...above, value]);
+  return value;
+}
+
+/** What the parser says, less the piece of the file that it quotes: that may be a key. */
+const withoutContent = ({ code, message }: YAMLError): string =>
+  (quotingErrors.has(code)
+    ? message.replace(/(: |Invalid escape sequence )[\s\S]*$/, '$1').replace(/:? $/, '')
+    : message
+  )
+    .split('\n')[0]
+    ?.replace(/ at line \d+, column \d+:?$/, '') ?? code;
+
+const quotingErrors: ReadonlySet<string> = new Set([
+  'BAD_ALIAS',
+  'BAD_DIRECTIVE',
+  'BAD_DQ_ESCAPE',
+  'BAD_SCALAR_START',
+  'TAG_RESOLVE_FAILED',
+  'UNEXPECTED_TOKEN',
+]);
 
 /** `model_list[0].litellm_params.model` */
 export const formatPath = (path: ConfigPath): string =>

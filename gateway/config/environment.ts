@@ -3,7 +3,8 @@ import type { ConfigPath } from './document.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const prefix = 'os.environ/';
+export const prefix = 'os.environ/';
+const requiredNames: ReadonlySet<unknown> = new Set(['model', 'model_name']);
 
 export interface ResolvedEnvironment {
   readonly value: unknown;
@@ -18,8 +19,11 @@ export function resolveEnvironment(tree: unknown, environment: Environment): Res
     if (typeof node === 'string' && node.startsWith(prefix)) {
       const variable = node.slice(prefix.length);
       const value = environment[variable];
-      if (value === undefined || value === '') missing.push({ path, variable });
-      return value === '' ? undefined : value;
+      if (value !== undefined && value !== '') return value;
+      missing.push({ path, variable });
+      // What a deployment must have to be one at all keeps the reference, so that it is left out and not at fault.
+      const last = path.at(-1);
+      return path[0] === 'model_list' && (requiredNames.has(last) || typeof last === 'number') ? node : undefined;
     }
     if (Array.isArray(node)) return node.map((item, index) => walk(item, [...path, index]));
     if (typeof node === 'object' && node !== null) {

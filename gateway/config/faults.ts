@@ -1,6 +1,7 @@
 /** Turns what zod found into sentences that name the field, what is wrong with the value, and the mend. */
 import type { z } from 'zod';
 import { type ConfigDocument, type ConfigFault, type ConfigPath, formatPath } from './document.ts';
+import { prefix } from './environment.ts';
 
 /** Examples for the fields that people get wrong; the last step of the path finds them. */
 const examples: Readonly<Record<string, string>> = {
@@ -19,14 +20,21 @@ const examples: Readonly<Record<string, string>> = {
 
 const secretFields = new Set(['api_key', 'master_key', 'database_url', 'redis_password', 'redis_url']);
 
+/** @param value the file with its variables resolved. */
 export function faultsOf(error: z.ZodError, document: ConfigDocument, value: unknown): ConfigFault[] {
   return error.issues
     .flatMap((issue) => flatten(issue))
-    .map(({ issue, path }) => ({
-      path: formatPath(path),
-      line: document.lineOf(path),
-      message: sentence(issue, path, valueAt(value, path)),
-    }));
+    .map(({ issue, path }) => {
+      const written = valueAt(document.value, path);
+      // The value of a variable is nobody's business, whatever field it was put into.
+      const isVariable = typeof written === 'string' && written.startsWith(prefix);
+      const at = valueAt(value, path);
+      return {
+        path: formatPath(path),
+        line: document.lineOf(path),
+        message: sentence(issue, path, at, isVariable ? `the value of ${written.slice(prefix.length)}` : undefined),
+      };
+    });
 }
 
 interface FlatIssue {
@@ -34,13 +42,13 @@ interface FlatIssue {
   readonly path: ConfigPath;
 }
 
-/** Of a union, the branch that came closest speaks: the one with the deepest fault. */
+/** Of a union, the branch that came closest speaks: the one with the deepest fault, or the fewest of that depth. */
 function flatten(issue: z.core.$ZodIssue, base: ConfigPath = []): FlatIssue[] {
   const path = [...base, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
   if (issue.code === 'invalid_union') {
     const branches = issue.errors.map((branch) => branch.flatMap((inner) => flatten(inner, path)));
     const deepest = (branch: readonly FlatIssue[]) => Math.max(0, ...branch.map((flat) => flat.path.length));
-    const best = branches.toSorted((a, b) => deepest(b) - deepest(a))[0];
+    const best = branches.toSorted((a, b) => deepest(b) - deepest(a) || a.length - b.length)[0];
     if (best !== undefined && deepest(best) > path.length) return best;
     return [{ issue, path }];
   }
@@ -48,17 +56,25 @@ function flatten(issue: z.core.$ZodIssue, base: ConfigPath = []): FlatIssue[] {
   return [{ issue, path }];
 }
 
-function sentence(issue: z.core.$ZodIssue, path: ConfigPath, value: unknown): string {
+function sentence(issue: z.core.$ZodIssue, path: ConfigPath, value: unknown, name: string | undefined): string {
   const field = path.findLast((step) => typeof step === 'string') ?? '';
   const example = examples[field];
   const write = example === undefined ? '' : `; write ${example}`;
-  const shown = secretFields.has(field) ? 'the value' : show(value);
+  const shown = name ?? (secretFields.has(field) ? 'the value' : show(value));
   switch (issue.code) {
     case 'invalid_type':
       if (value === undefined) return `is missing${write}`;
+      if (issue.expected === 'string' && (typeof value === 'number' || typeof value === 'boolean')) {
+        return `${shown} is not text; put it in quotes`;
+      }
+      // A forgotten space behind a colon makes text of a whole block, with whatever stands in it.
+      if (typeof value === 'string' && blocks.has(issue.expected)) {
+        return `text is not ${article(issue.expected)}; write key: value, with a space behind the colon`;
+      }
       return `${shown} is not ${article(issue.expected)}${write}`;
     case 'too_small':
-      if (issue.origin === 'array' || issue.origin === 'string') return `is empty${write}`;
+      if (issue.origin === 'array' || value === '') return `is empty${write}`;
+      if (issue.origin === 'string') return `is too short; the least is ${issue.minimum} characters`;
       return `${shown} is too small; the least is ${issue.inclusive === false ? 'more than ' : ''}${issue.minimum}`;
     case 'too_big':
       return `${shown} is too large; the most is ${issue.maximum}`;
@@ -77,6 +93,8 @@ function sentence(issue: z.core.$ZodIssue, path: ConfigPath, value: unknown): st
       return `${shown}: ${issue.message}${write}`;
   }
 }
+
+const blocks: ReadonlySet<string> = new Set(['object', 'record', 'array']);
 
 function valueAt(root: unknown, path: ConfigPath): unknown {
   let value = root;

@@ -10,6 +10,8 @@ export interface GatewayConfig {
   readonly recovery: RecoverySettings;
   readonly routing: RoutingSettings;
   readonly cooldown: CooldownSettings;
+  /** Leave out parameters that a provider cannot express, instead of refusing the request. */
+  readonly dropParams: boolean;
   /** Time for a whole request, all attempts together. */
   readonly requestTimeoutSeconds: number;
   readonly masterKey: string | undefined;

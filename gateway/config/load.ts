@@ -1,10 +1,10 @@
 /** From the text of a `config.yaml` to what the gateway runs on; every fault at once, or none. */
-import { buildConfig } from './build.ts';
-import { type ConfigFault, formatPath, parseConfigDocument } from './document.ts';
+import { type BuildOptions, buildConfig, buildDeployments } from './build.ts';
+import { type ConfigFault, type ConfigPath, formatPath, parseConfigDocument } from './document.ts';
 import { type Environment, resolveEnvironment } from './environment.ts';
 import { faultsOf } from './faults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
-import { configSchema, knownKeys } from './schema.ts';
+import { configSchema, knownKeys, modelEntry, routerSettings } from './schema.ts';
 
 export interface LoadedConfig {
   readonly config: GatewayConfig;
@@ -39,7 +39,7 @@ export interface LoadOptions {
 export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   const document = parseConfigDocument(text);
   if (document.faults.length > 0) throw new ConfigError(options.source, document.faults);
-  const environment = { ...environmentVariables(document.value), ...options.environment };
+  const environment = withFileVariables(document.value, options.environment);
   const resolved = resolveEnvironment(document.value, environment);
   const parsed = configSchema.safeParse(resolved.value);
   // A missing variable outside model_list gets its own fault below; the same field is not reported twice.
@@ -68,13 +68,17 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
       path[0] === 'model_list' && typeof path[1] === 'number' ? [[path[1], variable] as const] : [],
     ),
   );
-  if (parsed.success) {
-    const built = buildConfig(parsed.data, { ...options, environment, missingVariables });
-    const located = (fault: { path: readonly (string | number)[]; message: string }): ConfigFault => ({
-      path: formatPath(fault.path),
-      line: document.lineOf(fault.path),
-      message: fault.message,
-    });
+  const located = (fault: { path: ConfigPath; message: string }): ConfigFault => ({
+    path: formatPath(fault.path),
+    line: document.lineOf(fault.path),
+    message: fault.message,
+  });
+  const buildOptions = { ...options, environment, missingVariables };
+  if (!parsed.success) {
+    // Entries that can be read on their own are looked at too, so that all faults come at once.
+    faults.push(...faultsOfReadable(resolved.value, buildOptions).map(located));
+  } else {
+    const built = buildConfig(parsed.data, buildOptions);
     faults.push(...built.faults.map(located));
     warnings.push(...built.warnings.map(located));
     if (faults.length === 0) return { config: built.config, warnings };
@@ -82,13 +86,31 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   throw new ConfigError(options.source, faults);
 }
 
-/** `environment_variables` of the file; the process's own variables win over them. */
-function environmentVariables(value: unknown): Record<string, string> {
-  const block: unknown =
-    typeof value === 'object' && value !== null ? Reflect.get(value, 'environment_variables') : undefined;
-  if (typeof block !== 'object' || block === null) return {};
-  return Object.fromEntries(Object.entries(block).map(([key, item]) => [key, String(item)]));
+/** `environment_variables` of the file, under the process's own: those win, unless somebody left them blank. */
+function withFileVariables(value: unknown, environment: Environment): Environment {
+  const block = memberOf(value, 'environment_variables');
+  if (typeof block !== 'object' || block === null) return environment;
+  const own = Object.fromEntries(Object.entries(environment).filter(([, item]) => item !== undefined && item !== ''));
+  const resolved = resolveEnvironment(block, own).value;
+  const ofFile = Object.entries(typeof resolved === 'object' && resolved !== null ? resolved : {}).flatMap(
+    ([key, item]) => (item === undefined ? [] : [[key, String(item)]]),
+  );
+  return { ...Object.fromEntries(ofFile), ...own };
 }
+
+function faultsOfReadable(value: unknown, options: BuildOptions): readonly { path: ConfigPath; message: string }[] {
+  const list = memberOf(value, 'model_list');
+  if (!Array.isArray(list)) return [];
+  const router = routerSettings.safeParse(memberOf(value, 'router_settings'));
+  const entries = list.flatMap((item, index) => {
+    const entry = modelEntry.safeParse(item);
+    return entry.success ? [[index, entry.data] as const] : [];
+  });
+  return buildDeployments(entries, router.success ? router.data : {}, 1, options).faults;
+}
+
+const memberOf = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
 
 /** Paths of keys that no block knows. */
 function unknownKeys(value: unknown, block: string, path: readonly (string | number)[]): (string | number)[][] {

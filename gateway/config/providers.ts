@@ -1,6 +1,6 @@
 /** Which vendor a model string names, where it is reached and with which variable, as in LiteLLM. */
 
-export interface OpenAICompatibleProvider {
+export interface ProviderEntry {
   /** Where the API is when the entry has no `api_base`; undefined = it must have one. */
   readonly apiBase?: string;
   /** Variables that may name another address. */
@@ -9,10 +9,12 @@ export interface OpenAICompatibleProvider {
   readonly apiKeyVariable?: string;
   /** Whether the provider can be called without a key. */
   readonly keyOptional?: true;
+  /** Header that carries the key as it is; without one it is a bearer token. */
+  readonly keyHeader?: string;
 }
 
-/** Providers that speak OpenAI's wire format. */
-export const openAICompatible: Readonly<Record<string, OpenAICompatibleProvider>> = {
+/** Providers that can be called. Those without a comment speak OpenAI's wire format. */
+export const providers: Readonly<Record<string, ProviderEntry>> = {
   openai: {
     apiBase: 'https://api.openai.com/v1',
     apiBaseVariables: ['OPENAI_BASE_URL', 'OPENAI_API_BASE'],
@@ -26,6 +28,15 @@ export const openAICompatible: Readonly<Record<string, OpenAICompatibleProvider>
   lm_studio: { apiBaseVariables: ['LM_STUDIO_API_BASE'], apiKeyVariable: 'LM_STUDIO_API_KEY', keyOptional: true },
   ollama_chat: { apiBase: 'http://localhost:11434/v1', keyOptional: true },
   ollama: { apiBase: 'http://localhost:11434/v1', keyOptional: true },
+  // OpenAI's format at other addresses.
+  azure: { apiBaseVariables: ['AZURE_API_BASE'], apiKeyVariable: 'AZURE_API_KEY', keyHeader: 'api-key' },
+  // The Messages API.
+  anthropic: {
+    apiBase: 'https://api.anthropic.com',
+    apiBaseVariables: ['ANTHROPIC_BASE_URL', 'ANTHROPIC_API_BASE'],
+    apiKeyVariable: 'ANTHROPIC_API_KEY',
+    keyHeader: 'x-api-key',
+  },
   groq: { apiBase: 'https://api.groq.com/openai/v1', apiKeyVariable: 'GROQ_API_KEY' },
   mistral: { apiBase: 'https://api.mistral.ai/v1', apiKeyVariable: 'MISTRAL_API_KEY' },
   deepseek: { apiBase: 'https://api.deepseek.com/v1', apiKeyVariable: 'DEEPSEEK_API_KEY' },
@@ -38,13 +49,13 @@ export const openAICompatible: Readonly<Record<string, OpenAICompatibleProvider>
 };
 
 /** Providers with a wire format of their own; their adapters are not built yet. */
-export const otherWireFormats = ['anthropic', 'azure', 'azure_ai', 'bedrock', 'gemini', 'vertex_ai', 'cohere'] as const;
+export const otherWireFormats = ['azure_ai', 'bedrock', 'gemini', 'vertex_ai', 'cohere'] as const;
 
 /** `openai/gpt-4o` -> provider and the provider's model name; without a known prefix the model is OpenAI's. */
 export function splitModel(model: string, customProvider?: string): { provider: string; model: string } {
   const slash = model.indexOf('/');
   const prefix = slash === -1 ? '' : model.slice(0, slash);
-  const known = prefix in openAICompatible || otherWireFormats.some((provider) => provider === prefix);
+  const known = Object.hasOwn(providers, prefix) || otherWireFormats.some((provider) => provider === prefix);
   if (customProvider !== undefined) {
     return { provider: customProvider, model: prefix === customProvider ? model.slice(slash + 1) : model };
   }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 /** Numbers may arrive as text, since `os.environ/NAME` always resolves to text. */
 const number = (rule: z.ZodNumber) =>
   z.preprocess(
-    (value) => (typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : value),
+    (value) => (typeof value === 'string' && /^-?\d+(\.\d+)?(e[-+]?\d+)?$/i.test(value.trim()) ? Number(value) : value),
     rule,
   );
 const boolean = z.preprocess(
@@ -15,7 +15,9 @@ const boolean = z.preprocess(
 const count = number(z.number().int().min(0));
 const positiveCount = number(z.number().int().min(1));
 const seconds = number(z.number().min(0));
-const positiveSeconds = number(z.number().positive());
+/** A day: a timer beyond 24.8 days would overflow and fire at once. */
+const longestSeconds = 86_400;
+const positiveSeconds = number(z.number().positive().max(longestSeconds));
 const price = number(z.number().min(0));
 const name = z.string().trim().min(1);
 
@@ -27,6 +29,8 @@ const litellmParams = z.looseObject({
   base_url: name.optional(),
   api_key: name.optional(),
   organization: name.optional(),
+  /** Azure's `api-version`. */
+  api_version: name.optional(),
   custom_llm_provider: name.optional(),
   /** Weights of simple-shuffle; the first of weight, rpm, tpm that any deployment of the group has is used. */
   weight: number(z.number().min(0)).optional(),
@@ -50,7 +54,7 @@ const litellmParams = z.looseObject({
   output_cost_per_token: price.optional(),
 });
 
-const modelEntry = z.looseObject({
+export const modelEntry = z.looseObject({
   /** The model group: what clients call. */
   model_name: name,
   litellm_params: litellmParams,
@@ -107,7 +111,7 @@ const shared = {
   cooldown_time: seconds.optional(),
 };
 
-const routerSettings = z.looseObject({
+export const routerSettings = z.looseObject({
   ...shared,
   routing_strategy: z
     .enum([
@@ -152,6 +156,8 @@ const litellmSettings = z.looseObject({
   ...shared,
   /** Seconds for a whole answer when nothing nearer says otherwise. */
   request_timeout: positiveSeconds.optional(),
+  /** Leave out what a provider cannot express, instead of refusing the request. */
+  drop_params: boolean.optional(),
 });
 
 const generalSettings = z.looseObject({

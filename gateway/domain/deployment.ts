@@ -20,6 +20,8 @@ export interface Deployment {
   /** Path before the operation's own, for example `/v1`. */
   readonly basePath: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Azure's `api-version`. */
+  readonly apiVersion?: string;
   /** Weights of simple-shuffle, in LiteLLM's order of preference. */
   readonly weight?: number;
   readonly rpm?: number;

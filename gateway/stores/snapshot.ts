@@ -54,7 +54,8 @@ export class SnapshotFile {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const content = JSON.stringify(snapshot);
     const file = JSON.stringify({ version: 1, signature: await this.#sign(content), content });
-    const temporary = join(this.#directory, `snapshot.${process.pid}.tmp`);
+    // Random, since containers that share a volume all have process 1.
+    const temporary = join(this.#directory, `snapshot.${randomBytes(4).toString('hex')}.tmp`);
     await writeFile(temporary, file, { mode: 0o600, flush: true });
     await rename(temporary, join(this.#directory, 'snapshot.json'));
   }
@@ -70,7 +71,7 @@ export class SnapshotFile {
     const known = await readIfThere(path);
     if (isKey(known)) return known;
     // Whole before it has its name: of several workers that start at once, one names its key and the others read that.
-    const temporary = join(this.#directory, `snapshot.key.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+    const temporary = join(this.#directory, `snapshot.key.${randomBytes(4).toString('hex')}.tmp`);
     await writeFile(temporary, randomBytes(32).toString('hex'), { mode: 0o600, flush: true });
     // An empty or cut key would sign with something that anybody can guess, so it is replaced.
     if (known !== undefined) await rename(temporary, path);

@@ -67,8 +67,10 @@ async function answer(
   };
   requests.push(request);
   if ((await options.intercept?.(request, response)) === true) return;
-  if (request.path.endsWith('/chat/completions')) await chat(request, response, options);
-  else if (request.path.endsWith('/embeddings')) embeddings(request, response);
+  // Azure puts its version behind the path.
+  const [path = ''] = request.path.split('?');
+  if (path.endsWith('/chat/completions')) await chat(request, response, options);
+  else if (path.endsWith('/embeddings')) embeddings(request, response);
   else
     sendJson(response, 404, {
       error: { message: `no such path: ${request.path}`, type: 'invalid_request_error', param: null, code: null },
