@@ -10,7 +10,7 @@ import { ClientGone, DeadlineExceeded, Refusal } from '../domain/errors.ts';
 import { type Operation, operationNames, specOf } from '../domain/operation.ts';
 import type { Caller } from '../domain/request.ts';
 import { parseBody, readRequest } from '../pipeline/read-request.ts';
-import { type ServeDependencies, serve } from '../pipeline/serve.ts';
+import { type ServeDependencies, type Served, serve } from '../pipeline/serve.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { toErrorAnswer } from './error-envelope.ts';
 import type { InFlight } from './in-flight.ts';
@@ -75,6 +75,7 @@ async function handle(
   const { signal } = controller;
   let callId: string | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let served: Served | undefined;
   const onClose = (): void => {
     if (!response.writableFinished) controller.abort(new ClientGone());
   };
@@ -95,19 +96,28 @@ async function handle(
     const seconds = request.overrides.timeoutSeconds ?? options.requestTimeoutSeconds;
     timer = setTimeout(() => controller.abort(new DeadlineExceeded(seconds)), seconds * 1000);
     const deadlineMs = options.serve.now() + seconds * 1000;
-    const served = await serve(request, caller, deadlineMs, signal, options.serve);
+    served = await serve(request, caller, deadlineMs, signal, options.serve);
+    const { deployment } = served;
     writeAnswer(response, served, {
       leaving: options.isLeaving(),
       signal,
       dialect: spoken,
       onDone: done,
       onBroken: ({ kind, status, retryAfterSeconds }) =>
-        options.serve.router.record(served.deployment, { kind, status, retryAfterSeconds, afterSuccess: true }),
+        options.serve.router.record(deployment, { kind, status, retryAfterSeconds, afterSuccess: true }),
     });
   } catch (error) {
+    if (served !== undefined) giveUp(served, error);
     writeError(response, error, callId, dialect, options);
     done();
   }
+}
+
+/** An answer that could not be written: its upstream is let go, and what it cost is recorded all the same. */
+function giveUp({ answer, settlement }: Served, error: unknown): void {
+  const stream = answer.kind === 'stream' ? answer.chunks : undefined;
+  settlement.settle('broken', 500, answer.kind === 'whole' ? answer.usage : stream?.usage());
+  stream?.abort(error instanceof Error ? error : new Error(String(error)));
 }
 
 function writeError(

@@ -126,8 +126,8 @@ function headersOf(served: Served, options: WriteOptions): Record<string, string
   const { request } = served.settlement.facts;
   return {
     'x-litellm-call-id': request.callId,
-    'x-litellm-model-id': deployment.id,
-    'x-litellm-model-group': deployment.modelGroup,
+    'x-litellm-model-id': headerText(deployment.id),
+    'x-litellm-model-group': headerText(deployment.modelGroup),
     'x-litellm-model-api-base': `${deployment.origin}${deployment.basePath}`,
     'x-litellm-attempted-retries': Math.max(0, attempts - 1 - fallbacks),
     'x-litellm-attempted-fallbacks': fallbacks,
@@ -135,3 +135,6 @@ function headersOf(served: Served, options: WriteOptions): Record<string, string
     ...(options.leaving ? { connection: 'close' } : {}),
   };
 }
+
+/** A header holds no more than ASCII safely; names in other scripts are written as in a URL. */
+const headerText = (text: string): string => (/^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text));

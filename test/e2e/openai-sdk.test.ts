@@ -25,7 +25,13 @@ beforeAll(async () => {
     },
   });
   gateway = await startTestGateway({
-    config: configFor([upstream.url], 'router_settings: {num_retries: 0}'),
+    config: configFor(
+      [upstream.url],
+      `  - model_name: 模型
+    litellm_params: {model: openai/upstream-model, api_base: "${upstream.url}", api_key: sk-upstream-0}
+    model_info: {id: ünïcode}
+router_settings: {num_retries: 0}`,
+    ),
     databaseUrl: database.url,
   });
   client = new OpenAI({ apiKey: masterKey, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
@@ -84,8 +90,18 @@ describe('the official OpenAI client, unmodified', () => {
 
   it('lists the models and retrieves one', async () => {
     const page = await client.models.list();
-    expect(page.data.map((model) => model.id)).toEqual(['chat']);
+    expect(page.data.map((model) => model.id)).toEqual(['chat', '模型']);
     expect((await client.models.retrieve('chat')).id).toBe('chat');
+  });
+
+  it('is answered, whole and streaming, by a model group whose name is not ASCII', async () => {
+    const { data, response } = await client.chat.completions.create({ model: '模型', messages }).withResponse();
+    expect(data.choices[0]?.message.content).toContain('Hello!');
+    expect(decodeURIComponent(response.headers.get('x-litellm-model-group') ?? '')).toBe('模型');
+    const stream = await client.chat.completions.create({ model: '模型', messages, stream: true });
+    let text = '';
+    for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
+    expect(text).toContain('Hello!');
   });
 
   it('throws AuthenticationError for a wrong key, and the message does not repeat it', async () => {

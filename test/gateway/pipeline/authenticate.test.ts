@@ -22,7 +22,11 @@ const directoryOf = (found: KeyRecord | undefined): KeyDirectory => ({
   find: (keyHash) => (keyHash === found?.keyHash ? found : undefined),
 });
 
-const broken = (error: Error): KeyDirectory => ({ find: () => Promise.reject(error) });
+const broken = (error: Error): KeyDirectory => ({
+  find: async () => {
+    throw error;
+  },
+});
 
 async function refusalOf(asked: Promise<unknown>): Promise<Refusal> {
   const error: unknown = await asked.then(

@@ -5,6 +5,7 @@ import {
   afterOutcome,
   type Cooldown,
   type CooldownContext,
+  isSound,
   mayServe,
   type Outcome,
   onAttempt,
@@ -218,4 +219,19 @@ it('whatever happens, a deployment comes back: no state keeps it out for longer 
     }),
     { numRuns: 500 },
   );
+});
+
+const seen = { is: 'serving', minute: 100, attempts: 0, failures: 0, streak: 0, failedAtMs: [] } as const;
+
+it.each<[string, Cooldown, boolean]>([
+  ['was never asked', serving, true],
+  ['failed once in ten attempts, and answered since', { ...seen, attempts: 10, failures: 1 }, true],
+  ['failed twice in ten attempts', { ...seen, attempts: 10, failures: 2 }, false],
+  ['failed last', { ...seen, attempts: 1_000, failures: 1, streak: 1 }, false],
+  ['failed last, in an earlier minute', { ...seen, minute: 99, attempts: 1_000, failures: 1, streak: 1 }, false],
+  ['failed often in an earlier minute, and answered since', { ...seen, minute: 99, attempts: 9, failures: 8 }, true],
+  ['is cooling', { is: 'cooling', untilMs: 0 }, false],
+  ['is being probed', { is: 'probing', sinceMs: 0, untilMs: 0 }, false],
+])('whether a retry beyond the budget may go to a deployment that %s', (_what, state, sound) => {
+  expect(isSound(state, 100 * 60_000 + 1)).toBe(sound);
 });

@@ -23,9 +23,9 @@ interface Made {
   readonly router: Router;
   readonly published: { readonly id: string; readonly forMs: number }[];
   readonly cooled: string[];
-  pass(milliseconds: number): void;
+  readonly pass: (milliseconds: number) => void;
   /** Ids that a hundred choices come to; a probe among them is given back. */
-  chosen(failed?: ReadonlySet<string>): string[];
+  readonly chosen: (failed?: ReadonlySet<string>) => string[];
 }
 
 function routerOf(deployments: readonly Deployment[], settings: Partial<CooldownSettings> = {}): Made {
