@@ -1,0 +1,126 @@
+import type { ServerResponse } from 'node:http';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startUpstream, type Upstream } from '../../runbooks/lab/upstream.ts';
+import { masterKey, migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import type { TestDatabase } from '../support/postgres.ts';
+import { until } from '../support/processes.ts';
+import { query } from '../support/query.ts';
+
+const chunks = 50;
+
+const openai = Array.from(
+  { length: chunks },
+  (_, index) =>
+    `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta: { content: `w${index} ` }, finish_reason: null }] })}\n\n`,
+);
+const anthropicEvent = (data: { readonly type: string; readonly [member: string]: unknown }): string =>
+  `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+const anthropic = [
+  anthropicEvent({
+    type: 'message_start',
+    message: {
+      id: 'm',
+      type: 'message',
+      role: 'assistant',
+      model: 'm',
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      usage: { input_tokens: 3, output_tokens: 1 },
+    },
+  }),
+  anthropicEvent({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } } as {
+    type: string;
+  }),
+  ...Array.from({ length: chunks - 2 }, (_, index) =>
+    anthropicEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: `w${index} ` } } as {
+      type: string;
+    }),
+  ),
+];
+
+let database: TestDatabase;
+let upstream: Upstream;
+let gateway: TestGateway;
+
+/** Writes so many events and dies; which of the two deaths is part of the request, too. */
+async function die(response: ServerResponse, events: readonly string[], after: number): Promise<void> {
+  if (after === 0) {
+    response.destroy();
+    return;
+  }
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  for (const event of events.slice(0, after))
+    await new Promise<void>((written) => void response.write(event, () => written()));
+  // Half of them are cut off, the others end properly but too early.
+  if (after % 2 === 0) response.destroy();
+  else response.end();
+}
+
+beforeAll(async () => {
+  database = await migratedDatabase();
+  upstream = await startUpstream({
+    name: 'a dying upstream',
+    intercept: async ({ path, bytes }, response) => {
+      await die(
+        response,
+        path.endsWith('/messages') ? anthropic : openai,
+        Number(/die after (\d+)/.exec(bytes.toString())?.[1]),
+      );
+      return true;
+    },
+  });
+  const config = `
+model_list:
+  - model_name: openai
+    litellm_params: {model: openai/m, api_base: "${upstream.url}", api_key: sk-x}
+  - model_name: azure
+    litellm_params: {model: azure/m, api_base: "${upstream.url}", api_key: sk-x}
+  - model_name: anthropic
+    litellm_params: {model: anthropic/m, api_base: "${new URL(upstream.url).origin}", api_key: sk-x}
+router_settings: {num_retries: 0, timeout: 10}
+`;
+  gateway = await startTestGateway({ config, databaseUrl: database.url });
+});
+
+afterAll(async () => {
+  await gateway.stop();
+  await upstream.close();
+  await database.drop();
+});
+
+it.each(['openai', 'azure', 'anthropic'])(
+  '%s: an upstream that dies after any of 50 events leaves an error or an error event, in time, and exactly one row each',
+  async (model) => {
+    const startedAt = performance.now();
+    const answers = await Promise.all(
+      Array.from({ length: chunks + 1 }, async (_, after) => {
+        const response = await gateway.request('/v1/chat/completions', {
+          method: 'POST',
+          headers: { authorization: `Bearer ${masterKey}`, 'x-litellm-call-id': `${model} ${after}` },
+          body: JSON.stringify({ model, stream: true, messages: [{ role: 'user', content: `die after ${after}.` }] }),
+        });
+        return { after, status: response.status, text: await response.text() };
+      }),
+    );
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    for (const { after, status, text } of answers) {
+      expect({ after, done: text.includes('[DONE]'), error: text.includes('"error":{') }).toEqual({
+        after,
+        done: false,
+        error: true,
+      });
+      if (status === 200) expect(text).toMatch(/data: {"error":{.*}}\n\n$/);
+      else expect(status).toBeGreaterThanOrEqual(500);
+    }
+    const rows = () =>
+      query(
+        database.url,
+        `SELECT call_id, count(*)::int AS n FROM spend_event WHERE requested_model = '${model}' GROUP BY call_id`,
+      );
+    await until(async () => (await rows()).length === chunks + 1);
+    expect((await rows()).filter((row) => row['n'] !== 1)).toEqual([]);
+    const health = await (await gateway.request('/health/backlog')).json();
+    expect(health).toEqual({ in_flight_requests: 0 });
+  },
+);
