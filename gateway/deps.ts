@@ -3,7 +3,6 @@ import { randomUUIDv7 } from 'node:crypto';
 import { type AppOptions, buildApp } from './app.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { hashKey } from './domain/keys.ts';
-import type { SpendEvent } from './domain/spend.ts';
 import { InFlight } from './http/in-flight.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Transport } from './providers/transport.ts';
@@ -12,20 +11,19 @@ import { RetryBudget } from './routing/retry-budget.ts';
 import { Router } from './routing/router.ts';
 import type { Settings } from './settings.ts';
 import { RedisCooldownShare } from './stores/cooldown-share.ts';
-import { KeyMirror } from './stores/key-mirror.ts';
-import { KeyStore } from './stores/keys.ts';
-import { openPool } from './stores/postgres.ts';
-import { SnapshotFile } from './stores/snapshot.ts';
-import { SpendWriter } from './stores/spend.ts';
+import type { KeyMirror } from './stores/key-mirror.ts';
+import type { SpendWriter } from './stores/spend.ts';
+import { openStores } from './stores/stores.ts';
 import type { Logger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
+import { toRequestLine } from './telemetry/request-line.ts';
 
 export interface Dependencies {
   readonly app: ReturnType<typeof buildApp>;
   readonly inFlight: InFlight;
   readonly metrics: Metrics;
   /** Undefined without a database. */
-  readonly keys: KeyMirror | undefined;
+  readonly mirror: KeyMirror | undefined;
   readonly cooldowns: RedisCooldownShare | undefined;
   readonly spend: SpendWriter;
   readonly transport: Transport;
@@ -48,23 +46,16 @@ export interface WiringOptions {
 export function wire(options: WiringOptions): Dependencies {
   const { settings, config, logger } = options;
   const now = (): number => performance.now();
-  const warn = (what: string) => (error: Error) => logger.warn({ err: error }, what);
-
-  const databaseUrl = settings.databaseUrl ?? config.databaseUrl;
-  const pool =
-    databaseUrl === undefined
-      ? undefined
-      : openPool({ url: databaseUrl, poolSize: config.databasePoolSize, onError: warn('a database connection broke') });
-  const store = pool === undefined ? undefined : new KeyStore(pool);
-  const keys =
-    store === undefined
-      ? undefined
-      : new KeyMirror({
-          store,
-          snapshot: new SnapshotFile(settings.dataDirectory, settings.saltKey),
-          writesSnapshot: options.writesSnapshot,
-          logger,
-        });
+  const stores = openStores({
+    databaseUrl: settings.databaseUrl ?? config.databaseUrl,
+    poolSize: config.databasePoolSize,
+    dataDirectory: settings.dataDirectory,
+    saltKey: settings.saltKey,
+    writesSnapshot: options.writesSnapshot,
+    logger,
+    onSpendDropped: (count) => metrics.spendDropped(count),
+  });
+  const { spend, mirror } = stores;
 
   const redisUrl = settings.redisUrl ?? config.redisUrl;
   const cooldowns =
@@ -95,18 +86,10 @@ export function wire(options: WiringOptions): Dependencies {
 
   const inFlight = new InFlight();
   const transport = new Transport();
-  const spend = new SpendWriter({
-    pool,
-    onDropped: (count, reason) => {
-      metrics.spendDropped(count);
-      logger.error({ count, reason }, 'spend events were given up');
-    },
-    onFlushFailed: warn('spend events could not be written; they wait'),
-  });
-  const metrics = new Metrics({
+  const metrics: Metrics = new Metrics({
     inFlight: () => inFlight.count,
     spendQueue: () => spend.queued,
-    databaseUp: () => keys?.up,
+    databaseUp: () => mirror?.up,
     redisUp: () => cooldowns?.up,
     deploymentStates: () => router.health(),
     knownModels: new Set(router.directory.names()),
@@ -115,12 +98,12 @@ export function wire(options: WiringOptions): Dependencies {
   const masterKey = settings.masterKey ?? config.masterKey;
   const authentication = {
     masterKeyHash: masterKey === undefined ? undefined : hashKey(masterKey),
-    directory: store,
+    directory: stores.keys,
   };
   const app = buildApp({
     maxRequestBytes: config.maxRequestBytes,
     authentication,
-    keys: store,
+    keys: stores.keys,
     logger,
     models: {
       inFlight,
@@ -144,7 +127,7 @@ export function wire(options: WiringOptions): Dependencies {
             load.use(event.deploymentId, (event.promptTokens ?? 0) + (event.completionTokens ?? 0));
           }
           metrics.settled(event);
-          logger.info(toLogLine(event), 'request');
+          logger.info(toRequestLine(event), 'request');
         },
       },
     },
@@ -156,9 +139,9 @@ export function wire(options: WiringOptions): Dependencies {
       version: options.version,
       metrics: options.metricsText(metrics),
       stores: () => ({
-        database: keys === undefined ? undefined : keys.up ? 'connected' : 'disconnected',
+        database: mirror === undefined ? undefined : mirror.up ? 'connected' : 'disconnected',
         redis: cooldowns === undefined ? undefined : cooldowns.up ? 'connected' : 'disconnected',
-        snapshotAgeSeconds: keys?.snapshotAgeSeconds,
+        snapshotAgeSeconds: mirror?.snapshotAgeSeconds,
       }),
     },
   });
@@ -166,28 +149,14 @@ export function wire(options: WiringOptions): Dependencies {
     app,
     inFlight,
     metrics,
-    keys,
+    mirror,
     cooldowns,
     spend,
     transport,
     close: async () => {
-      keys?.stop();
       cooldowns?.close();
       await transport.close();
-      await pool?.end();
+      await stores.close();
     },
   };
 }
-
-/** What a person looks for when a request went wrong; the spend row has the rest. */
-const toLogLine = (event: SpendEvent) => ({
-  id: event.requestId,
-  call: event.callId === event.requestId ? undefined : event.callId,
-  key: event.keyHash.slice(0, 12),
-  model: event.requestedModel,
-  deployment: event.deploymentId,
-  status: event.status,
-  ending: event.ending,
-  attempts: event.attempts,
-  ms: event.durationMs,
-});

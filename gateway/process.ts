@@ -56,7 +56,7 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
   let leaving = false;
   const dependencies = wire({ ...options, config, logger, version, isLeaving: () => leaving });
   try {
-    await dependencies.keys?.start();
+    await dependencies.mirror?.start();
     dependencies.cooldowns?.start();
     await dependencies.app.listen({ port: settings.port, host: settings.host });
   } catch (error) {

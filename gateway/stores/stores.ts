@@ -1,0 +1,59 @@
+/** Everything that is kept in PostgreSQL, opened together and closed together. */
+import type { Logger } from '../telemetry/log.ts';
+import { KeyMirror } from './key-mirror.ts';
+import { KeyStore } from './keys.ts';
+import { openPool } from './postgres.ts';
+import { SnapshotFile } from './snapshot.ts';
+import { SpendWriter } from './spend.ts';
+
+export interface StoresOptions {
+  /** Undefined = there is no database. */
+  readonly databaseUrl: string | undefined;
+  readonly poolSize: number;
+  /** Where the snapshot of known keys lies, and what signs it. */
+  readonly dataDirectory: string;
+  readonly saltKey: string | undefined;
+  readonly writesSnapshot: boolean;
+  readonly logger: Logger;
+  readonly onSpendDropped: (count: number) => void;
+}
+
+export interface Stores {
+  readonly keys: KeyStore | undefined;
+  readonly mirror: KeyMirror | undefined;
+  readonly spend: SpendWriter;
+  /** Ends the polling and the connections. */
+  close(): Promise<void>;
+}
+
+export function openStores(options: StoresOptions): Stores {
+  const { databaseUrl, logger } = options;
+  const warn = (what: string) => (error: Error) => logger.warn({ err: error }, what);
+  const pool =
+    databaseUrl === undefined
+      ? undefined
+      : openPool({ url: databaseUrl, poolSize: options.poolSize, onError: warn('a database connection broke') });
+  const keys = pool === undefined ? undefined : new KeyStore(pool);
+  const snapshot = new SnapshotFile(options.dataDirectory, options.saltKey);
+  const mirror =
+    keys === undefined
+      ? undefined
+      : new KeyMirror({ store: keys, snapshot, writesSnapshot: options.writesSnapshot, logger });
+  const spend = new SpendWriter({
+    pool,
+    onDropped: (count, reason) => {
+      options.onSpendDropped(count);
+      logger.error({ count, reason }, 'spend events were given up');
+    },
+    onFlushFailed: warn('spend events could not be written; they wait'),
+  });
+  return {
+    keys,
+    mirror,
+    spend,
+    close: async () => {
+      mirror?.stop();
+      await pool?.end();
+    },
+  };
+}
