@@ -37,6 +37,9 @@ export interface ProcessOptions {
   readonly writesSnapshot: boolean;
 }
 
+/** LiteLLM's usual example, sk-1234, works, but not without a word about it. */
+const shortestSafeKey = 20;
+
 /** After the drain deadline, streams get so long to send their error event. */
 const lastWordsMs = 1_000;
 
@@ -47,7 +50,11 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
   const { config, warnings } = await readConfig(settings);
   for (const warning of warnings) logger.warn(formatFault(settings.configPath, warning));
   const databaseUrl = settings.databaseUrl ?? config.databaseUrl;
-  if (databaseUrl === undefined && (settings.masterKey ?? config.masterKey) === undefined) {
+  const masterKey = settings.masterKey ?? config.masterKey;
+  if (masterKey !== undefined && masterKey.length < shortestSafeKey) {
+    logger.warn('the master key is short enough to be guessed; a safe one: sk- and 32 random characters');
+  }
+  if (databaseUrl === undefined && masterKey === undefined) {
     throw new StartError(
       'Nobody could sign in: there is neither a database with keys nor a master key. Set DATABASE_URL, or LITELLM_MASTER_KEY=sk-...',
       2,

@@ -66,7 +66,7 @@ const schema = z.object({
   REDIS_HOST: z.string().optional(),
   REDIS_PORT: port.optional(),
   REDIS_PASSWORD: z.string().optional(),
-  LITELLM_MASTER_KEY: z.string().startsWith('sk-', 'must start with sk-').min(8, 'is too short').optional(),
+  LITELLM_MASTER_KEY: z.string().startsWith('sk-', 'must start with sk-').min(4, 'is too short').optional(),
   LITELLM_SALT_KEY: z.string().min(8, 'is too short').optional(),
   LITELLM_LOG: z
     .string()

@@ -43,10 +43,11 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
   const cooldownSeconds = entry.model_info?.cooldown_time ?? params.cooldown_time;
   const maxInputTokens = entry.model_info?.max_input_tokens;
   const maxParallelRequests = params.max_parallel_requests ?? options.maxParallelRequests;
-  const prices =
-    params.input_cost_per_token === undefined && params.output_cost_per_token === undefined
-      ? undefined
-      : { inputCostPerToken: params.input_cost_per_token ?? 0, outputCostPerToken: params.output_cost_per_token ?? 0 };
+  const { input_cost_per_token: inputCostPerToken, output_cost_per_token: outputCostPerToken } = params;
+  const prices = {
+    ...(inputCostPerToken === undefined ? {} : { inputCostPerToken }),
+    ...(outputCostPerToken === undefined ? {} : { outputCostPerToken }),
+  };
   return {
     // In a demo several entries may differ by nothing but the variables that nobody set.
     id: entry.model_info?.id ?? deploymentId(entry, demo === undefined ? base.href : `demo ${index}`),
@@ -64,7 +65,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(tpm === undefined ? {} : { tpm }),
     ...(maxRetries === undefined ? {} : { maxRetries }),
     ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
-    ...(prices === undefined ? {} : { prices }),
+    ...(Object.keys(prices).length === 0 ? {} : { prices }),
     ...(apiVersion === undefined ? {} : { apiVersion }),
     ...(params.order === undefined ? {} : { order: params.order }),
     ...(params.tags === undefined ? {} : { tags: params.tags }),

@@ -84,8 +84,12 @@ const quotingErrors: ReadonlySet<string> = new Set([
 
 /** `model_list[0].litellm_params.model` */
 export const formatPath = (path: ConfigPath): string =>
-  path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('') ||
-  '(file)';
+  path
+    .map((step, index) => (typeof step === 'number' ? `[${step}]` : `${index === 0 ? '' : '.'}${shownKey(step)}`))
+    .join('') || '(file)';
+
+/** In a damaged file a secret may stand where a key should; what does not look like a name is not repeated. */
+const shownKey = (key: string): string => (/^[\w ./*-]{1,80}$/.test(key) ? key : '(a key)');
 
 function childOf(node: unknown, step: string | number): { at: unknown; value: unknown } | undefined {
   if (isMap(node)) {

@@ -162,7 +162,7 @@ const litellmSettings = z.looseObject({
 
 const generalSettings = z.looseObject({
   /** The administrator's key. */
-  master_key: z.string().startsWith('sk-').min(8).optional(),
+  master_key: z.string().startsWith('sk-').min(4).optional(),
   database_url: z
     .string()
     .regex(/^postgres(ql)?:\/\//)

@@ -1,9 +1,9 @@
 /** A deployment is one callable upstream: one entry of `model_list`. */
 
-/** Prices per token in US dollars; undefined when nobody stated them (then the cost is unknown, never 0). */
+/** Prices per token in US dollars. One that nobody stated is unknown, and so is the cost of its tokens: never 0. */
 export interface TokenPrices {
-  readonly inputCostPerToken: number;
-  readonly outputCostPerToken: number;
+  readonly inputCostPerToken?: number;
+  readonly outputCostPerToken?: number;
 }
 
 export interface Deployment {

@@ -35,6 +35,8 @@ export interface UpstreamErrorDetail {
   readonly type?: string;
   readonly param?: string;
   readonly code?: string;
+  /** The provider may have worked, and bill it, although no answer arrived: a time-out, a reset. */
+  readonly mayBeBilled?: boolean;
   readonly cause?: unknown;
 }
 
@@ -47,6 +49,7 @@ export class UpstreamError extends Error {
   readonly type: string | undefined;
   readonly param: string | undefined;
   readonly code: string | undefined;
+  readonly mayBeBilled: boolean;
 
   constructor(detail: UpstreamErrorDetail) {
     super(detail.message, { cause: detail.cause });
@@ -58,6 +61,7 @@ export class UpstreamError extends Error {
     this.type = detail.type;
     this.param = detail.param;
     this.code = detail.code;
+    this.mayBeBilled = detail.mayBeBilled ?? false;
   }
 }
 

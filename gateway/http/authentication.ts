@@ -29,7 +29,7 @@ const keyHeaders = [
 
 export function readKey(headers: IncomingHttpHeaders): string | undefined {
   const bearer = headers.authorization;
-  if (bearer !== undefined) return bearer.startsWith('Bearer ') ? bearer.slice(7).trim() : bearer;
+  if (bearer !== undefined) return /^bearer /i.test(bearer) ? bearer.slice(7).trim() : bearer;
   for (const name of keyHeaders) {
     const value = headers[name];
     if (typeof value === 'string' && value !== '') return value;

@@ -39,7 +39,9 @@ export async function serve(
     if (!(error instanceof NotReached)) throw error;
     const { last, deployment, attempts, fallbacks } = error;
     const settlement = new Settlement({ request, caller, deployment, attempts, fallbacks }, dependencies.onSettled);
-    settlement.settle(endingOf(last), isNo(last) ? last.status : statusWithoutAnswer, undefined);
+    const status = isNo(last) ? last.status : statusWithoutAnswer;
+    const mayBeBilled = last instanceof UpstreamError ? last.mayBeBilled : !isNo(last);
+    settlement.settle(endingOf(last), status, undefined, mayBeBilled);
     throw last;
   }
 }

@@ -24,8 +24,11 @@ export class Settlement {
     this.#record = record;
   }
 
-  /** The first call counts; later ones are ignored, since a broken stream and a closing client often come together. */
-  settle(ending: Ending, status: number, usage: Usage | undefined): void {
+  /**
+   * The first call counts; later ones are ignored, since a broken stream and a closing client often come together.
+   * @param mayBeBilled false when the provider certainly did nothing: then the cost is 0 and not unknown.
+   */
+  settle(ending: Ending, status: number, usage: Usage | undefined, mayBeBilled = ending !== 'failed'): void {
     if (this.#settled) return;
     this.#settled = true;
     this.facts.release?.();
@@ -45,7 +48,7 @@ export class Settlement {
       stream: request.stream,
       promptTokens: usage?.promptTokens ?? null,
       completionTokens: usage?.completionTokens ?? null,
-      costMicros: ending === 'failed' ? 0n : costMicros(usage, deployment?.prices),
+      costMicros: mayBeBilled ? costMicros(usage, deployment?.prices) : 0n,
       attempts,
       fallbacks,
       startedAtMs: request.startedAtMs,
@@ -57,10 +60,17 @@ export class Settlement {
 /** Millionths of a dollar, rounded up, exact to the last digit of the prices; null when tokens or prices are unknown. */
 export function costMicros(usage: Usage | undefined, prices: TokenPrices | undefined): bigint | null {
   if (usage === undefined || prices === undefined) return null;
-  const exact =
-    BigInt(usage.promptTokens) * scaled(prices.inputCostPerToken) +
-    BigInt(usage.completionTokens) * scaled(prices.outputCostPerToken);
+  const input = costOf(usage.promptTokens, prices.inputCostPerToken);
+  const output = costOf(usage.completionTokens, prices.outputCostPerToken);
+  if (input === undefined || output === undefined) return null;
+  const exact = input + output;
   return (exact + perMicro - 1n) / perMicro;
+}
+
+/** Tokens that were not used cost nothing, whatever their price; used ones without a price cost nobody knows what. */
+function costOf(tokens: number, price: number | undefined): bigint | undefined {
+  if (tokens === 0) return 0n;
+  return price === undefined ? undefined : BigInt(tokens) * scaled(price);
 }
 
 /** Prices are counted in 1e-18 dollars: whole numbers, so that no binary fraction ever rounds up to another millionth. */

@@ -128,11 +128,23 @@ export class AnswerStream implements ChunkSource {
 
   #firstTooLate(): UpstreamError {
     const message = 'no first chunk in time';
-    return new UpstreamError({ kind: 'timeout', status: 408, provider: this.#deployment.provider, message });
+    return new UpstreamError({
+      kind: 'timeout',
+      status: 408,
+      provider: this.#deployment.provider,
+      message,
+      mayBeBilled: true,
+    });
   }
 
   #endedEmpty(): UpstreamError {
     const message = 'the stream ended without an answer';
-    return new UpstreamError({ kind: 'unavailable', status: 502, provider: this.#deployment.provider, message });
+    return new UpstreamError({
+      kind: 'unavailable',
+      status: 502,
+      provider: this.#deployment.provider,
+      message,
+      mayBeBilled: true,
+    });
   }
 }

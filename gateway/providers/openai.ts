@@ -27,6 +27,16 @@ const gatewayMembers = new Set([
   'tags',
   'metadata',
   'litellm_metadata',
+  'context_window_fallbacks',
+  'content_policy_fallbacks',
+  'max_fallbacks',
+  'stream_timeout',
+  'guardrails',
+  // A client's own credentials and addresses are nobody else's business.
+  'api_key',
+  'api_base',
+  'base_url',
+  'custom_llm_provider',
 ]);
 
 export const openAIAdapter: PassThroughAdapter = {

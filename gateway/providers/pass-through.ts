@@ -116,7 +116,10 @@ export class PassThroughDecoder implements StreamDecoder {
   #break(message: string, parts: StreamPart[]): void {
     this.#over = true;
     const { provider } = this.#deployment;
-    parts.push({ is: 'error', error: new UpstreamError({ kind: 'unavailable', status: 502, provider, message }) });
+    parts.push({
+      is: 'error',
+      error: new UpstreamError({ kind: 'unavailable', status: 502, provider, message, mayBeBilled: true }),
+    });
   }
 }
 

@@ -10,6 +10,16 @@ const timeouts = new Set([
   'ETIMEDOUT',
 ]);
 
+/** Nothing reached the provider, so nothing can be billed. */
+const neverSent = new Set([
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
+
 const sentences: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
   UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
@@ -33,6 +43,7 @@ export function transportError(error: Error, deployment: Deployment): UpstreamEr
     status: timeout ? 408 : 503,
     provider: deployment.provider,
     message: sentences[code] ?? `no usable answer (${code === '' ? error.name : code})`,
+    mayBeBilled: !neverSent.has(code),
     cause: error,
   });
 }

@@ -13,6 +13,8 @@ export interface VendorError {
   readonly type?: string | undefined;
   readonly code?: string | undefined;
   readonly retryAfterSeconds?: number | undefined;
+  /** The provider may have worked although no answer arrived. */
+  readonly mayBeBilled?: boolean;
 }
 
 export function vendorError(error: VendorError, deployment: Deployment): UpstreamError {
@@ -22,13 +24,18 @@ export function vendorError(error: VendorError, deployment: Deployment): Upstrea
     status: error.status < 400 ? 502 : error.status,
     provider: deployment.provider,
     message: withoutCredentials(error.message, deployment),
-    ...present({ type: error.type, code: error.code, retryAfterSeconds: error.retryAfterSeconds }),
+    ...present({
+      type: error.type,
+      code: error.code,
+      retryAfterSeconds: error.retryAfterSeconds,
+      mayBeBilled: error.mayBeBilled,
+    }),
   });
 }
 
-/** The connection or its framing broke: nothing the provider said. */
+/** What arrived is no answer: the connection or its framing broke. The provider may have written one all the same. */
 export const brokenStream = (message: string, deployment: Deployment): UpstreamError =>
-  vendorError({ kind: 'unavailable', status: 502, message }, deployment);
+  vendorError({ kind: 'unavailable', status: 502, message, mayBeBilled: true }, deployment);
 
 export const noAnswer = (status: number): string => `status ${status} without an explanation that could be read`;
 

@@ -50,8 +50,8 @@ export const latencyBased: RoutingStrategy = ({ candidates, loadOf, need, random
 export const costBased: RoutingStrategy = ({ candidates, random }) =>
   lowest(
     candidates,
-    ({ prices }) =>
-      prices === undefined ? Number.POSITIVE_INFINITY : prices.inputCostPerToken + prices.outputCostPerToken,
+    // An embedding has no output to be priced; a price of the output alone says nothing.
+    ({ prices }) => (prices?.inputCostPerToken ?? Number.POSITIVE_INFINITY) + (prices?.outputCostPerToken ?? 0),
     random,
   );
 

@@ -73,7 +73,14 @@ export class KeyStore implements KeyDirectory, KeyAdministration {
 
   /** Takes over what changed since the last look: revocations, above all. @returns whether anything did. */
   async poll(): Promise<boolean> {
-    const since = this.#polledAt ?? this.#seenUntil ?? new Date(0);
+    const since = this.#polledAt ?? this.#seenUntil;
+    if (since === undefined) {
+      // Nothing was ever read, as after a start from the snapshot: all of it would be too much.
+      await this.preload();
+      const found = this.#seenUntil !== undefined;
+      this.#seenUntil ??= new Date(0);
+      return found;
+    }
     // One row comes back even when nothing changed, since it tells the database's clock. Looking back from that clock,
     // and not from the newest change, reads each change for a few seconds only and not for ever.
     const rows = await this.#query<PollRow>(

@@ -3,7 +3,7 @@ import type { SpendEvent, SpendRecorder } from '../domain/spend.ts';
 import { isRefusedValue, type Pool } from './postgres.ts';
 
 export interface SpendWriterOptions {
-  /** Undefined without a database: events are counted and dropped. */
+  /** Undefined without a database: then nothing is kept. */
   readonly pool: Pool | undefined;
   readonly onDropped: (count: number, reason: string) => void;
   readonly onFlushFailed: (error: Error) => void;

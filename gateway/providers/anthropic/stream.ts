@@ -72,7 +72,7 @@ class MessageStream implements StreamDecoder {
       case 'message_start':
         return this.#onStart(objectOf(data['message']));
       case 'content_block_start':
-        return this.#onBlockStart(data['index'], objectOf(data['content_block']));
+        return [...this.#chunks.begin(), ...this.#onBlockStart(data['index'], objectOf(data['content_block']))];
       case 'content_block_delta':
         return this.#onDelta(data['index'], objectOf(data['delta']));
       case 'content_block_stop':
@@ -91,7 +91,8 @@ class MessageStream implements StreamDecoder {
 
   #onStart(message: JsonObject): StreamPart[] {
     this.#chunks.name(textOf(message['id']), textOf(message['model']));
-    return [...this.#onUsage(message['usage']), ...this.#chunks.begin()];
+    // Nothing for the client yet: what fails before the answer itself may still be tried elsewhere.
+    return this.#onUsage(message['usage']);
   }
 
   #onUsage(value: unknown): StreamPart[] {

@@ -88,7 +88,7 @@ describe('a value that cannot be used', () => {
       'general_settings.master_key',
       'the value is not text; put it in quotes',
     ],
-    ['general_settings: {master_key: sk-1}', 'general_settings.master_key', 'is too short; the least is 8 characters'],
+    ['general_settings: {master_key: sk-}', 'general_settings.master_key', 'is too short; the least is 4 characters'],
     [
       'general_settings: {database_url: "mysql://x"}',
       'general_settings.database_url',

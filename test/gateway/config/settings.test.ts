@@ -147,11 +147,10 @@ describe('a deployment', () => {
     });
   });
 
-  it('has no price when nobody stated one, and 0 only for the other half of a stated one', () => {
+  it('has only the prices that somebody stated', () => {
     expect(one('{model_name: a, litellm_params: {model: gpt-4o}}')?.prices).toBeUndefined();
     expect(one('{model_name: a, litellm_params: {model: gpt-4o, input_cost_per_token: 1}}')?.prices).toEqual({
       inputCostPerToken: 1,
-      outputCostPerToken: 0,
     });
   });
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject, ModelRequest } from '../../../gateway/domain/request.ts';
 import { openAIAdapter } from '../../../gateway/providers/openai.ts';

@@ -59,7 +59,7 @@ describe('a whole answer', () => {
       request.on('data', (bytes: Buffer) => pieces.push(bytes));
       request.on('end', () => {
         response.writeHead(status, { 'content-type': 'application/json', 'retry-after': '7' });
-        response.write(`${request.method} ${request.url} ${request.headers['x-test']} `);
+        response.write(`${request.method} ${request.url} ${String(request.headers['x-test'])} `);
         response.end(Buffer.concat(pieces));
       });
     });
@@ -253,27 +253,38 @@ describe('a stream', () => {
     await until(() => upstream.sockets.size === 0);
   });
 
-  it('of any length gives its connection back, also when it arrives in one piece', async () => {
+  it.each<[string, (response: ServerResponse, body: string) => void]>([
+    ['in one piece', (response, body) => response.end(body)],
+    [
+      // The gateway stops reading at the first chunk; what then ends the response must not be left unread.
+      'whole in its first chunk, with the end of the response behind it',
+      (response, body) => {
+        response.flushHeaders();
+        setTimeout(() => response.write(body), 5);
+        setTimeout(() => response.end(), 30);
+      },
+    ],
+  ])('that arrives %s gives its connection back', async (_case, answer) => {
     const body = 'data: {"choices":[{"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n';
     const upstream = await serveHttp((_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(body);
+      answer(response.writeHead(200, { 'content-type': 'text/event-stream' }), body);
+      response.once('finish', () => finished++);
     });
+    let finished = 0;
     const through = transport();
-    for (let request = 0; request < 20; request++) {
+    for (let request = 1; request <= 10; request++) {
       const reply = await send(upstream.origin, patient, never, through);
       if (reply.kind !== 'stream') throw new Error('the answer is not a stream');
-      const stream = new AnswerStream(
-        reply.stream,
-        openAIAdapter.decoder(exampleRequest(), exampleDeployment('d')),
-        exampleDeployment('d'),
-      );
+      const deployment = exampleDeployment('d');
+      const decoder = openAIAdapter.decoder(exampleRequest(), deployment);
+      const stream = new AnswerStream(reply.stream, decoder, deployment);
       await stream.ready(1_000);
       const received = new Received();
       stream.start(received);
-      await until(() => received.ending !== undefined);
+      await until(() => received.ending !== undefined && finished === request);
       expect(received.text).toBe(body);
     }
-    // One for most of them; a second one when a request came before the end of the former was read.
+    // A second one is opened when a request came before the end of the former was read.
     expect(upstream.connections()).toBeLessThanOrEqual(2);
   });
 });
