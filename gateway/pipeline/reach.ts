@@ -66,6 +66,7 @@ export async function reach(
   let failures: UpstreamError[] = [];
   let failed = new Set<string>();
   let attempts = 0;
+  let last: UpstreamError | undefined;
   let asked = request.model;
   let current = group;
   retries.countRequest(current);
@@ -75,7 +76,9 @@ export async function reach(
     const deployment = chosen === undefined ? undefined : router.directory.concrete(chosen, asked);
     let result: Answer | Error;
     if (deployment === undefined) {
-      result = router.whyNone(current, wanted);
+      // A fallback that names nothing must not hide what happened before it.
+      const exists = router.directory.deployments(current).length > 0;
+      result = (exists ? undefined : last) ?? router.whyNone(current, wanted);
     } else {
       attempts++;
       const release = load.begin(deployment.id);
@@ -86,6 +89,7 @@ export async function reach(
     }
     if (!(result instanceof UpstreamError)) throw new NotReached(result, deployment, attempts, fallbacks);
 
+    last = result;
     failures.push(result);
     if (deployment !== undefined) failed.add(deployment.id);
     const move = nextMove(

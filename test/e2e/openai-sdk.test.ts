@@ -144,4 +144,15 @@ describe('the official OpenAI client, unmodified', () => {
     expect(failure.message).toContain('litellm.RateLimitError: OpenAIException - Slow down');
     expect(failure.headers?.get('retry-after')).toBe('7');
   });
+
+  it("keeps the provider's error when a fallback of the request names nothing that exists", async () => {
+    const response = await gateway.post('/v1/chat/completions', {
+      model: 'chat',
+      messages,
+      user: 'limited',
+      fallbacks: ['no-such-model'],
+    });
+    expect(response.status).toBe(429);
+    expect(await response.text()).toContain('Slow down');
+  });
 });
