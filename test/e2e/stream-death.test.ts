@@ -29,13 +29,9 @@ const anthropic = [
       usage: { input_tokens: 3, output_tokens: 1 },
     },
   }),
-  anthropicEvent({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } } as {
-    type: string;
-  }),
+  anthropicEvent({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
   ...Array.from({ length: chunks - 2 }, (_, index) =>
-    anthropicEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: `w${index} ` } } as {
-      type: string;
-    }),
+    anthropicEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: `w${index} ` } }),
   ),
 ];
 

@@ -41,7 +41,7 @@ const equivalents: readonly { name: string; openai: JsonObject; anthropic: Anthr
       user: 'u-1',
     },
     anthropic: {
-      model: 'claude-sonnet-4-5',
+      model: 'claude-haiku-4-5',
       max_tokens: 100,
       system: [text('Be brief.')],
       messages: [{ role: 'user', content: [text('Hello!')] }],
@@ -80,7 +80,7 @@ const equivalents: readonly { name: string; openai: JsonObject; anthropic: Anthr
       ],
     },
     anthropic: {
-      model: 'claude-sonnet-4-5',
+      model: 'claude-haiku-4-5',
       stream: true,
       max_tokens: 5000,
       thinking: { type: 'enabled', budget_tokens: 2048 },
@@ -142,7 +142,7 @@ describe('the request is the one of the official SDK', () => {
 
 describe('the official SDK accepts the fixtures', () => {
   const question: Anthropic.MessageCreateParamsNonStreaming = {
-    model: 'claude-sonnet-4-5',
+    model: 'claude-haiku-4-5',
     max_tokens: 100,
     messages: [{ role: 'user', content: 'Hello!' }],
   };

@@ -101,6 +101,17 @@ describe('the shape of the stream', () => {
     expect(loud.chunks.at(-1)).toMatchObject({ choices: [], usage: { total_tokens: 1040 } });
   });
 
+  it('nothing is told before the answer itself begins, so that another deployment may still be tried', () => {
+    const [start, block] = streamText.events;
+    const parts = newDecoder().push(eventStream([start ?? {}, { type: 'ping' }]));
+    expect(parts).toEqual([{ is: 'usage', usage: { promptTokens: 1025, completionTokens: 1 } }]);
+    expect(
+      newDecoder()
+        .push(eventStream([start ?? {}, block ?? {}]))
+        .at(-1),
+    ).toMatchObject({ is: 'chunk' });
+  });
+
   it('a stream that breaks keeps what it counted, and says why it broke', () => {
     const decoded = decodeWhole(newDecoder(), broken);
     expect(decoded.usages).toEqual([{ promptTokens: 30, completionTokens: 1 }]);
