@@ -198,7 +198,7 @@ function readAnswer(text: string): Held {
     body = JSON.parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new Error('the answer is not JSON');
+    throw new Error('the answer is not JSON', { cause: error });
   }
   const parsed = answer.safeParse(body);
   if (!parsed.success) {

@@ -7,9 +7,9 @@ import { readPrompt } from '../chat/read-prompt.ts';
 import { type AdapterOptions, inexpressible, malformed, refuseUnsupported } from '../chat/refuse.ts';
 import { type ClaudeTraits, claudeTraits } from '../claude-models.ts';
 import { type Thinking, toThinking } from '../claude-thinking.ts';
+import { closedSchema } from '../closed-schema.ts';
 import { objectOf, present, printBody } from '../json.ts';
 import { toMessages, toTextBlocks } from './messages.ts';
-import { toOutputSchema } from './schema.ts';
 import { toTools } from './tools.ts';
 
 /**
@@ -71,7 +71,7 @@ function toBody(request: ModelRequest, model: string, options: AdapterOptions): 
     effort: thinking.effort ?? objectOf(prompt.own['output_config'])['effort'],
     format:
       prompt.format.is === 'schema'
-        ? { type: 'json_schema', schema: toOutputSchema(prompt.format.schema) }
+        ? { type: 'json_schema', schema: closedSchema(prompt.format.schema) }
         : objectOf(prompt.own['output_config'])['format'],
   });
   return present({

@@ -1,11 +1,12 @@
 /**
  * A JSON schema within what structured outputs accept: objects are closed, and constraints that the decoder cannot keep
  * become part of the description, as Anthropic's own SDKs do it.
- * https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations
+ * https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations,
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
  */
-import type { JsonObject } from '../../domain/request.ts';
-import { malformed } from '../chat/refuse.ts';
-import { isObject, objectsOf, present, textOf } from '../json.ts';
+import type { JsonObject } from '../domain/request.ts';
+import { malformed } from './chat/refuse.ts';
+import { isObject, objectsOf, present, textOf } from './json.ts';
 
 const formats: ReadonlySet<unknown> = new Set([
   'date-time',
@@ -26,7 +27,7 @@ const handled: ReadonlySet<string> = new Set(
   additionalProperties items`.split(/\s+/),
 );
 
-export const toOutputSchema = (schema: JsonObject): JsonObject => closed(schema, 0);
+export const closedSchema = (schema: JsonObject): JsonObject => closed(schema, 0);
 
 /** Deeper than any schema for people; without a limit a request could exhaust the stack. */
 const deepest = 100;

@@ -1,0 +1,65 @@
+/** Bedrock's exceptions, with their own status or inside of a stream. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors */
+import type { Deployment } from '../../domain/deployment.ts';
+import type { UpstreamError, UpstreamErrorKind } from '../../domain/errors.ts';
+import type { UpstreamResponse } from '../adapter.ts';
+import { objectOf, parseJson, textOf } from '../json.ts';
+import { readRetryAfter } from '../retry-after.ts';
+import { kindOfStatus, noAnswer, vendorError } from '../vendor-error.ts';
+
+/** In a stream the exception's name stands for the status. Names come with a small first letter there. */
+const statusOfException: Readonly<Record<string, number>> = {
+  validationexception: 400,
+  servicequotaexceededexception: 400,
+  accessdeniedexception: 403,
+  expiredtokenexception: 403,
+  unrecognizedclientexception: 403,
+  resourcenotfoundexception: 404,
+  modeltimeoutexception: 408,
+  conflictexception: 409,
+  modelerrorexception: 424,
+  modelstreamerrorexception: 424,
+  throttlingexception: 429,
+  modelnotreadyexception: 429,
+  internalserverexception: 500,
+  serviceunavailableexception: 503,
+};
+
+export function classify(response: UpstreamResponse, deployment: Deployment): UpstreamError {
+  const body = objectOf(parseJson(response.body.toString()));
+  // `aws.protocols#ValidationException:http://...`: the name is between the two.
+  const type = textOf(body['__type'])?.replace(/^.*#/, '').replace(/:.*$/, '');
+  const message = messageOf(body) ?? noAnswer(response.status);
+  const retryAfterSeconds = readRetryAfter(response.retryAfter);
+  const kind = kindOf(response.status, type ?? '', message);
+  return vendorError({ kind, status: response.status, message, type, retryAfterSeconds }, deployment);
+}
+
+/** An exception as an event of a stream. @param type the event's `:exception-type` or `:error-code`. */
+export function fromStream(type: string, payload: unknown, deployment: Deployment): UpstreamError {
+  const body = objectOf(payload);
+  const status = statusOfException[type.toLowerCase()] ?? 500;
+  const message = messageOf(body) ?? textOf(payload) ?? (type === '' ? noAnswer(status) : type);
+  return vendorError({ kind: kindOf(status, type, message), status, message, type: textOf(type) }, deployment);
+}
+
+const messageOf = (body: Readonly<Record<string, unknown>>): string | undefined =>
+  textOf(body['message']) ?? textOf(body['Message']) ?? textOf(body['originalMessage']);
+
+function kindOf(status: number, type: string, message: string): UpstreamErrorKind {
+  if (status === 400) {
+    if (/servicequotaexceeded/i.test(type)) return 'rate-limit';
+    if (
+      /(input|prompt) is too long|too many input tokens|context (window|length|limit)|maximum (number of )?tokens|exceeds? the model's/i.test(
+        message,
+      )
+    ) {
+      return 'context-window';
+    }
+    if (/content filter|guardrail|responsible ai|content policy/i.test(message)) return 'content-policy';
+    // The deployment names a model that is not there; the request is not at fault.
+    if (/model identifier is invalid|on-demand throughput isn.t supported/i.test(message)) return 'not-found';
+  }
+  // The model failed, not the request.
+  if (status === 424) return 'unavailable';
+  return kindOfStatus(status);
+}

@@ -1,0 +1,16 @@
+/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html: `inputTokens` are without cached ones. */
+import type { TokenCounts } from '../chat/usage.ts';
+import { countOf, isObject } from '../json.ts';
+
+export function readUsage(value: unknown): TokenCounts | undefined {
+  if (!isObject(value)) return undefined;
+  const cacheRead = countOf(value['cacheReadInputTokens']);
+  const cacheWrite = countOf(value['cacheWriteInputTokens']);
+  return {
+    prompt: countOf(value['inputTokens']) + cacheRead + cacheWrite,
+    completion: countOf(value['outputTokens']),
+    cacheRead,
+    cacheWrite,
+    reasoning: undefined,
+  };
+}
