@@ -1,6 +1,7 @@
 /** The wiring: from settings and a config to a running application and the things behind it. */
 import { randomUUIDv7 } from 'node:crypto';
 import { type AppOptions, buildApp } from './app.ts';
+import { awsSigner } from './aws-signer.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { hashKey } from './domain/keys.ts';
 import { InFlight } from './http/in-flight.ts';
@@ -119,6 +120,7 @@ export function wire(options: WiringOptions): Dependencies {
         now,
         random: Math.random,
         recovery: config.recovery,
+        sign: awsSigner(settings.environment, logger),
         adapterFor: chooseAdapters({ dropParams: config.dropParams }),
         onAttempt: (deployment, outcome) => metrics.attempted(deployment, outcome),
         onSettled: (event) => {

@@ -1,6 +1,7 @@
 /** From one entry of `model_list` to a deployment: who the provider is, where it is reached, and with which key. */
 import { createHash } from 'node:crypto';
-import type { Deployment } from '../domain/deployment.ts';
+import { modelIdOf, regionOf, regionOfArn } from '../domain/bedrock-model.ts';
+import type { AwsAccess, Deployment } from '../domain/deployment.ts';
 import type { ConfigPath } from './document.ts';
 import type { Environment } from './environment.ts';
 import { otherWireFormats, providers, splitModel } from './providers.ts';
@@ -19,6 +20,9 @@ export interface DeploymentOptions {
 
 export type Invalid = { readonly invalid: string; readonly path: ConfigPath; readonly leaveOut: boolean };
 
+/** Of an address that names no region, such as a private endpoint. */
+const defaultAwsRegion = 'us-east-1';
+
 /** @returns the deployment, or why it cannot be one. */
 export function buildDeployment(entry: ModelEntry, index: number, options: DeploymentOptions): Deployment | Invalid {
   const params = entry.litellm_params;
@@ -34,6 +38,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
       leaveOut: false,
     };
   }
+  const aws = demo === undefined ? awsAccess(provider, reach.key, params, options) : undefined;
   const apiVersion =
     params.api_version ?? (provider === 'azure' ? options.environment['AZURE_API_VERSION'] : undefined);
   const weight = params.weight;
@@ -67,6 +72,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
     ...(Object.keys(prices).length === 0 ? {} : { prices }),
     ...(apiVersion === undefined ? {} : { apiVersion }),
+    ...(aws === undefined ? {} : { aws }),
     ...(params.order === undefined ? {} : { order: params.order }),
     ...(params.tags === undefined ? {} : { tags: params.tags }),
     ...(maxInputTokens === undefined ? {} : { maxInputTokens }),
@@ -74,6 +80,40 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     timeoutSeconds: params.timeout ?? options.requestTimeoutSeconds,
     streamTimeoutSeconds:
       params.stream_timeout ?? options.streamTimeoutSeconds ?? params.timeout ?? options.requestTimeoutSeconds,
+  };
+}
+
+/** The region stands in the model string, in the entry, or in the environment. */
+function regionFor(params: ModelEntry['litellm_params'], { environment }: DeploymentOptions): string | undefined {
+  const { model } = splitModel(params.model, params.custom_llm_provider);
+  return (
+    regionOf(model) ??
+    regionOfArn(modelIdOf(model)) ??
+    params.aws_region_name ??
+    [environment['AWS_REGION_NAME'], environment['AWS_REGION']].find((value) => value !== undefined && value !== '')
+  );
+}
+
+/** Undefined when calls carry a key, or are not AWS's. */
+function awsAccess(
+  provider: string,
+  key: string | undefined,
+  params: ModelEntry['litellm_params'],
+  options: DeploymentOptions,
+): AwsAccess | undefined {
+  if (provider !== 'bedrock' || key !== undefined) return undefined;
+  const {
+    aws_access_key_id: accessKeyId,
+    aws_secret_access_key: secretAccessKey,
+    aws_session_token: sessionToken,
+  } = params;
+  const credentials =
+    accessKeyId === undefined || secretAccessKey === undefined
+      ? undefined
+      : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
+  return {
+    region: regionFor(params, options) ?? defaultAwsRegion,
+    ...(credentials === undefined ? {} : { credentials }),
   };
 }
 
@@ -106,10 +146,16 @@ function reachProvider(
     return { invalid: `the environment variable ${variable} is not set`, path: ['litellm_params'], leaveOut: true };
   }
   const key =
-    params.api_key ?? (known.apiKeyVariable === undefined ? undefined : options.environment[known.apiKeyVariable]);
+    params.api_key ??
+    [known.apiKeyVariable, known.otherKeyVariable]
+      .map((name) => (name === undefined ? undefined : options.environment[name]))
+      .find((value) => value !== undefined && value !== '');
+  const region = provider === 'bedrock' ? regionFor(params, options) : undefined;
   const base =
+    params.aws_bedrock_runtime_endpoint ??
     params.api_base ??
     params.base_url ??
+    (region === undefined ? undefined : `https://bedrock-runtime.${region}.amazonaws.com`) ??
     known.apiBaseVariables
       ?.map((name) => options.environment[name])
       .find((value) => value !== undefined && value !== '') ??
@@ -122,6 +168,9 @@ function reachProvider(
       path: ['litellm_params', 'model'],
       leaveOut: false,
     };
+  }
+  if (base === undefined && provider === 'bedrock') {
+    return { invalid: 'has no aws_region_name and AWS_REGION is not set', path: ['litellm_params'], leaveOut: true };
   }
   if (base === undefined) {
     return {

@@ -18,7 +18,16 @@ const examples: Readonly<Record<string, string>> = {
   routing_strategy: 'simple-shuffle',
 };
 
-const secretFields = new Set(['api_key', 'master_key', 'database_url', 'redis_password', 'redis_url']);
+const secretFields = new Set([
+  'api_key',
+  'aws_access_key_id',
+  'aws_secret_access_key',
+  'aws_session_token',
+  'master_key',
+  'database_url',
+  'redis_password',
+  'redis_url',
+]);
 
 /** @param value the file with its variables resolved. */
 export function faultsOf(error: z.ZodError, document: ConfigDocument, value: unknown): ConfigFault[] {

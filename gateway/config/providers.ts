@@ -7,6 +7,8 @@ export interface ProviderEntry {
   readonly apiBaseVariables?: readonly string[];
   /** Variable with the key when the entry has none. */
   readonly apiKeyVariable?: string;
+  /** Another name of it. */
+  readonly otherKeyVariable?: string;
   /** Whether the provider can be called without a key. */
   readonly keyOptional?: true;
   /** Header that carries the key as it is; without one it is a bearer token. */
@@ -37,6 +39,16 @@ export const providers: Readonly<Record<string, ProviderEntry>> = {
     apiKeyVariable: 'ANTHROPIC_API_KEY',
     keyHeader: 'x-api-key',
   },
+  // The Gemini API of AI Studio.
+  gemini: {
+    apiBase: 'https://generativelanguage.googleapis.com',
+    apiBaseVariables: ['GEMINI_API_BASE'],
+    apiKeyVariable: 'GEMINI_API_KEY',
+    otherKeyVariable: 'GOOGLE_API_KEY',
+    keyHeader: 'x-goog-api-key',
+  },
+  // The Converse API; its address follows from the region, and calls are signed instead of carrying a key.
+  bedrock: { apiKeyVariable: 'AWS_BEARER_TOKEN_BEDROCK', keyOptional: true },
   groq: { apiBase: 'https://api.groq.com/openai/v1', apiKeyVariable: 'GROQ_API_KEY' },
   mistral: { apiBase: 'https://api.mistral.ai/v1', apiKeyVariable: 'MISTRAL_API_KEY' },
   deepseek: { apiBase: 'https://api.deepseek.com/v1', apiKeyVariable: 'DEEPSEEK_API_KEY' },
@@ -49,7 +61,7 @@ export const providers: Readonly<Record<string, ProviderEntry>> = {
 };
 
 /** Providers with a wire format of their own; their adapters are not built yet. */
-export const otherWireFormats = ['azure_ai', 'bedrock', 'gemini', 'vertex_ai', 'cohere'] as const;
+export const otherWireFormats = ['azure_ai', 'vertex_ai', 'cohere'] as const;
 
 /** `openai/gpt-4o` -> provider and the provider's model name; without a known prefix the model is OpenAI's. */
 export function splitModel(model: string, customProvider?: string): { provider: string; model: string } {

@@ -29,6 +29,11 @@ const litellmParams = z.looseObject({
   base_url: name.optional(),
   api_key: name.optional(),
   organization: name.optional(),
+  aws_region_name: name.optional(),
+  aws_access_key_id: name.optional(),
+  aws_secret_access_key: name.optional(),
+  aws_session_token: name.optional(),
+  aws_bedrock_runtime_endpoint: name.optional(),
   /** Azure's `api-version`. */
   api_version: name.optional(),
   custom_llm_provider: name.optional(),

@@ -6,6 +6,17 @@ export interface TokenPrices {
   readonly outputCostPerToken?: number;
 }
 
+/** What a call to an AWS service is signed with. */
+export interface AwsAccess {
+  readonly region: string;
+  /** Undefined = the environment's, or the role of the container. */
+  readonly credentials?: {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken?: string;
+  };
+}
+
 export interface Deployment {
   /** `model_info.id`, else a hash of the entry: the same entry has the same id in every process. */
   readonly id: string;
@@ -22,6 +33,8 @@ export interface Deployment {
   readonly headers: Readonly<Record<string, string>>;
   /** Azure's `api-version`. */
   readonly apiVersion?: string;
+  /** Calls must be signed. */
+  readonly aws?: AwsAccess;
   /** Weights of simple-shuffle, in LiteLLM's order of preference. */
   readonly weight?: number;
   readonly rpm?: number;

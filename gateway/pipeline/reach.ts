@@ -5,7 +5,7 @@ import type { Deployment } from '../domain/deployment.ts';
 import { DeadlineExceeded, UpstreamError } from '../domain/errors.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
 import type { ModelRequest } from '../domain/request.ts';
-import type { ProviderAdapter } from '../providers/adapter.ts';
+import type { ProviderAdapter, UpstreamCall } from '../providers/adapter.ts';
 import type { Transport } from '../providers/transport.ts';
 import type { LoadBook } from '../routing/load.ts';
 import type { RetryBudget } from '../routing/retry-budget.ts';
@@ -20,6 +20,8 @@ export interface ReachDependencies {
   readonly retries: RetryBudget;
   readonly transport: Transport;
   readonly adapterFor: (provider: string) => ProviderAdapter;
+  /** For deployments whose calls must be signed. */
+  readonly sign: (call: UpstreamCall, deployment: Deployment) => Promise<UpstreamCall>;
   readonly recovery: RecoverySettings;
   readonly random: () => number;
   /** Monotonic, milliseconds. */
@@ -135,10 +137,10 @@ async function tryOne(
   signal: AbortSignal,
   dependencies: ReachDependencies,
 ): Promise<Answer | Error> {
-  const { router, load, transport, adapterFor, onAttempt, now } = dependencies;
+  const { router, load, transport, adapterFor, sign, onAttempt, now } = dependencies;
   const startedAt = now();
   try {
-    const answer = await attempt(request, deployment, adapterFor(deployment.provider), transport, signal);
+    const answer = await attempt(request, deployment, adapterFor(deployment.provider), transport, sign, signal);
     router.record(deployment, 'success');
     const completionTokens = answer.kind === 'whole' ? answer.usage?.completionTokens : undefined;
     load.measured(deployment.id, { seconds: (now() - startedAt) / 1000, stream: request.stream, completionTokens });

@@ -16,6 +16,7 @@ import type {
 import { withoutExtensions } from './extensions.ts';
 import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
 import { PassThroughDecoder } from './pass-through.ts';
+import { withoutCredentials } from './vendor-error.ts';
 
 /** Members that speak to the gateway and not to a provider (LiteLLM's names). */
 const gatewayMembers = new Set([
@@ -85,7 +86,7 @@ export const openAIAdapter: PassThroughAdapter = {
       kind: kindOf(status, code, message),
       status,
       provider: deployment.provider,
-      message: withoutKey(message, deployment),
+      message: withoutCredentials(message, deployment),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
       ...(type === undefined ? {} : { type }),
       ...(param === undefined ? {} : { param }),
@@ -212,12 +213,6 @@ const statusOfCode: Readonly<Record<string, number>> = {
   rate_limit_exceeded: 429,
   insufficient_quota: 429,
 };
-
-/** Some servers quote the key they refuse. */
-function withoutKey(message: string, deployment: Deployment): string {
-  const key = deployment.headers['authorization']?.replace(/^Bearer /, '');
-  return key === undefined || key === '' ? message : message.replaceAll(key, '***');
-}
 
 function kindOf(status: number, code: string | undefined, message: string): UpstreamErrorKind {
   if (code === 'context_length_exceeded' || /maximum context length|context window|prompt is too long/i.test(message)) {

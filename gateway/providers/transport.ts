@@ -40,6 +40,9 @@ export type Reply =
   | { readonly kind: 'whole'; readonly response: UpstreamResponse }
   | { readonly kind: 'stream'; readonly stream: RawStream };
 
+/** Server-sent events, and AWS's binary ones. */
+const streamTypes = ['text/event-stream', 'application/vnd.amazon.eventstream'];
+
 const connectTimeoutMs = 2_000;
 /** Larger answers than this are a fault of the upstream, and would be a fault of ours to keep in memory. */
 const largestAnswerBytes = 64 * 1024 * 1024;
@@ -142,7 +145,7 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
     this.#status = status;
     this.contentType = headers['content-type'] ?? '';
     this.#retryAfter = headers['retry-after'];
-    if (status < 300 && this.contentType.startsWith('text/event-stream')) {
+    if (status < 300 && streamTypes.some((type) => this.contentType.startsWith(type))) {
       this.#streaming = true;
       clearTimeout(this.#timer);
       this.#resolve({ kind: 'stream', stream: this });

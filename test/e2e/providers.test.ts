@@ -26,6 +26,15 @@ model_list:
     litellm_params: {model: anthropic/claude-sonnet-4-5, api_base: "${mock.url}", api_key: sk-ant-upstream}
   - model_name: azure-gpt
     litellm_params: {model: azure/my-deployment, api_base: "${new URL(azure.url).origin}", api_key: azure-key, api_version: "2024-10-21"}
+  - model_name: gemini
+    litellm_params: {model: gemini/gemini-2.0-flash, api_base: "${mock.url}", api_key: gemini-key}
+  - model_name: bedrock
+    litellm_params:
+      model: bedrock/anthropic.claude-3-sonnet-20240229-v1:0
+      aws_bedrock_runtime_endpoint: "${mock.url}"
+      aws_access_key_id: AKIAEXAMPLE
+      aws_secret_access_key: secret-example
+      aws_region_name: us-east-1
   - model_name: dead
     litellm_params: {model: azure/nobody, api_base: "http://127.0.0.1:${await freePort()}", api_key: azure-key}
 router_settings:
@@ -45,27 +54,36 @@ afterAll(async () => {
 
 const messages = [{ role: 'user' as const, content: 'Hello!' }];
 
-describe('a client of OpenAI over Anthropic', () => {
+describe.each(['claude', 'gemini', 'bedrock'])('a client of OpenAI over %s', (model) => {
   it('gets a whole answer', async () => {
-    const completion = await openai.chat.completions.create({ model: 'claude', messages });
+    const completion = await openai.chat.completions.create({ model, messages });
     expect(completion.choices[0]?.message.content).toBe('Hello from Claude.');
     expect(completion.choices[0]?.finish_reason).toBe('stop');
   });
 
   it('gets a stream', async () => {
     let text = '';
-    for await (const chunk of await openai.chat.completions.create({ model: 'claude', messages, stream: true })) {
+    for await (const chunk of await openai.chat.completions.create({ model, messages, stream: true })) {
       text += chunk.choices[0]?.delta.content ?? '';
     }
     expect(text).toBe('Hello from Claude.');
   });
+});
 
-  it('is told which parameter Anthropic cannot express, before it is called', async () => {
-    await expect(openai.chat.completions.create({ model: 'claude', messages, n: 2 })).rejects.toMatchObject({
-      status: 400,
-      param: 'n',
-    });
+it('a client is told which parameter a provider cannot express, before it is called', async () => {
+  await expect(openai.chat.completions.create({ model: 'claude', messages, n: 2 })).rejects.toMatchObject({
+    status: 400,
+    param: 'n',
   });
+});
+
+it('calls to Bedrock carry a signature and its date (that it is the right one is compared with the SDK elsewhere)', () => {
+  const sent = mock.getRequests().filter(({ path }) => path.includes('/model/'));
+  expect(sent.length).toBeGreaterThan(0);
+  for (const { headers } of sent) {
+    expect(headers?.['authorization']).toBeDefined();
+    expect(headers?.['x-amz-date']).toMatch(/^\d{8}T\d{6}Z$/);
+  }
 });
 
 it('a client of Anthropic over Anthropic gets a whole answer and a stream', async () => {

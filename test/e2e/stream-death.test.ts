@@ -35,6 +35,12 @@ const anthropic = [
   ),
 ];
 
+const gemini = Array.from(
+  { length: chunks },
+  (_, index) =>
+    `data: ${JSON.stringify({ candidates: [{ index: 0, content: { role: 'model', parts: [{ text: `w${index} ` }] } }] })}\n\n`,
+);
+
 let database: TestDatabase;
 let upstream: Upstream;
 let gateway: TestGateway;
@@ -60,7 +66,7 @@ beforeAll(async () => {
     intercept: async ({ path, bytes }, response) => {
       await die(
         response,
-        path.endsWith('/messages') ? anthropic : openai,
+        path.endsWith('/messages') ? anthropic : path.includes(':streamGenerateContent') ? gemini : openai,
         Number(/die after (\d+)/.exec(bytes.toString())?.[1]),
       );
       return true;
@@ -74,6 +80,8 @@ model_list:
     litellm_params: {model: azure/m, api_base: "${upstream.url}", api_key: sk-x}
   - model_name: anthropic
     litellm_params: {model: anthropic/m, api_base: "${new URL(upstream.url).origin}", api_key: sk-x}
+  - model_name: gemini
+    litellm_params: {model: gemini/m, api_base: "${new URL(upstream.url).origin}", api_key: x}
 router_settings: {num_retries: 0, timeout: 10}
 `;
   gateway = await startTestGateway({ config, databaseUrl: database.url });
@@ -85,7 +93,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-it.each(['openai', 'azure', 'anthropic'])(
+it.each(['openai', 'azure', 'anthropic', 'gemini'])(
   '%s: an upstream that dies after any of 50 events leaves an error or an error event, in time, and exactly one row each',
   async (model) => {
     const startedAt = performance.now();

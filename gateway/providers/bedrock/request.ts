@@ -1,4 +1,6 @@
 /** From OpenAI's chat completions to Converse and ConverseStream. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
+
+import { encodeModelId, modelIdOf } from '../../domain/bedrock-model.ts';
 import type { Deployment } from '../../domain/deployment.ts';
 import type { JsonObject, ModelRequest } from '../../domain/request.ts';
 import type { UpstreamCall } from '../adapter.ts';
@@ -10,7 +12,6 @@ import { toThinking } from '../claude-thinking.ts';
 import { closedSchema } from '../closed-schema.ts';
 import { objectOf, present, printBody } from '../json.ts';
 import { toMessages, toTextBlocks } from './messages.ts';
-import { encodeModelId, modelIdOf } from './model-id.ts';
 import { oneCallAtATime, toToolConfig } from './tools.ts';
 
 const unsupported: Readonly<Record<string, string>> = {

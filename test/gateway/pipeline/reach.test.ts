@@ -141,6 +141,7 @@ function worldOf(options: WorldOptions): World {
     load,
     retries: budget,
     transport,
+    sign: (call: UpstreamCall) => Promise.resolve(call),
     adapterFor: () => openAIAdapter,
     recovery: recovery(options.recovery),
     // The exponential wait is drawn between 0 and its ceiling: nobody waits in real time.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { modelIdOf, regionOf, regionOfArn } from '../../../../gateway/providers/bedrock/model-id.ts';
+import { modelIdOf, regionOf, regionOfArn } from '../../../../gateway/domain/bedrock-model.ts';
 import { exampleRequest } from '../../examples.ts';
 import { expectRefusal } from '../translating/expect-refusal.ts';
 import { adapter, claude, deployment, deploymentOf, sent, user } from './example.ts';
