@@ -85,10 +85,11 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
   const { groups } = built;
   const faults = [...built.faults];
   if (groups.size === 0 && faults.length === 0) {
-    faults.push({
-      path: ['model_list'],
-      message: 'no deployment is left that could be called; see the warnings above it',
-    });
+    // Now each reason counts: together they leave nothing to call.
+    faults.push(
+      { path: ['model_list'], message: 'no deployment is left that could be called, because:' },
+      ...built.warnings,
+    );
   }
   const recovery = buildRecovery(file);
   const warnings = [...built.warnings, ...unknownFallbacks(file, groups, recovery)];

@@ -109,10 +109,13 @@ router_settings: {fallbacks: [{chat: [os.environ/NAME]}], disable_cooldowns: os.
     ]);
   });
 
-  it('when no deployment is left that is a fault', () => {
+  it('when no deployment is left that is a fault, and so is each reason', () => {
     expect(
       faultsOf('model_list: [{model_name: a, litellm_params: {model: gpt-4o, api_key: os.environ/GONE}}]'),
-    ).toMatchObject([{ path: 'model_list', message: expect.stringContaining('no deployment is left') }]);
+    ).toMatchObject([
+      { path: 'model_list', message: expect.stringContaining('no deployment is left') },
+      { message: expect.stringContaining('GONE is not set') },
+    ]);
   });
 });
 
