@@ -7,6 +7,7 @@ import {
   type NewKey,
   StoreUnavailable,
 } from '../domain/keys.ts';
+import { Gate, GateFull } from './gate.ts';
 import { isUnavailable, type Pool } from './postgres.ts';
 
 interface KeyRow {
@@ -30,6 +31,9 @@ const unknownKeysInMemory = 10_000;
 const unknownForMs = 5_000;
 /** Changes commit in another order than their timestamps; looking back this far misses none of ordinary length. */
 const overlapSeconds = 10;
+/** Lookups of keys that are not in memory: so many of the pool's connections, and so many requests that wait for one. */
+const lookupsAtOnce = 4;
+const lookupsWaiting = 500;
 
 export class KeyStore implements KeyDirectory, KeyAdministration {
   readonly #pool: Pool;
@@ -37,6 +41,8 @@ export class KeyStore implements KeyDirectory, KeyAdministration {
   readonly #unknown = new LRUCache<string, true>({ max: unknownKeysInMemory, ttl: unknownForMs });
   /** Lookups under way: many requests with one new key ask once. */
   readonly #asking = new Map<string, Promise<KeyRecord | undefined>>();
+  /** A flood of invented keys must leave connections to everybody else. */
+  readonly #gate = new Gate(lookupsAtOnce, lookupsWaiting);
   /** The newest change that is known here. */
   #seenUntil: Date | undefined;
   /** The database's clock when it was last polled: what changed before that, less the overlap, was seen. */
@@ -59,10 +65,20 @@ export class KeyStore implements KeyDirectory, KeyAdministration {
   }
 
   async #ask(keyHash: string): Promise<KeyRecord | undefined> {
-    const [row] = await this.#query(`SELECT ${columns} FROM api_key WHERE key_hash = $1`, [keyHash]);
+    const [row] = await this.#throughGate(() =>
+      this.#query(`SELECT ${columns} FROM api_key WHERE key_hash = $1`, [keyHash]),
+    );
     if (row === undefined) this.#unknown.set(keyHash, true);
     else this.#learn(row);
     return this.#keys.get(keyHash);
+  }
+
+  async #throughGate<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#gate.through(work);
+    } catch (error) {
+      throw error instanceof GateFull ? new StoreUnavailable(error) : error;
+    }
   }
 
   /** Fills the memory at start with the keys that changed last. */

@@ -119,6 +119,22 @@ describe('how often the database is asked', () => {
     expect(asked()).toBe(1);
   });
 
+  it('by a flood of invented keys with four questions at a time at most, so that connections are left for others', async () => {
+    const pool = openPool({ url: database.url, poolSize: 10, onError: () => undefined });
+    pools.push(pool);
+    let busiest = 0;
+    pool.on('acquire', () => {
+      busiest = Math.max(busiest, pool.totalCount - pool.idleCount);
+    });
+    const store = new KeyStore(pool);
+    const outcomes = await Promise.allSettled(Array.from({ length: 1_000 }, async () => store.find(hashKey(newKey()))));
+    expect(busiest).toBeLessThanOrEqual(4);
+    const turnedAway = outcomes.filter((outcome) => outcome.status === 'rejected');
+    // Four inside and five hundred in line; the others are told to come again, and not that their key is wrong.
+    expect(turnedAway).toHaveLength(496);
+    expect(turnedAway.every((outcome) => outcome.reason instanceof StoreUnavailable)).toBe(true);
+  });
+
   it('not at all for keys that were loaded at the start', async () => {
     const key = newKey();
     await openStore().store.insert(made(key));
