@@ -9,7 +9,7 @@ import { describeStartError, readConfig } from '../gateway/process.ts';
 import { readSettings, type Settings } from '../gateway/settings.ts';
 import { makeAdminKey } from '../gateway/stores/admin-key.ts';
 import { migrate } from '../gateway/stores/migrate.ts';
-import { describeUrl } from '../gateway/stores/postgres.ts';
+import { describeUrl, isUnavailable } from '../gateway/stores/postgres.ts';
 import { freePort, requirePortFree } from '../runbooks/lab/free-port.ts';
 import { LauncherError } from '../runbooks/lab/launcher-error.ts';
 import { startPostgres } from '../runbooks/lab/postgres.ts';
@@ -143,7 +143,6 @@ async function prepareDatabase(url: string): Promise<boolean> {
     await migrate(url);
     return true;
   } catch (error) {
-    const { isUnavailable } = await import('../gateway/stores/postgres.ts');
     if (isUnavailable(error)) return false;
     throw error;
   }

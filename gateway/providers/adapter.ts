@@ -52,9 +52,6 @@ export interface ProviderAdapter {
   decoder(request: ModelRequest, deployment: Deployment): StreamDecoder;
 }
 
-/** A provider with a wire format of its own. */
-export type TranslatingAdapter = ProviderAdapter;
-
 /** What one event of a stream in OpenAI's format means for the gateway. */
 export type EventMeaning =
   | { readonly is: 'content' }

@@ -1,12 +1,12 @@
 /** Google's Gemini API (AI Studio). https://ai.google.dev/api/generate-content */
-import type { TranslatingAdapter } from '../adapter.ts';
+import type { ProviderAdapter } from '../adapter.ts';
 import type { AdapterOptions } from '../chat/refuse.ts';
 import { classify } from './errors.ts';
 import { toReply } from './reply.ts';
 import { toUpstream } from './request.ts';
 import { decoder } from './stream.ts';
 
-export const geminiAdapter = (options: AdapterOptions): TranslatingAdapter => ({
+export const geminiAdapter = (options: AdapterOptions): ProviderAdapter => ({
   toUpstream: (request, deployment) => toUpstream(request, deployment, options),
   toReply,
   classify,
