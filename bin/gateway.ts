@@ -30,6 +30,10 @@ export async function gateway(options: GatewayOptions): Promise<number | undefin
       void process.stderr.write(
         `${JSON.stringify({ level: 'error', msg: 'a gateway process ended', lost: pid, code, signal, restartInMs })}\n`,
       ),
+    onRestartFailed: (error) =>
+      void process.stderr.write(
+        `${JSON.stringify({ level: 'error', msg: 'a gateway process could not start again', reason: error.message })}\n`,
+      ),
   });
   const signalled = Promise.withResolvers<void>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => signalled.resolve());

@@ -105,6 +105,7 @@ async function run(options: StartOptions, cleanups: Cleanup[], signal: AbortSign
     drainSeconds: settings.drainDeadlineSeconds + drain.flushSeconds,
     onWorkerLost: ({ pid, code, signal: by }) =>
       say(`A gateway process (pid ${pid}) ended by ${by ?? `exit code ${code}`}; another takes its place.`),
+    onRestartFailed: (error) => say(`A gateway process could not start again: ${error.message}`),
   });
   if (signal.aborted) return;
   cleanups.push(() => supervisor.kill());

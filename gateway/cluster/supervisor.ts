@@ -16,6 +16,8 @@ export interface SupervisorOptions {
     signal: string | null;
     restartInMs: number;
   }) => void;
+  /** A replacement could not start; it is tried again after a longer wait. */
+  readonly onRestartFailed: (error: Error) => void;
 }
 
 /** A worker could not start; its message is meant for people. */
@@ -137,8 +139,11 @@ export class Supervisor {
     this.#options.onWorkerLost({ ...lost, restartInMs });
     const timer = setTimeout(() => {
       this.#restarts.delete(timer);
-      // A successor that fails too is seen by its own exit handler, which tries again after a longer wait.
-      if (!this.#leaving) this.#startWorker(index, failures).catch(() => undefined);
+      if (this.#leaving) return;
+      // Its own exit handler tries again; here only its reason is passed on.
+      this.#startWorker(index, failures).catch((error: unknown) => {
+        if (!this.#leaving) this.#options.onRestartFailed(error instanceof Error ? error : new Error(String(error)));
+      });
     }, restartInMs);
     this.#restarts.add(timer);
   }

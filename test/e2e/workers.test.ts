@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startUpstream, type Upstream } from '../../runbooks/lab/upstream.ts';
 import { configFor, hello, migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -42,6 +43,19 @@ it('a process that is killed is replaced while the other serves on', async () =>
   expect(await workerPids()).not.toContain(victim);
   expect(await workerPids()).toContain(other);
   expect(await gateway.output()).toContain(`"lost":${victim}`);
+});
+
+it('a replacement that cannot start says why, the other process serves on, and it comes back when the cause is gone', async () => {
+  const good = await readFile(gateway.configPath, 'utf8');
+  await until(async () => (await workerPids()).length === 2);
+  const [victim] = await workerPids();
+  if (victim === undefined) throw new Error('two workers expected');
+  await writeFile(gateway.configPath, 'model_list: []');
+  process.kill(victim, 'SIGKILL');
+  await until(async () => /could not start again.*model_list/.test(await gateway.output()));
+  await until(isServed, 1_000);
+  await writeFile(gateway.configPath, good);
+  await until(async () => (await workerPids()).length === 2);
 });
 
 it('workers end with their supervisor, also when it is killed', async () => {

@@ -45,6 +45,8 @@ export interface TestGateway {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** The file it reads its config from. */
+  readonly configPath: string;
   readonly exited: Promise<Exit>;
   kill(signal: NodeJS.Signals): void;
   /** Everything it wrote. */
@@ -94,6 +96,7 @@ export async function startTestGateway(options: GatewayOptions): Promise<TestGat
     url,
     port,
     pid: running.pid,
+    configPath,
     exited: running.exited,
     kill: (signal) => running.kill(signal),
     output: () => readFile(logFile, 'utf8'),
