@@ -1,4 +1,5 @@
 /** A request of a client, parsed once at the edge. */
+import type { Scope } from './entitlements.ts';
 import type { Operation } from './operation.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -22,6 +23,8 @@ export interface ModelRequest {
   readonly overrides: RequestOverrides;
   /** For tag routing. */
   readonly tags: readonly string[];
+  /** The customer of the caller for whom it asks: body `user`, or a header. */
+  readonly endUser?: string;
   /** Wall clock, milliseconds. */
   readonly startedAtMs: number;
 }
@@ -43,4 +46,11 @@ export interface Caller {
   readonly role: 'admin' | 'caller';
   /** Model groups this key may use; empty = all. */
   readonly models: readonly string[];
+  /** Names the key for accounts and rows; it survives a rotation, which the hash does not. */
+  readonly keyId?: string;
+  readonly teamId?: string;
+  readonly userId?: string;
+  readonly organizationId?: string;
+  /** What limits and counts this caller, in the order of refusals. Absent = nothing does. */
+  readonly scopes?: readonly Scope[];
 }

@@ -30,3 +30,13 @@ export interface SpendEvent {
 export interface SpendRecorder {
   record(event: SpendEvent): void;
 }
+
+/** What is written down before an upstream is called: a provider bills also what a killed gateway has asked for. */
+export interface SpendIntent {
+  readonly requestId: string;
+  readonly startedAtMs: number;
+  readonly keyHash: string;
+  /** Upper bound; booked when the request never ends. */
+  readonly reservedMicros: number;
+  readonly accounts: readonly string[];
+}
