@@ -1,0 +1,96 @@
+/** The printed runbook and the printed report: what a person reads without this program, from the same tree. */
+import type { Block, Document } from './document.ts';
+import type { RunReport } from './report.ts';
+import type { Runbook, Step } from './step.ts';
+
+/** What the operator does by hand when nothing else works. */
+export function runbookDocument<World>(book: Runbook<World>): Document {
+  return [
+    { is: 'heading', level: 1, text: book.title },
+    { is: 'heading', level: 2, text: 'When to use it' },
+    { is: 'list', items: book.useWhen },
+    { is: 'heading', level: 2, text: 'When not to use it' },
+    { is: 'list', items: book.doNotUseWhen },
+    { is: 'heading', level: 2, text: 'Run it' },
+    {
+      is: 'code',
+      lines: [
+        `npx holdfast runbook rehearse ${book.id}   # looks, changes nothing`,
+        `npx holdfast runbook run ${book.id}`,
+        'npx holdfast runbook resume RUN         # after an interruption, by anybody',
+      ],
+    },
+    { is: 'heading', level: 2, text: 'Steps' },
+    ...book.steps.flatMap((step, index) => stepBlocks(step, index + 1)),
+  ];
+}
+
+function stepBlocks<World>(step: Step<World>, number: number): Block[] {
+  const { words, undo } = step;
+  const rows: (readonly [string, string])[] = [
+    ['Look', words.check],
+    ['Do', words.act],
+    ['Look again', words.verify ?? words.check],
+    ['Patience', `${step.patienceSeconds} s`],
+    ['Take back', typeof undo === 'function' ? `npx holdfast runbook undo RUN` : `cannot be: ${undo.irreversible}`],
+  ];
+  if (step.confirm !== undefined) rows.push(['Confirm', `type "${step.confirm}"`]);
+  const goesWrong = words.canGoWrong ?? [];
+  return [
+    { is: 'heading', level: 3, text: `${number}. ${step.title}` },
+    { is: 'table', head: ['', ''], rows },
+    ...(words.commands === undefined ? [] : [{ is: 'code', lines: words.commands } as const]),
+    ...(goesWrong.length === 0
+      ? []
+      : [{ is: 'paragraph', text: 'What can go wrong:' } as const, { is: 'list', items: goesWrong } as const]),
+  ];
+}
+
+export function reportDocument(report: RunReport): Document {
+  const { objectives, objectivesMet } = report;
+  const verdict = objectivesMet === undefined ? 'not judged' : objectivesMet ? 'met' : 'MISSED';
+  return [
+    { is: 'heading', level: 1, text: `${report.title}: report` },
+    {
+      is: 'table',
+      head: ['what', 'value'],
+      rows: [
+        ['began', report.runBegan],
+        ['operators', report.operators.join(', ')],
+        ['world', report.world],
+        ...Object.entries(report.parameters).map(([name, value]) => [name, String(value)]),
+        ['outcome', report.outcome],
+        ['recovery time', measured(report.recoverySeconds, objectives?.recoverySeconds)],
+        ...Object.entries(report.losses).map(([name, value]) => [name, String(value)]),
+        ...(objectives === undefined ? [] : [['objectives', verdict]]),
+      ],
+    },
+    { is: 'heading', level: 2, text: 'Timeline' },
+    {
+      is: 'table',
+      head: ['time', 'seconds', 'what happened'],
+      rows: report.timeline.map(({ at, seconds, text }) => [at, seconds.toFixed(1), text]),
+    },
+    { is: 'heading', level: 2, text: 'Action items' },
+    report.actionItems.length === 0
+      ? { is: 'paragraph', text: 'None found in the journal.' }
+      : { is: 'list', items: report.actionItems, tasks: true },
+    { is: 'heading', level: 2, text: 'For the post-mortem' },
+    {
+      is: 'list',
+      tasks: true,
+      items: [
+        'What did users see, from when to when?',
+        'How was it found, and how long after it began?',
+        'What went well, what was luck?',
+        'Which step was slower or less clear than it should be?',
+        'What changes, who does it, until when?',
+      ],
+    },
+  ];
+}
+
+function measured(seconds: number | undefined, objective: number | undefined): string {
+  const value = seconds === undefined ? 'not recovered' : `${seconds.toFixed(1)} s`;
+  return objective === undefined ? value : `${value} (objective: ${objective} s)`;
+}
