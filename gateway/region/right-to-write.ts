@@ -1,0 +1,33 @@
+/** Who may write what, where. The same conditions stand in SQL (`begin_control_write`), inside the write's transaction. */
+import type { DatabaseView } from './claim.ts';
+
+/** The writer's right to write, as far as it reaches. */
+export interface Lease {
+  readonly epoch: number;
+}
+
+/** A control-plane write may begin. */
+export const mayBegin = ({ isPrimary, row }: DatabaseView, region: string, lease: Lease | undefined): boolean =>
+  isPrimary && row.state === 'open' && row.writer === region && lease?.epoch === row.epoch;
+
+/** The transaction may commit: checked inside it, with the row locked. */
+export const mayCommit = ({ isPrimary, row }: DatabaseView, region: string, epoch: number): boolean =>
+  isPrimary && row.epoch === epoch && row.state === 'open' && row.writer === region;
+
+/** After the commit, before the answer: a commit can hang, and the lease may have lapsed meanwhile. */
+export const mayAcknowledge = (lease: Lease | undefined, epoch: number): boolean => lease?.epoch === epoch;
+
+/** Spend needs no lease: what a doomed primary takes is still in the outbox. */
+export const mayIngest = ({ isPrimary, row }: DatabaseView, region: string): boolean =>
+  isPrimary && row.writer === region;
+
+/**
+ * An outbox may forget an event when every candidate replica shows it. A local commit is not enough, and comparing
+ * positions in the write-ahead log is wrong: after a promotion those of two timelines overlap.
+ * @param applied positions of this log, read on each candidate; none = there is no replica yet, and nothing is forgotten.
+ */
+export const mayForget = (position: number, applied: readonly number[]): boolean =>
+  applied.length > 0 && applied.every((through) => through >= position);
+
+/** Longest a run has to wait after it seized: the lease, rate drift of clocks of 1 %, and a step of the database's clock. */
+export const waitSeconds = (ttlSeconds: number): number => Math.ceil(ttlSeconds * 1.01 + 2);
