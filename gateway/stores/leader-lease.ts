@@ -1,0 +1,42 @@
+/** The lease of a leader in PostgreSQL. Time is the database's: clocks of machines are not compared. */
+import type { Pool } from './postgres.ts';
+
+export interface LeaseHolding {
+  readonly holder: string;
+  /** Rises with every change of the holder; never goes back. */
+  readonly epoch: bigint;
+  /** Left of the lease when the database looked; 0 = nobody leads. */
+  readonly remainingMs: number;
+}
+
+export class LeaderLease {
+  readonly #pool: Pool;
+  readonly #name: string;
+  readonly #seconds: number;
+
+  constructor(pool: Pool, name: string, seconds: number) {
+    this.#pool = pool;
+    this.#name = name;
+    this.#seconds = seconds;
+  }
+
+  /** Takes the lease if it can be had, renews it if it is one's own. @returns who leads now. */
+  async take(holder: string): Promise<LeaseHolding> {
+    const { rows } = await this.#pool.query<{ holder: string; epoch: bigint; remaining_ms: bigint }>(
+      'SELECT holder, epoch, remaining_ms FROM take_leader_lease($1, $2, make_interval(secs => $3))',
+      [this.#name, holder, this.#seconds],
+    );
+    const [row] = rows;
+    if (row === undefined) throw new Error('the lease has no row');
+    return { holder: row.holder, epoch: row.epoch, remainingMs: Number(row.remaining_ms) };
+  }
+
+  /** @returns whether it was this holder's to give up. */
+  async resign(holder: string): Promise<boolean> {
+    const { rows } = await this.#pool.query<{ resigned: boolean }>('SELECT resign_leader_lease($1, $2) AS resigned', [
+      this.#name,
+      holder,
+    ]);
+    return rows[0]?.resigned === true;
+  }
+}
