@@ -1,9 +1,27 @@
 /** The result of a successful attempt. */
 import type { Deployment } from './deployment.ts';
 
+/**
+ * Token counts as OpenAI counts them, whoever answered: two totals, and parts of them that have prices of their own. A part
+ * is left out when there was none of it, or when the provider does not tell.
+ */
 export interface Usage {
+  /** Input of every kind: plain, read from a cache, written to one, audio. */
   readonly promptTokens: number;
+  /** Output of every kind: text, reasoning, audio. */
   readonly completionTokens: number;
+  /** Of `promptTokens`: read from the provider's prompt cache. */
+  readonly cachedPromptTokens?: number;
+  /** Of `promptTokens`: written to that cache; none of them is among `cachedPromptTokens`. */
+  readonly cacheWriteTokens?: number;
+  /** Of `cacheWriteTokens`: to be kept for an hour, which Anthropic's models charge more for than for five minutes. */
+  readonly hourCacheWriteTokens?: number;
+  /** Of `promptTokens`. */
+  readonly audioPromptTokens?: number;
+  /** Of `completionTokens`. */
+  readonly reasoningTokens?: number;
+  /** Of `completionTokens`. */
+  readonly audioCompletionTokens?: number;
 }
 
 export interface WholeAnswer {

@@ -8,12 +8,14 @@ export function readUsage(value: unknown, known?: TokenCounts): TokenCounts | un
   const cacheRead = countOf(value['cache_read_input_tokens'] ?? known?.cacheRead);
   const cacheWrite = countOf(value['cache_creation_input_tokens'] ?? known?.cacheWrite);
   const knownInput = known === undefined ? 0 : known.prompt - known.cacheRead - known.cacheWrite;
+  const hour = objectOf(value['cache_creation'])['ephemeral_1h_input_tokens'];
   const thinking = objectOf(value['output_tokens_details'])['thinking_tokens'];
   return {
     prompt: countOf(value['input_tokens'] ?? knownInput) + cacheRead + cacheWrite,
     completion: countOf(value['output_tokens'] ?? known?.completion),
     cacheRead,
     cacheWrite,
+    hourCacheWrite: hour === undefined ? (known?.hourCacheWrite ?? 0) : countOf(hour),
     reasoning: thinking === undefined ? known?.reasoning : countOf(thinking),
   };
 }

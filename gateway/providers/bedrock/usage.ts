@@ -1,6 +1,6 @@
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html: `inputTokens` are without cached ones. */
 import type { TokenCounts } from '../chat/usage.ts';
-import { countOf, isObject } from '../json.ts';
+import { countOf, isObject, objectsOf } from '../json.ts';
 
 export function readUsage(value: unknown): TokenCounts | undefined {
   if (!isObject(value)) return undefined;
@@ -11,6 +11,10 @@ export function readUsage(value: unknown): TokenCounts | undefined {
     completion: countOf(value['outputTokens']),
     cacheRead,
     cacheWrite,
+    // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CacheDetail.html
+    hourCacheWrite: objectsOf(value['cacheDetails'])
+      .filter(({ ttl }) => ttl === '1h')
+      .reduce((sum, { inputTokens }) => sum + countOf(inputTokens), 0),
     reasoning: undefined,
   };
 }

@@ -14,6 +14,10 @@ export interface TokenCounts {
   /** Of the prompt: read from the cache, and written to it. */
   readonly cacheRead: number;
   readonly cacheWrite: number;
+  /** Of what was written: to be kept for an hour. */
+  readonly hourCacheWrite?: number;
+  /** Of the prompt. */
+  readonly audio?: number;
   /** Of the answer; undefined when the provider does not tell. */
   readonly reasoning: number | undefined;
 }
@@ -23,7 +27,20 @@ export const noTokens: TokenCounts = { prompt: 0, completion: 0, cacheRead: 0, c
 export const toUsage = (counts: TokenCounts): Usage => ({
   promptTokens: counts.prompt,
   completionTokens: counts.completion,
+  ...usageParts({
+    cachedPromptTokens: counts.cacheRead,
+    cacheWriteTokens: counts.cacheWrite,
+    hourCacheWriteTokens: counts.hourCacheWrite,
+    audioPromptTokens: counts.audio,
+    reasoningTokens: counts.reasoning,
+  }),
 });
+
+type UsageParts = Omit<Usage, 'promptTokens' | 'completionTokens'>;
+
+/** Without those that are not there. */
+export const usageParts = (parts: { readonly [Part in keyof UsageParts]: number | undefined }): UsageParts =>
+  Object.fromEntries(Object.entries(parts).filter(([, tokens]) => tokens !== undefined && tokens > 0));
 
 export const printUsage = (counts: TokenCounts): JsonObject => ({
   prompt_tokens: counts.prompt,
@@ -31,6 +48,7 @@ export const printUsage = (counts: TokenCounts): JsonObject => ({
   total_tokens: counts.prompt + counts.completion,
   prompt_tokens_details: {
     cached_tokens: counts.cacheRead,
+    ...(counts.audio === undefined || counts.audio === 0 ? {} : { audio_tokens: counts.audio }),
     ...(counts.cacheWrite === 0 ? {} : { cache_creation_tokens: counts.cacheWrite }),
   },
   ...(counts.reasoning === undefined ? {} : { completion_tokens_details: { reasoning_tokens: counts.reasoning } }),

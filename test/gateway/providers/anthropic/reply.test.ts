@@ -23,7 +23,12 @@ const replyTo = (body: unknown) => adapter.toReply(responseOf(body), request, de
 describe('a whole answer, as the official OpenAI client reads it', () => {
   it('text and token counts, cached ones included', async () => {
     const { body, usage } = replyTo(whole.body);
-    expect(usage).toEqual({ promptTokens: 2160, completionTokens: 10 });
+    expect(usage).toEqual({
+      promptTokens: 2160,
+      completionTokens: 10,
+      cachedPromptTokens: 2048,
+      cacheWriteTokens: 100,
+    });
     expect(await parsedReply(body)).toEqual({
       id: 'msg_01XFDUDYJgAACzvnptvVoYEL',
       object: 'chat.completion',

@@ -29,9 +29,9 @@ describe('a stream, as the official OpenAI client reads it', () => {
     const decoded = decodeWhole(newDecoder(withUsage), text);
     expect(decoded.endings).toEqual(['end']);
     expect(decoded.usages).toEqual([
-      { promptTokens: 1025, completionTokens: 1 },
-      { promptTokens: 1025, completionTokens: 15 },
-      { promptTokens: 1025, completionTokens: 15 },
+      { promptTokens: 1025, completionTokens: 1, cachedPromptTokens: 1000 },
+      { promptTokens: 1025, completionTokens: 15, cachedPromptTokens: 1000 },
+      { promptTokens: 1025, completionTokens: 15, cachedPromptTokens: 1000 },
     ]);
     expect(await parsedStream(decoded.text)).toMatchObject({
       id: 'msg_1nZdL29xx5MUA1yADyHTEsnR8uuvGzszyY',
@@ -104,7 +104,9 @@ describe('the shape of the stream', () => {
   it('nothing is told before the answer itself begins, so that another deployment may still be tried', () => {
     const [start, block] = streamText.events;
     const parts = newDecoder().push(eventStream([start ?? {}, { type: 'ping' }]));
-    expect(parts).toEqual([{ is: 'usage', usage: { promptTokens: 1025, completionTokens: 1 } }]);
+    expect(parts).toEqual([
+      { is: 'usage', usage: { promptTokens: 1025, completionTokens: 1, cachedPromptTokens: 1000 } },
+    ]);
     expect(
       newDecoder()
         .push(eventStream([start ?? {}, block ?? {}]))

@@ -20,7 +20,12 @@ const replyTo = (body: unknown) => adapter.toReply(responseOf(body), exampleRequ
 describe('a whole answer, as the official OpenAI client reads it', () => {
   it('text and token counts, cached ones included', async () => {
     const { body, usage } = replyTo(whole.body);
-    expect(usage).toEqual({ promptTokens: 2160, completionTokens: 10 });
+    expect(usage).toEqual({
+      promptTokens: 2160,
+      completionTokens: 10,
+      cachedPromptTokens: 2048,
+      cacheWriteTokens: 100,
+    });
     expect(await parsedReply(body)).toMatchObject({
       id: 'chatcmpl-018f0000-0000-7000-8000-000000000000',
       model: claude,

@@ -23,7 +23,7 @@ describe('a stream, as the official OpenAI client reads it', () => {
   it('text and token counts', async () => {
     const decoded = decodeWhole(newDecoder(withUsage), text);
     expect(decoded.endings).toEqual(['end']);
-    expect(decoded.usages).toEqual([{ promptTokens: 1025, completionTokens: 15 }]);
+    expect(decoded.usages).toEqual([{ promptTokens: 1025, completionTokens: 15, cachedPromptTokens: 1000 }]);
     expect(await parsedStream(decoded.text)).toMatchObject({
       model: claude,
       choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'Hello! Größe: 🙂' } }],
@@ -96,7 +96,7 @@ describe('the ends of a stream', () => {
     expect(decodeWhole(newDecoder(), eventBytes(rest)).endings).toEqual(['end']);
     const early = decodeWhole(newDecoder(), eventBytes(metadata === undefined ? rest : [metadata, ...rest]));
     expect(early.endings).toEqual(['end']);
-    expect(early.usages.at(-1)).toEqual({ promptTokens: 1025, completionTokens: 15 });
+    expect(early.usages.at(-1)).toEqual({ promptTokens: 1025, completionTokens: 15, cachedPromptTokens: 1000 });
     const alone = decodeWhole(newDecoder(), eventBytes(streamText.events.slice(-1)));
     expect(alone.usages).toHaveLength(1);
     expect(alone.endings).toEqual(['unavailable 502 the stream ended before its answer did']);

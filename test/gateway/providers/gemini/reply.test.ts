@@ -22,7 +22,7 @@ const replyTo = (body: unknown) => adapter.toReply(responseOf(body), exampleRequ
 describe('a whole answer, as the official OpenAI client reads it', () => {
   it('text, thoughts and token counts', async () => {
     const { body, usage } = replyTo(whole.body);
-    expect(usage).toEqual({ promptTokens: 12, completionTokens: 40 });
+    expect(usage).toEqual({ promptTokens: 12, completionTokens: 40, cachedPromptTokens: 8, reasoningTokens: 30 });
     expect(await parsedReply(body)).toMatchObject({
       id: 'mAitaLmkHPPlz7IPvtfUqQ4',
       model: 'gemini-2.5-flash',

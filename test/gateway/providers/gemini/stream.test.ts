@@ -29,10 +29,10 @@ describe('a stream, as the official OpenAI client reads it', () => {
     const decoded = decodeWhole(newDecoder(withUsage), text);
     expect(decoded.endings).toEqual(['end']);
     expect(decoded.usages).toEqual([
-      { promptTokens: 25, completionTokens: 5 },
-      { promptTokens: 25, completionTokens: 11 },
-      { promptTokens: 25, completionTokens: 15 },
-      { promptTokens: 25, completionTokens: 15 },
+      { promptTokens: 25, completionTokens: 5, reasoningTokens: 5 },
+      { promptTokens: 25, completionTokens: 11, reasoningTokens: 9 },
+      { promptTokens: 25, completionTokens: 15, cachedPromptTokens: 4, reasoningTokens: 9 },
+      { promptTokens: 25, completionTokens: 15, cachedPromptTokens: 4, reasoningTokens: 9 },
     ]);
     expect(await parsedStream(decoded.text)).toMatchObject({
       id: 'mAitaLmkHPPlz7IPvtfUqQ4',
@@ -100,7 +100,7 @@ describe('the ends of a stream', () => {
   it('an error in the middle', () => {
     const decoded = decodeWhole(newDecoder(), failing);
     expect(decoded.endings).toEqual(['unavailable 503 The model is overloaded.']);
-    expect(decoded.usages.at(-1)).toEqual({ promptTokens: 25, completionTokens: 11 });
+    expect(decoded.usages.at(-1)).toEqual({ promptTokens: 25, completionTokens: 11, reasoningTokens: 9 });
   });
 
   it('an answer of which one candidate is not finished is none', () => {
