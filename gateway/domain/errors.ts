@@ -32,6 +32,8 @@ export interface UpstreamErrorDetail {
   readonly message: string;
   /** Wait the provider asked for, seconds. */
   readonly retryAfterSeconds?: number;
+  /** Whether the provider said that the same call may succeed later; undefined = it said nothing. */
+  readonly retryAdvised?: boolean;
   readonly type?: string;
   readonly param?: string;
   readonly code?: string;
@@ -46,6 +48,7 @@ export class UpstreamError extends Error {
   readonly status: number;
   readonly provider: string;
   readonly retryAfterSeconds: number | undefined;
+  readonly retryAdvised: boolean | undefined;
   readonly type: string | undefined;
   readonly param: string | undefined;
   readonly code: string | undefined;
@@ -58,6 +61,7 @@ export class UpstreamError extends Error {
     this.status = detail.status;
     this.provider = detail.provider;
     this.retryAfterSeconds = detail.retryAfterSeconds;
+    this.retryAdvised = detail.retryAdvised;
     this.type = detail.type;
     this.param = detail.param;
     this.code = detail.code;

@@ -55,6 +55,8 @@ function mayRetry(standing: Standing, last: UpstreamError, group: string, settin
 }
 
 function isWorthRetrying(last: UpstreamError, standing: Standing, settings: RecoverySettings): boolean {
+  // The provider speaks for itself; another deployment may still know better.
+  if (last.retryAdvised === false && standing.deployments.untried === 0) return false;
   switch (last.kind) {
     case 'timeout':
     case 'unavailable':
@@ -69,7 +71,7 @@ function isWorthRetrying(last: UpstreamError, standing: Standing, settings: Reco
     case 'content-policy':
     case 'context-window':
     case 'not-found':
-      return last.status === 409;
+      return last.status === 409 || last.retryAdvised === true;
   }
 }
 

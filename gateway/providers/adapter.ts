@@ -11,11 +11,14 @@ export interface UpstreamCall {
   readonly body: Buffer;
 }
 
+/** Headers of an upstream's answer by their names in lower case. */
+export type UpstreamHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
 /** A complete HTTP answer of an upstream. */
 export interface UpstreamResponse {
   readonly status: number;
   readonly contentType: string;
-  readonly retryAfter: string | undefined;
+  readonly headers: UpstreamHeaders;
   readonly body: Buffer;
 }
 

@@ -3,13 +3,10 @@
  * for the addresses without a version, https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
  */
 import type { Deployment } from '../domain/deployment.ts';
-import { UpstreamError } from '../domain/errors.ts';
 import { type Operation, specOf } from '../domain/operation.ts';
 import type { PassThroughAdapter } from './adapter.ts';
 import { inexpressible } from './chat/refuse.ts';
-import { present } from './json.ts';
 import { openAIAdapter } from './openai.ts';
-import { withoutCredentials } from './vendor-error.ts';
 
 /** Operations of OpenAI that Azure does not have. */
 const absent: ReadonlySet<Operation> = new Set(['moderations', 'rerank']);
@@ -27,15 +24,10 @@ export const azureAdapter = (apiVersionOf: (deployment: Deployment) => string): 
 
   classify(response, deployment) {
     const error = openAIAdapter.classify(response, deployment);
-    const retryAfterSeconds =
-      error.retryAfterSeconds ?? (error.kind === 'rate-limit' ? statedWait(error.message) : undefined);
-    return new UpstreamError({
-      kind: error.kind,
-      status: error.status,
-      provider: error.provider,
-      message: withoutCredentials(error.message, deployment),
-      ...present({ retryAfterSeconds, type: error.type, param: error.param, code: error.code }),
-    });
+    const waitsUnsaid = error.kind === 'rate-limit' && error.retryAfterSeconds === undefined;
+    const stated = waitsUnsaid ? statedWait(error.message) : undefined;
+    if (stated === undefined) return error;
+    return openAIAdapter.classify({ ...response, headers: { ...response.headers, 'retry-after': stated } }, deployment);
   },
 });
 
@@ -55,7 +47,4 @@ function toPath(
 }
 
 /** "Please retry after 20 seconds": said in words when the header is missing. */
-function statedWait(message: string): number | undefined {
-  const seconds = /retry after (\d+) seconds?/i.exec(message)?.[1];
-  return seconds === undefined ? undefined : Number(seconds);
-}
+const statedWait = (message: string): string | undefined => /retry after (\d+) seconds?/i.exec(message)?.[1];

@@ -1,7 +1,7 @@
 /** OpenAI's wire format: OpenAI itself and everything that is compatible with it. Bytes pass through wherever they can. */
 import type { Usage } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
-import { UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
+import type { UpstreamError, UpstreamErrorKind } from '../domain/errors.ts';
 import { readForm } from '../domain/multipart.ts';
 import { specOf } from '../domain/operation.ts';
 import type { JsonObject, ModelRequest } from '../domain/request.ts';
@@ -18,7 +18,8 @@ import { withoutExtensions } from './extensions.ts';
 import { countOf, objectOf } from './json.ts';
 import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
 import { PassThroughDecoder } from './pass-through.ts';
-import { withoutCredentials } from './vendor-error.ts';
+import { readRetryAdvice } from './retry-advice.ts';
+import { kindOfStatus, noAnswer, vendorError } from './vendor-error.ts';
 
 /** Members that speak to the gateway and not to a provider (LiteLLM's names). */
 const gatewayMembers = new Set([
@@ -80,20 +81,19 @@ export const openAIAdapter: PassThroughAdapter = {
     const message =
       text(error?.['message']) ??
       (isObject(parsed) ? (text(parsed['message']) ?? text(parsed['detail']) ?? text(parsed['error'])) : undefined) ??
-      `status ${response.status} without an explanation that could be read`;
-    const retryAfterSeconds = readRetryAfter(response.retryAfter);
-    // A redirect is not followed and not passed on: the client would leave the gateway.
-    const status = response.status < 400 ? 502 : response.status;
-    return new UpstreamError({
-      kind: kindOf(status, code, message),
-      status,
-      provider: deployment.provider,
-      message: withoutCredentials(message, deployment),
-      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-      ...(type === undefined ? {} : { type }),
-      ...(param === undefined ? {} : { param }),
-      ...(code === undefined ? {} : { code }),
-    });
+      noAnswer(response.status);
+    return vendorError(
+      {
+        kind: kindOf(response.status, [code, text(innerErrorOf(error)['code'])], message),
+        status: response.status,
+        message,
+        type,
+        param,
+        code,
+        ...readRetryAdvice(response.headers),
+      },
+      deployment,
+    );
   },
 
   decoder(request: ModelRequest, deployment: Deployment): StreamDecoder {
@@ -114,7 +114,7 @@ export const openAIAdapter: PassThroughAdapter = {
       const body = Buffer.from(data);
       return {
         is: 'error',
-        error: this.classify({ status, contentType: '', retryAfter: undefined, body }, deployment),
+        error: this.classify({ status, contentType: '', headers: {}, body }, deployment),
       };
     }
     const usage = readUsage(parsed['usage']);
@@ -216,28 +216,28 @@ const statusOfCode: Readonly<Record<string, number>> = {
   insufficient_quota: 429,
 };
 
-function kindOf(status: number, code: string | undefined, message: string): UpstreamErrorKind {
-  if (code === 'context_length_exceeded' || /maximum context length|context window|prompt is too long/i.test(message)) {
+/** Azure's, which has the reason behind the code. https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter */
+const innerErrorOf = (error: JsonObject | undefined): JsonObject =>
+  objectOf(error?.['innererror'] ?? error?.['inner_error']);
+
+const policyCodes: ReadonlySet<unknown> = new Set([
+  'content_policy_violation',
+  'content_filter',
+  'contentFilter',
+  'ResponsibleAIPolicyViolation',
+]);
+
+function kindOf(status: number, codes: readonly unknown[], message: string): UpstreamErrorKind {
+  if (
+    codes.includes('context_length_exceeded') ||
+    /maximum context length|context window|prompt is too long/i.test(message)
+  ) {
     if (status < 500) return 'context-window';
   }
-  if (code === 'content_policy_violation' || code === 'content_filter' || /content management policy/i.test(message)) {
+  if (codes.some((code) => policyCodes.has(code)) || /content management policy/i.test(message)) {
     if (status < 500) return 'content-policy';
   }
-  if (status === 401 || status === 403) return 'authentication';
-  if (status === 404) return 'not-found';
-  if (status === 408 || status === 504) return 'timeout';
-  if (status === 429) return 'rate-limit';
-  return status >= 500 ? 'unavailable' : 'bad-request';
-}
-
-/** Seconds, or an HTTP date; nonsense is ignored. */
-function readRetryAfter(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  const seconds = Number(header);
-  if (Number.isFinite(seconds) && seconds >= 0) return seconds;
-  // `Date.parse` takes almost anything for a date; those of HTTP begin with a weekday.
-  const at = /^[A-Z][a-z]{2}/.test(header) ? Date.parse(header) : Number.NaN;
-  return Number.isNaN(at) ? undefined : Math.max(0, (at - Date.now()) / 1000);
+  return kindOfStatus(status);
 }
 
 function readUsage(value: unknown): Usage | undefined {

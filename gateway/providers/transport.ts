@@ -118,7 +118,7 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
   /** Why nobody waits any more, when that happened before there was a connection. */
   #gone: Error | undefined;
   #status = 0;
-  #retryAfter: string | undefined;
+  #headers: IncomingHttpHeaders = {};
   #pieces: Buffer[] = [];
   #size = 0;
   #streaming = false;
@@ -144,7 +144,7 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
     if (status < 200) return;
     this.#status = status;
     this.contentType = headers['content-type'] ?? '';
-    this.#retryAfter = headers['retry-after'];
+    this.#headers = headers;
     if (status < 300 && streamTypes.some((type) => this.contentType.startsWith(type))) {
       this.#streaming = true;
       clearTimeout(this.#timer);
@@ -173,7 +173,7 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
       this.#pieces.length === 1 && this.#pieces[0] !== undefined ? this.#pieces[0] : Buffer.concat(this.#pieces);
     this.#resolve({
       kind: 'whole',
-      response: { status: this.#status, contentType: this.contentType, retryAfter: this.#retryAfter, body },
+      response: { status: this.#status, contentType: this.contentType, headers: this.#headers, body },
     });
   }
 

@@ -2,17 +2,18 @@
 import type { Deployment } from '../domain/deployment.ts';
 import { UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
 import { present } from './json.ts';
+import type { RetryAdvice } from './retry-advice.ts';
 
 /** Headers that carry a credential; some servers quote the one they refuse. */
 const credentialHeaders = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key'];
 
-export interface VendorError {
+export interface VendorError extends RetryAdvice {
   readonly kind: UpstreamErrorKind;
   readonly status: number;
   readonly message: string;
   readonly type?: string | undefined;
+  readonly param?: string | undefined;
   readonly code?: string | undefined;
-  readonly retryAfterSeconds?: number | undefined;
   /** The provider may have worked although no answer arrived. */
   readonly mayBeBilled?: boolean;
 }
@@ -26,8 +27,10 @@ export function vendorError(error: VendorError, deployment: Deployment): Upstrea
     message: withoutCredentials(error.message, deployment),
     ...present({
       type: error.type,
+      param: error.param,
       code: error.code,
       retryAfterSeconds: error.retryAfterSeconds,
+      retryAdvised: error.retryAdvised,
       mayBeBilled: error.mayBeBilled,
     }),
   });

@@ -3,7 +3,7 @@ import type { Deployment } from '../../domain/deployment.ts';
 import type { UpstreamError, UpstreamErrorKind } from '../../domain/errors.ts';
 import type { UpstreamResponse } from '../adapter.ts';
 import { objectOf, parseJson, textOf } from '../json.ts';
-import { readRetryAfter } from '../retry-after.ts';
+import { type RetryAdvice, readRetryAdvice } from '../retry-advice.ts';
 import { kindOfStatus, noAnswer, vendorError } from '../vendor-error.ts';
 
 /** In a stream the type stands for the status. */
@@ -22,29 +22,21 @@ const statusOfType: Readonly<Record<string, number>> = {
 
 export function classify(response: UpstreamResponse, deployment: Deployment): UpstreamError {
   const body = objectOf(parseJson(response.body.toString()));
-  return fromError(body['error'] ?? body, response.status, deployment, readRetryAfter(response.retryAfter));
+  return fromError(body['error'] ?? body, response.status, deployment, readRetryAdvice(response.headers));
 }
 
 /** @param error the object with `type` and `message`. */
 export function fromStream(error: unknown, deployment: Deployment): UpstreamError {
   const type = textOf(objectOf(error)['type']) ?? '';
-  return fromError(error, statusOfType[type] ?? 500, deployment, undefined);
+  return fromError(error, statusOfType[type] ?? 500, deployment, {});
 }
 
-function fromError(
-  error: unknown,
-  status: number,
-  deployment: Deployment,
-  retryAfterSeconds: number | undefined,
-): UpstreamError {
+function fromError(error: unknown, status: number, deployment: Deployment, advice: RetryAdvice): UpstreamError {
   const stated = objectOf(error);
   const type = textOf(stated['type']);
   const message = textOf(stated['message']) ?? textOf(error) ?? noAnswer(status);
   const code = textOf(objectOf(stated['details'])['error_code']);
-  return vendorError(
-    { kind: kindOf(status, type, message), status, message, type, code, retryAfterSeconds },
-    deployment,
-  );
+  return vendorError({ kind: kindOf(status, type, message), status, message, type, code, ...advice }, deployment);
 }
 
 function kindOf(status: number, type: string | undefined, message: string): UpstreamErrorKind {

@@ -3,7 +3,7 @@ import type { Deployment } from '../../domain/deployment.ts';
 import type { UpstreamError, UpstreamErrorKind } from '../../domain/errors.ts';
 import type { UpstreamResponse } from '../adapter.ts';
 import { objectOf, parseJson, textOf } from '../json.ts';
-import { readRetryAfter } from '../retry-after.ts';
+import { headerOf, readRetryAdvice } from '../retry-advice.ts';
 import { kindOfStatus, noAnswer, vendorError } from '../vendor-error.ts';
 
 /** In a stream the exception's name stands for the status. Names come with a small first letter there. */
@@ -26,12 +26,11 @@ const statusOfException: Readonly<Record<string, number>> = {
 
 export function classify(response: UpstreamResponse, deployment: Deployment): UpstreamError {
   const body = objectOf(parseJson(response.body.toString()));
-  // `aws.protocols#ValidationException:http://...`: the name is between the two.
-  const type = textOf(body['__type'])?.replace(/^.*#/, '').replace(/:.*$/, '');
-  const message = messageOf(body) ?? noAnswer(response.status);
-  const retryAfterSeconds = readRetryAfter(response.retryAfter);
-  const kind = kindOf(response.status, type ?? '', message);
-  return vendorError({ kind, status: response.status, message, type, retryAfterSeconds }, deployment);
+  const type = exceptionName(headerOf(response.headers, 'x-amzn-errortype') ?? textOf(body['__type']) ?? '');
+  const message = messageOf(body) ?? (type === '' ? noAnswer(response.status) : type);
+  const kind = kindOf(statusOfException[type.toLowerCase()] ?? response.status, type, message);
+  const advice = readRetryAdvice(response.headers);
+  return vendorError({ kind, status: response.status, message, type: textOf(type), ...advice }, deployment);
 }
 
 /** An exception as an event of a stream. @param type the event's `:exception-type` or `:error-code`. */
@@ -41,6 +40,9 @@ export function fromStream(type: string, payload: unknown, deployment: Deploymen
   const message = messageOf(body) ?? textOf(payload) ?? (type === '' ? noAnswer(status) : type);
   return vendorError({ kind: kindOf(status, type, message), status, message, type: textOf(type) }, deployment);
 }
+
+/** `aws.protocols#ValidationException:http://...`: the name is between the two. */
+const exceptionName = (stated: string): string => stated.replace(/:.*$/, '').replace(/^.*#/, '');
 
 const messageOf = (body: Readonly<Record<string, unknown>>): string | undefined =>
   textOf(body['message']) ?? textOf(body['Message']) ?? textOf(body['originalMessage']);

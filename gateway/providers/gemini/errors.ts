@@ -3,20 +3,20 @@ import type { Deployment } from '../../domain/deployment.ts';
 import type { UpstreamError, UpstreamErrorKind } from '../../domain/errors.ts';
 import type { UpstreamResponse } from '../adapter.ts';
 import { listOf, objectOf, objectsOf, parseJson, textOf } from '../json.ts';
-import { readRetryAfter } from '../retry-after.ts';
+import { type RetryAdvice, readRetryAdvice } from '../retry-advice.ts';
 import { kindOfStatus, noAnswer, vendorError } from '../vendor-error.ts';
 
 export function classify(response: UpstreamResponse, deployment: Deployment): UpstreamError {
   const body = parseJson(response.body.toString());
   // Streams that are no event streams answer with a list.
   const error = objectOf(listOf(body)[0] ?? body)['error'];
-  return fromError(error, response.status, deployment, readRetryAfter(response.retryAfter));
+  return fromError(error, response.status, deployment, readRetryAdvice(response.headers));
 }
 
 /** @param error the object with `code`, `message` and `status`, which came with a 200. */
 export function fromStream(error: unknown, deployment: Deployment): UpstreamError {
   const code = Number(objectOf(error)['code']);
-  return fromError(error, Number.isInteger(code) && code >= 400 && code < 600 ? code : 500, deployment, undefined);
+  return fromError(error, Number.isInteger(code) && code >= 400 && code < 600 ? code : 500, deployment, {});
 }
 
 /** Nothing was answered because of what was asked: OpenAI makes an error of it, and so does this. */
@@ -30,12 +30,7 @@ export function blocked(feedback: unknown, deployment: Deployment): UpstreamErro
   );
 }
 
-function fromError(
-  error: unknown,
-  status: number,
-  deployment: Deployment,
-  retryAfterSeconds: number | undefined,
-): UpstreamError {
+function fromError(error: unknown, status: number, deployment: Deployment, advice: RetryAdvice): UpstreamError {
   const stated = objectOf(error);
   const type = textOf(stated['status']);
   const message = textOf(stated['message']) ?? textOf(error) ?? noAnswer(status);
@@ -48,7 +43,8 @@ function fromError(
       message,
       type,
       code: reason,
-      retryAfterSeconds: retryAfterSeconds ?? retryDelayOf(details),
+      ...advice,
+      retryAfterSeconds: advice.retryAfterSeconds ?? retryDelayOf(details),
     },
     deployment,
   );

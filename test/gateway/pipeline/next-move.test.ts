@@ -28,6 +28,15 @@ describe('whether the same group is tried again', () => {
     expect(move(standing('bad-request', { failures: failed }))).toEqual(retryNow);
   });
 
+  it('a provider that advises for or against another try is obeyed; against only for itself', () => {
+    const advised = (kind: UpstreamErrorKind, retryAdvised: boolean) => ({
+      failures: [upstreamError(kind, { retryAdvised })],
+    });
+    expect(move(standing('bad-request', advised('bad-request', true)))).toEqual(retryNow);
+    expect(move(standing('unavailable', { ...advised('unavailable', false), deployments: alone }))).toEqual(giveUp);
+    expect(move(standing('unavailable', advised('unavailable', false)))).toEqual(retryNow);
+  });
+
   it('a rate limit is not waited out where a fallback exists', () => {
     expect(move(standing('rate-limit', { deployments: tried }), { fallbacks: toBackup })).toEqual(fallbackTo('backup'));
     const disabled = { disableFallbacks: true };

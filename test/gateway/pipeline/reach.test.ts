@@ -47,7 +47,7 @@ class FakeTransport extends Transport {
     if (fate === 'refused') throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
     return {
       kind: 'whole',
-      response: { status: fate, contentType: 'application/json', retryAfter: undefined, body: bodyOf(fate) },
+      response: { status: fate, contentType: 'application/json', headers: {}, body: bodyOf(fate) },
     };
   }
 

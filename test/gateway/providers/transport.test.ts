@@ -53,22 +53,25 @@ async function closesAtOnce(upstream: TestUpstream, act: () => void): Promise<vo
 }
 
 describe('a whole answer', () => {
-  it.each([200, 400, 429, 503])('of status %d comes back with its body, type and Retry-After', async (status) => {
-    const { origin } = await serveHttp((request, response) => {
-      const pieces: Buffer[] = [];
-      request.on('data', (bytes: Buffer) => pieces.push(bytes));
-      request.on('end', () => {
-        response.writeHead(status, { 'content-type': 'application/json', 'retry-after': '7' });
-        response.write(`${request.method} ${request.url} ${String(request.headers['x-test'])} `);
-        response.end(Buffer.concat(pieces));
+  it.each([200, 400, 429, 503])(
+    'of status %d comes back with its body, type and headers, by their names in lower case',
+    async (status) => {
+      const { origin } = await serveHttp((request, response) => {
+        const pieces: Buffer[] = [];
+        request.on('data', (bytes: Buffer) => pieces.push(bytes));
+        request.on('end', () => {
+          response.writeHead(status, { 'content-type': 'application/json', 'Retry-After': '7' });
+          response.write(`${request.method} ${request.url} ${String(request.headers['x-test'])} `);
+          response.end(Buffer.concat(pieces));
+        });
       });
-    });
-    const reply = await send(origin);
-    if (reply.kind === 'stream') throw new Error('it is whole');
-    const { body, ...head } = reply.response;
-    expect(head).toEqual({ status, contentType: 'application/json', retryAfter: '7' });
-    expect(body.toString()).toBe('POST /v1/x yes {"a":1}');
-  });
+      const reply = await send(origin);
+      if (reply.kind === 'stream') throw new Error('it is whole');
+      const { body, ...head } = reply.response;
+      expect(head).toMatchObject({ status, contentType: 'application/json', headers: { 'retry-after': '7' } });
+      expect(body.toString()).toBe('POST /v1/x yes {"a":1}');
+    },
+  );
 
   it('an event stream with an error status is whole', async () => {
     const { origin } = await serveHttp((_request, response) => {

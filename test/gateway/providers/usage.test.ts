@@ -13,7 +13,7 @@ const usageOfOpenAI = (usage: unknown): Usage | undefined =>
     {
       status: 200,
       contentType: 'application/json',
-      retryAfter: undefined,
+      headers: {},
       body: Buffer.from(JSON.stringify({ usage })),
     },
     exampleRequest(),

@@ -12,7 +12,7 @@ import { adapter, deployment, sent } from './example.ts';
 const responseOf = (body: unknown, over: Partial<UpstreamResponse> = {}): UpstreamResponse => ({
   status: 200,
   contentType: 'application/json',
-  retryAfter: undefined,
+  headers: {},
   body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
   ...over,
 });
@@ -138,7 +138,7 @@ describe('a 2xx that is no answer', () => {
 
 describe('errors', () => {
   it.each(errors.errors)('$status $body.error.message', ({ status, kind, body, retryAfter }) => {
-    const error = adapter.classify(responseOf(body, { status, retryAfter }), deployment);
+    const error = adapter.classify(responseOf(body, { status, headers: { 'retry-after': retryAfter } }), deployment);
     expect(error).toBeInstanceOf(UpstreamError);
     expect(error).toMatchObject({
       status,

@@ -29,7 +29,7 @@ const deploymentOf = (over: Partial<Deployment> = {}): Deployment =>
 const responseOf = (body: unknown, over: Partial<UpstreamResponse> = {}): UpstreamResponse => ({
   status: 200,
   contentType: 'application/json',
-  retryAfter: undefined,
+  headers: {},
   body: Buffer.from(JSON.stringify(body)),
   ...over,
 });
@@ -136,7 +136,10 @@ describe('answers', () => {
 
 describe('errors', () => {
   it.each(errors.errors)('$status is $kind', async ({ status, kind, body, wait, retryAfter }) => {
-    const error = adapter.classify(responseOf(body, { status, retryAfter }), deploymentOf());
+    const error = adapter.classify(
+      responseOf(body, { status, headers: { 'retry-after': retryAfter } }),
+      deploymentOf(),
+    );
     expect(error).toMatchObject({ status, kind, provider: 'azure', message: body.error?.message ?? body.message });
     expect(error.retryAfterSeconds).toBe(wait);
     const { client } = await sdkAt({ status, body });

@@ -10,7 +10,7 @@ import { adapter, claude, deployment, sent } from './example.ts';
 const responseOf = (body: unknown, over: Partial<UpstreamResponse> = {}): UpstreamResponse => ({
   status: 200,
   contentType: 'application/json',
-  retryAfter: undefined,
+  headers: {},
   body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
   ...over,
 });
@@ -92,9 +92,30 @@ describe('a whole answer, as the official OpenAI client reads it', () => {
 
 describe('errors', () => {
   it.each(errors.errors)('$status $type: $body.message', ({ status, kind, body, retryAfter }) => {
-    const error = adapter.classify(responseOf(body, { status, retryAfter }), deployment);
+    const error = adapter.classify(responseOf(body, { status, headers: { 'retry-after': retryAfter } }), deployment);
     expect(error).toMatchObject({ name: 'UpstreamError', status, kind, message: body.message, provider: 'bedrock' });
     expect(error.retryAfterSeconds).toBe(retryAfter === undefined ? undefined : Number(retryAfter));
+  });
+
+  // https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization
+  it.each([
+    ['ServiceQuotaExceededException', 400, 'rate-limit'],
+    ['ServiceQuotaExceededException:http://internal.amazon.com/coral/com.amazon.bedrock/', 400, 'rate-limit'],
+    ['com.amazon.bedrock#ThrottlingException', 400, 'rate-limit'],
+    ['ModelNotReadyException', 400, 'rate-limit'],
+    ['ValidationException', 400, 'bad-request'],
+  ])('the type in the header decides: %s with status %i is %s', (header, status, kind) => {
+    const answer = responseOf({ message: 'No.' }, { status, headers: { 'x-amzn-errortype': header } });
+    const type = /\w+Exception/.exec(header)?.[0];
+    expect(adapter.classify(answer, deployment)).toMatchObject({ kind, status, type, message: 'No.' });
+  });
+
+  it('a type without a body is all that can be said', () => {
+    const answer = responseOf('', { status: 403, headers: { 'x-amzn-errortype': 'AccessDeniedException' } });
+    expect(adapter.classify(answer, deployment)).toMatchObject({
+      kind: 'authentication',
+      message: 'AccessDeniedException',
+    });
   });
 
   it('a quota says so by its type only', () => {

@@ -12,7 +12,7 @@ import { adapter, deployment, sent } from './example.ts';
 const responseOf = (body: unknown, over: Partial<UpstreamResponse> = {}): UpstreamResponse => ({
   status: 200,
   contentType: 'application/json; charset=UTF-8',
-  retryAfter: undefined,
+  headers: {},
   body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
   ...over,
 });
@@ -143,7 +143,7 @@ describe('errors', () => {
   it.each(errors.errors)(
     '$status $body.error.status: $body.error.message',
     ({ status, kind, body, wait, retryAfter }) => {
-      const error = adapter.classify(responseOf(body, { status, retryAfter }), deployment);
+      const error = adapter.classify(responseOf(body, { status, headers: { 'retry-after': retryAfter } }), deployment);
       expect(error).toMatchObject({
         name: 'UpstreamError',
         status,
@@ -153,7 +153,9 @@ describe('errors', () => {
       });
       expect(error.retryAfterSeconds).toBe(wait);
       // Streams that are no event streams answer with a list.
-      expect(adapter.classify(responseOf([body], { status, retryAfter }), deployment)).toMatchObject({ status, kind });
+      expect(
+        adapter.classify(responseOf([body], { status, headers: { 'retry-after': retryAfter } }), deployment),
+      ).toMatchObject({ status, kind });
     },
   );
 
