@@ -20,6 +20,18 @@ export interface UpstreamOptions {
   readonly chunkEveryMs?: number;
   /** Takes over a request; true when it has answered it (or left it hanging on purpose). */
   readonly intercept?: (request: UpstreamRequest, response: ServerResponse) => boolean | Promise<boolean>;
+  /** Told once per answer that was not taken over: what a provider would bill for it. */
+  readonly onServed?: (served: ServedAnswer) => void;
+}
+
+/** What an answer cost the provider to make, whether or not the client took all of it. */
+export interface ServedAnswer {
+  readonly request: UpstreamRequest;
+  readonly promptTokens: number;
+  /** Of a stream that the client left: those made until then. */
+  readonly completionTokens: number;
+  /** The last byte was handed over to the operating system. */
+  readonly complete: boolean;
 }
 
 export interface Upstream {
@@ -70,17 +82,28 @@ async function answer(
   // Azure puts its version behind the path.
   const [path = ''] = request.path.split('?');
   if (path.endsWith('/chat/completions')) await chat(request, response, options);
-  else if (path.endsWith('/embeddings')) embeddings(request, response);
+  else if (path.endsWith('/embeddings')) embeddings(request, response, options);
   else
     sendJson(response, 404, {
       error: { message: `no such path: ${request.path}`, type: 'invalid_request_error', param: null, code: null },
     });
 }
 
-async function chat(request: UpstreamRequest, response: ServerResponse, options: UpstreamOptions): Promise<void> {
+/** An answer that a provider would give, before it is sent. */
+export interface ChatAnswer {
+  /** For a request without `stream`. */
+  readonly whole: object;
+  /** For one with it: whole events, the last one is `[DONE]`. */
+  readonly events: readonly string[];
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+}
+
+/** The same request always gets the same words. */
+export function chatAnswer(request: UpstreamRequest, name: string): ChatAnswer {
   const { body } = request;
   const model = String(body['model']);
-  const words = replyTo(body, options.name).split(/(?<= )/);
+  const words = replyTo(body, name).split(/(?<= )/);
   const promptTokens = countWords(JSON.stringify(body['messages'] ?? ''));
   const usage = {
     prompt_tokens: promptTokens,
@@ -89,37 +112,62 @@ async function chat(request: UpstreamRequest, response: ServerResponse, options:
   };
   const id = `chatcmpl-${createHash('sha256').update(request.bytes).digest('hex').slice(0, 24)}`;
   const created = Math.floor(Date.now() / 1000);
-  if (body['stream'] !== true) {
-    const message = { role: 'assistant', content: words.join(''), refusal: null };
-    sendJson(response, 200, {
+  const streamOptions = body['stream_options'];
+  const wantsUsage =
+    typeof streamOptions === 'object' && streamOptions !== null && Reflect.get(streamOptions, 'include_usage') === true;
+  const event = (choices: readonly unknown[], extra: object = wantsUsage ? { usage: null } : {}): string =>
+    `data: ${JSON.stringify({ id, object: 'chat.completion.chunk', created, model, choices, ...extra })}\n\n`;
+  const delta = (content: object, finishReason: 'stop' | null = null): string =>
+    event([{ index: 0, delta: content, finish_reason: finishReason }]);
+  const message = { role: 'assistant', content: words.join(''), refusal: null };
+  return {
+    whole: {
       id,
       object: 'chat.completion',
       created,
       model,
       choices: [{ index: 0, message, logprobs: null, finish_reason: 'stop' }],
       usage,
-    });
+    },
+    events: [
+      delta({ role: 'assistant', content: '' }),
+      ...words.map((word) => delta({ content: word })),
+      delta({}, 'stop'),
+      ...(wantsUsage ? [event([], { usage })] : []),
+      'data: [DONE]\n\n',
+    ],
+    promptTokens,
+    completionTokens: words.length,
+  };
+}
+
+async function chat(request: UpstreamRequest, response: ServerResponse, options: UpstreamOptions): Promise<void> {
+  const { whole, events, promptTokens, completionTokens } = chatAnswer(request, options.name);
+  if (request.body['stream'] !== true) {
+    sendJson(response, 200, whole);
+    options.onServed?.({ request, promptTokens, completionTokens, complete: !response.destroyed });
     return;
   }
-  const streamOptions = body['stream_options'];
-  const wantsUsage =
-    typeof streamOptions === 'object' && streamOptions !== null && Reflect.get(streamOptions, 'include_usage') === true;
-  const chunk = (choices: readonly unknown[], extra: object = wantsUsage ? { usage: null } : {}): string =>
-    `data: ${JSON.stringify({ id, object: 'chat.completion.chunk', created, model, choices, ...extra })}\n\n`;
   response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' });
-  response.write(chunk([{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }]));
-  for (const word of words) {
-    if (options.chunkEveryMs !== undefined) await sleep(options.chunkEveryMs);
-    if (response.destroyed) return;
-    response.write(chunk([{ index: 0, delta: { content: word }, finish_reason: null }]));
+  let sent = 0;
+  for (const event of events) {
+    const isWord = sent > 0 && sent <= completionTokens;
+    if (isWord && options.chunkEveryMs !== undefined) await sleep(options.chunkEveryMs);
+    if (response.destroyed) break;
+    response.write(event);
+    sent++;
   }
-  response.write(chunk([{ index: 0, delta: {}, finish_reason: 'stop' }]));
-  if (wantsUsage) response.write(chunk([], { usage }));
-  response.end('data: [DONE]\n\n');
+  response.end();
+  options.onServed?.({
+    request,
+    promptTokens,
+    completionTokens: Math.max(0, Math.min(sent - 1, completionTokens)),
+    complete: sent === events.length,
+  });
 }
 
 /** The same text always has the same vector, of the length that was asked for. */
-function embeddings(request: UpstreamRequest, response: ServerResponse): void {
+function embeddings(request: UpstreamRequest, response: ServerResponse, options: UpstreamOptions): void {
   const { input, model, dimensions, encoding_format: format } = request.body;
   const texts = Array.isArray(input) ? input : [input];
   const size = typeof dimensions === 'number' ? dimensions : 256;
@@ -130,6 +178,7 @@ function embeddings(request: UpstreamRequest, response: ServerResponse): void {
   });
   const tokens = texts.reduce<number>((sum, text) => sum + countWords(JSON.stringify(text)), 0);
   sendJson(response, 200, { object: 'list', data, model, usage: { prompt_tokens: tokens, total_tokens: tokens } });
+  options.onServed?.({ request, promptTokens: tokens, completionTokens: 0, complete: !response.destroyed });
 }
 
 function vectorOf(text: string, size: number): number[] {
