@@ -72,7 +72,7 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
   { room: 'gateway/stores/', may: ['gateway/domain/', 'gateway/contract.ts', 'gateway/telemetry/log.ts'] },
   {
     room: 'gateway/cluster/',
-    may: ['gateway/domain/', 'gateway/contract.ts', 'gateway/stores/', 'gateway/telemetry/log.ts'],
+    may: ['gateway/domain/', 'gateway/contract.ts', 'gateway/region/', 'gateway/stores/', 'gateway/telemetry/log.ts'],
   },
   {
     room: 'gateway/http/',

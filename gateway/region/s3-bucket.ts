@@ -32,14 +32,14 @@ export const openS3 = ({ region, endpoint, credentials }: S3Access): S3Client =>
     },
   });
 
-/** @returns undefined when there is no such object, or when it is still the one that `knownEtag` names. */
+/** @returns undefined when there is no such object, `unchanged` when it is still the one that `knownEtag` names. */
 export async function getObject(
   client: S3Client,
   bucket: string,
   key: string,
   signal: AbortSignal,
   knownEtag?: string,
-): Promise<{ body: string; etag: string } | undefined> {
+): Promise<{ body: string; etag: string } | 'unchanged' | undefined> {
   try {
     const { Body, ETag = '' } = await client.send(
       new GetObjectCommand({
@@ -51,7 +51,8 @@ export async function getObject(
     );
     return { body: (await Body?.transformToString()) ?? '', etag: ETag };
   } catch (error) {
-    if (statusOf(error) === 404 || statusOf(error) === 304) return undefined;
+    if (statusOf(error) === 404) return undefined;
+    if (statusOf(error) === 304) return 'unchanged';
     throw error;
   }
 }
@@ -109,7 +110,7 @@ export class S3ClaimBucket implements ClaimBucket {
 
   async read(signal: AbortSignal): Promise<InBucket> {
     const found = await getObject(this.#client, this.#bucket, this.#key, signal);
-    if (found === undefined) return { claim: undefined, etag: undefined };
+    if (found === undefined || found === 'unchanged') return { claim: undefined, etag: undefined };
     // An object that nobody understands is no claim, and it must not be overwritten as if there were none.
     return { claim: claimSchema.parse(JSON.parse(found.body)), etag: found.etag };
   }

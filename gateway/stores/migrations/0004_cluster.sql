@@ -100,3 +100,31 @@ BEGIN
   END IF;
   RETURN NULL;
 END $$;
+
+-- Every configuration that was ever live, newest last. Only the leader of the writer region inserts, so all processes
+-- adopt the same ones in the same order.
+CREATE TABLE config_version (
+  version      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  -- Of the text, so that an unchanged source makes no new version.
+  sha256       text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+  -- The text; sealed with a key derived from the salt key when there is one, since a configuration may hold secrets.
+  content      bytea NOT NULL,
+  sealed       boolean NOT NULL,
+  -- Where it came from: an address without credentials, or "rollback to N".
+  source       text NOT NULL,
+  from_source  boolean NOT NULL,
+  created_by   text NOT NULL,
+  leader_epoch bigint NOT NULL,
+  created_at   timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- What the leader saw when it last looked at the source: one row for everybody's status page.
+CREATE TABLE config_source_state (
+  one        boolean PRIMARY KEY DEFAULT true CHECK (one),
+  source     text NOT NULL,
+  etag       text,
+  sha256     text,
+  -- Why the newest text of the source was not taken; NULL = it was.
+  fault      text,
+  checked_at timestamptz NOT NULL
+);
