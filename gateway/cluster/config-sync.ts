@@ -219,14 +219,17 @@ export class ConfigSync<Config> {
       this.#become(parse(text), { version, sha256 });
     } catch (error) {
       // A database that is away is asked again; a text that cannot be used here is not.
-      if (!isUnavailable(error)) this.#refused = version;
-      throw error;
+      if (isUnavailable(error)) throw error;
+      this.#refused = version;
+      this.#textFault = messageOf(error);
+      this.#options.onFault(this.#textFault);
     }
   }
 
   #become(config: Config, version: AdoptedVersion): void {
     this.#options.adopt(config, version);
     this.#adopted = version;
+    this.#textFault = undefined;
     this.#adoptedCount++;
     this.#lastSyncAtMs = Date.now();
     this.#options.onAdopted(version);

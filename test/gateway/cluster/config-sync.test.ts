@@ -225,6 +225,9 @@ describe('with a database', () => {
     expect(JSON.stringify(rows)).not.toContain('very-secret');
     await stranger.until(() => stranger.faults.length === 1);
     expect(stranger.faults[0]).toContain('LITELLM_SALT_KEY');
+    await stranger.sync.reload(false);
+    expect(stranger.sync.status.fault).toBe(stranger.faults[0]);
+    expect(stranger.faults).toHaveLength(1);
     expect(stranger.adopted).toEqual([]);
   });
 });
