@@ -69,7 +69,10 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
   { room: 'gateway/routing/', may: ['gateway/domain/'] },
   { room: 'gateway/pipeline/', may: ['gateway/domain/', 'gateway/routing/', 'gateway/providers/'] },
   // Logs are written everywhere but decide nothing; only their types are imported.
-  { room: 'gateway/stores/', may: ['gateway/domain/', 'gateway/contract.ts', 'gateway/telemetry/log.ts'] },
+  {
+    room: 'gateway/stores/',
+    may: ['gateway/domain/', 'gateway/region/', 'gateway/contract.ts', 'gateway/telemetry/log.ts'],
+  },
   {
     room: 'gateway/cluster/',
     may: ['gateway/domain/', 'gateway/contract.ts', 'gateway/region/', 'gateway/stores/', 'gateway/telemetry/log.ts'],

@@ -1,0 +1,66 @@
+/** The region's rows in its own database: who writes, and until when. */
+import type { Claim, DatabaseView } from '../region/claim.ts';
+import type { Pool } from './postgres.ts';
+
+export interface RegionView extends DatabaseView {
+  /** The database's clock when it was looked at, as text: only ever handed back to it. */
+  readonly readAt: string;
+  /** Of the lease; null when it never ends. */
+  readonly leaseRemainingMs: number | null;
+  /** What a replica still has to replay; 0 on a primary. */
+  readonly replayLagMs: number;
+}
+
+interface ViewRow {
+  is_primary: boolean;
+  read_at: string;
+  epoch: bigint;
+  writer_region: string;
+  state: 'open' | 'closed';
+  remaining_ms: bigint | null;
+  lag_ms: bigint;
+}
+
+export class RegionRows {
+  readonly #pool: Pool;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  async view(): Promise<RegionView> {
+    const { rows } = await this.#pool.query<ViewRow>(
+      `SELECT NOT pg_is_in_recovery() AS is_primary, clock_timestamp()::text AS read_at,
+              e.epoch, e.writer_region, e.state,
+              CASE WHEN l.until = 'infinity' THEN NULL WHEN l.epoch <> e.epoch THEN 0
+                   ELSE greatest(0, floor(extract(epoch FROM l.until - clock_timestamp()) * 1000)) END::bigint AS remaining_ms,
+              CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
+                   THEN coalesce(floor(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000), 0)
+                   ELSE 0 END::bigint AS lag_ms
+         FROM region_epoch e CROSS JOIN region_lease l`,
+    );
+    const [row] = rows;
+    if (row === undefined) throw new Error('the database has no region row; run: holdfast migrate');
+    return {
+      isPrimary: row.is_primary,
+      readAt: row.read_at,
+      row: { epoch: Number(row.epoch), writer: row.writer_region, state: row.state },
+      leaseRemainingMs: row.remaining_ms === null ? null : Number(row.remaining_ms),
+      replayLagMs: Number(row.lag_ms),
+    };
+  }
+
+  /**
+   * Writes down how long the renewed claim is good for.
+   * @param sentAt the database's clock from before the renewal was sent: the answer may have taken any time.
+   * @returns false when the row names another epoch by now.
+   */
+  async extendLease(claim: Claim, sentAt: string): Promise<boolean> {
+    const { rowCount } = await this.#pool.query(
+      `UPDATE region_lease SET epoch = $1, region = $2, until = $3::timestamptz + make_interval(secs => $4)
+        WHERE EXISTS (SELECT 1 FROM region_epoch WHERE epoch = $1 AND writer_region = $2)`,
+      [claim.epoch, claim.writer, sentAt, claim.ttlSeconds],
+    );
+    return rowCount === 1;
+  }
+}
