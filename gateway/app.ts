@@ -9,6 +9,7 @@ import { type HealthRouteOptions, registerHealthRoutes } from './http/health-rou
 import { registerKeyRoutes } from './http/key-routes.ts';
 import { registerModelListRoutes } from './http/model-list-routes.ts';
 import { type ModelRouteOptions, registerModelRoutes } from './http/model-routes.ts';
+import { registerResponseRoutes } from './http/response-routes.ts';
 import type { Logger } from './telemetry/log.ts';
 
 export interface AppOptions {
@@ -24,6 +25,7 @@ export interface AppOptions {
 const headersTimeoutMs = 15_000;
 const requestTimeoutMs = 60_000;
 const timeoutCheckMs = 5_000;
+const longestParameter = 1_000;
 
 export function buildApp(options: AppOptions): FastifyInstance {
   const app = fastify({
@@ -34,7 +36,8 @@ export function buildApp(options: AppOptions): FastifyInstance {
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     http: { headersTimeout: headersTimeoutMs, connectionsCheckingInterval: timeoutCheckMs },
-    routerOptions: { ignoreTrailingSlash: true },
+    // Ids of answers hold the id of their deployment.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: longestParameter },
   });
   // Bodies stay bytes: they are parsed once, by whoever needs them, and forwarded as they came.
   app.removeAllContentTypeParsers();
@@ -42,7 +45,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
 
   app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
     const answer = toErrorAnswer(refusalOf(error), request.routeOptions.config.dialect);
-    if (answer.status >= 500 && !(error instanceof Refusal)) {
+    if (answer.status >= 500 && !(error instanceof Refusal) && error.name !== 'UpstreamError') {
       options.logger.error(
         { err: error, route: request.routeOptions.url },
         'a request failed by a fault of the gateway',
@@ -65,6 +68,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   void app.register(async (behindKey) => {
     requireKey(behindKey, options.authentication);
     registerModelRoutes(behindKey, options.models);
+    registerResponseRoutes(behindKey, options.models);
     registerModelListRoutes(behindKey, options.models.serve.router);
     registerKeyRoutes(behindKey, options.keys);
   });

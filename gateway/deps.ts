@@ -111,6 +111,7 @@ export function wire(options: WiringOptions): Dependencies {
       logger,
       isLeaving: options.isLeaving,
       newId: randomUUIDv7,
+      dropParams: config.dropParams,
       requestTimeoutSeconds: config.requestTimeoutSeconds,
       serve: {
         router,

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { modelIdOf, regionOf, regionOfArn } from '../domain/bedrock-model.ts';
 import type { AwsAccess, Deployment } from '../domain/deployment.ts';
+import { clientApisOf } from './client-apis.ts';
 import type { ConfigPath } from './document.ts';
 import type { Environment } from './environment.ts';
 import { otherWireFormats, providers, splitModel } from './providers.ts';
@@ -41,6 +42,8 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
   const aws = demo === undefined ? awsAccess(provider, reach.key, params, options) : undefined;
   const apiVersion =
     params.api_version ?? (provider === 'azure' ? options.environment['AZURE_API_VERSION'] : undefined);
+  const speaks =
+    demo === undefined ? clientApisOf({ provider, base, apiVersion, useResponses: params.use_responses_api }) : [];
   const weight = params.weight;
   const rpm = entry.rpm ?? params.rpm;
   const tpm = entry.tpm ?? params.tpm;
@@ -73,6 +76,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(Object.keys(prices).length === 0 ? {} : { prices }),
     ...(apiVersion === undefined ? {} : { apiVersion }),
     ...(aws === undefined ? {} : { aws }),
+    ...(speaks.length === 0 ? {} : { speaks }),
     ...(params.order === undefined ? {} : { order: params.order }),
     ...(params.tags === undefined ? {} : { tags: params.tags }),
     ...(maxInputTokens === undefined ? {} : { maxInputTokens }),

@@ -22,6 +22,12 @@ export const providers: Readonly<Record<string, ProviderEntry>> = {
     apiBaseVariables: ['OPENAI_BASE_URL', 'OPENAI_API_BASE'],
     apiKeyVariable: 'OPENAI_API_KEY',
   },
+  // Models that complete a text and cannot chat.
+  'text-completion-openai': {
+    apiBase: 'https://api.openai.com/v1',
+    apiBaseVariables: ['OPENAI_BASE_URL', 'OPENAI_API_BASE'],
+    apiKeyVariable: 'OPENAI_API_KEY',
+  },
   custom_openai: { apiKeyVariable: 'OPENAI_API_KEY', keyOptional: true },
   openai_like: { apiBaseVariables: ['OPENAI_LIKE_API_BASE'], apiKeyVariable: 'OPENAI_LIKE_API_KEY', keyOptional: true },
   hosted_vllm: { apiBaseVariables: ['HOSTED_VLLM_API_BASE'], apiKeyVariable: 'HOSTED_VLLM_API_KEY', keyOptional: true },

@@ -37,6 +37,8 @@ const litellmParams = z.looseObject({
   /** Azure's `api-version`. */
   api_version: name.optional(),
   custom_llm_provider: name.optional(),
+  /** The server has `/v1/responses` (or has not): its clients' requests pass through untranslated. */
+  use_responses_api: boolean.optional(),
   /** Weights of simple-shuffle; the first of weight, rpm, tpm that any deployment of the group has is used. */
   weight: number(z.number().min(0)).optional(),
   rpm: count.optional(),

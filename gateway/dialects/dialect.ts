@@ -6,7 +6,7 @@
  * `top_k`, `cache_control` on content parts and tools, `reasoning_content` and `thinking_blocks` on assistant messages.
  * A provider that does not know them leaves them out.
  */
-import type { JsonObject } from '../domain/request.ts';
+import type { ClientApi, JsonObject } from '../domain/request.ts';
 
 /** What the gateway says when something fails, in LiteLLM's shape. */
 export interface ErrorEnvelope {
@@ -17,13 +17,22 @@ export interface ErrorEnvelope {
   readonly code: string;
 }
 
+export interface DialectOptions {
+  /**
+   * LiteLLM's `drop_params`: what only the API's own provider does (tools that run there, storing answers) is left out
+   * instead of refused. What would change the meaning of the conversation is refused all the same.
+   */
+  readonly dropParams: boolean;
+}
+
 /** One client API. Stateless: one instance serves every request. All answers are `application/json` unless streamed. */
 export interface Dialect {
+  readonly api: ClientApi;
   /**
    * The client's body as a canonical body. Members that are not known pass through unchanged.
    * @throws Refusal 400 naming the parameter that cannot be expressed.
    */
-  toChat(body: JsonObject): JsonObject;
+  toChat(body: JsonObject, options?: DialectOptions): JsonObject;
   /** A whole `chat.completion` in the client's format. `request` is the client's own body. */
   fromReply(reply: Buffer, request: JsonObject): Buffer;
   /** For one stream; used once. `request` is the client's own body. */

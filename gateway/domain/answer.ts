@@ -30,6 +30,8 @@ export interface WholeAnswer {
   readonly contentType: string;
   readonly body: Buffer;
   readonly usage: Usage | undefined;
+  /** Already in the words of a client that speaks another API than chat completions. */
+  readonly native?: true;
 }
 
 /**
@@ -40,6 +42,8 @@ export interface StreamAnswer {
   readonly kind: 'stream';
   readonly contentType: string;
   readonly chunks: ChunkSource;
+  /** Already in the words of a client that speaks another API than chat completions. */
+  readonly native?: true;
 }
 
 export type Answer = WholeAnswer | StreamAnswer;

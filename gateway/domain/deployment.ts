@@ -1,4 +1,5 @@
 /** A deployment is one callable upstream: one entry of `model_list`. */
+import type { ClientApi } from './request.ts';
 
 /** Prices per token in US dollars. One that nobody stated is unknown, and so is the cost of its tokens: never 0. */
 export interface TokenPrices {
@@ -33,6 +34,8 @@ export interface Deployment {
   readonly headers: Readonly<Record<string, string>>;
   /** Azure's `api-version`. */
   readonly apiVersion?: string;
+  /** APIs besides chat completions that it speaks itself: their requests and answers pass through as they are. */
+  readonly speaks?: readonly ClientApi[];
   /** Calls must be signed. */
   readonly aws?: AwsAccess;
   /** Weights of simple-shuffle, in LiteLLM's order of preference. */

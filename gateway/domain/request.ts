@@ -20,6 +20,8 @@ export interface ModelRequest {
   readonly contentType: string;
   /** The client spoke another API; what its format has and OpenAI's has not may stand in the body. */
   readonly translated?: boolean;
+  /** The client speaks another API than that of the operation: body and bytes are in its words. */
+  readonly spoken?: SpokenRequest;
   readonly overrides: RequestOverrides;
   /** For tag routing. */
   readonly tags: readonly string[];
@@ -27,6 +29,23 @@ export interface ModelRequest {
   readonly endUser?: string;
   /** Wall clock, milliseconds. */
   readonly startedAtMs: number;
+}
+
+/** The APIs of clients besides chat completions: translated to these, or passed on to a provider that speaks them, too. */
+export const clientApis = ['messages', 'responses', 'completions'] as const;
+export type ClientApi = (typeof clientApis)[number];
+
+export interface SpokenRequest {
+  readonly api: ClientApi;
+  /** The client's own headers that a provider of the same API is to see, by their lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * The same request as chat completions: made when the first deployment needs it, and kept.
+   * @throws Refusal 400 that names the parameter which chat completions cannot express.
+   */
+  readonly toChat: () => ModelRequest;
+  /** Id of the only deployment that can continue what this request refers to. */
+  readonly onlyAt?: string;
 }
 
 /** What a request may decide for itself. */

@@ -1,6 +1,7 @@
 /** The routes that reach a model. Thin: parse, serve, write. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
+import { asIs } from '../dialects/as-is.ts';
 import { completionsDialect } from '../dialects/completions/completions.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { countTokens } from '../dialects/messages/count-tokens.ts';
@@ -14,6 +15,7 @@ import { type ServeDependencies, type Served, serve } from '../pipeline/serve.ts
 import type { Logger } from '../telemetry/log.ts';
 import { toErrorAnswer } from './error-envelope.ts';
 import type { InFlight } from './in-flight.ts';
+import { spokenIn } from './spoken-request.ts';
 import { writeAnswer } from './write-answer.ts';
 
 export interface ModelRouteOptions {
@@ -22,10 +24,12 @@ export interface ModelRouteOptions {
   readonly requestTimeoutSeconds: number;
   readonly isLeaving: () => boolean;
   readonly newId: () => string;
+  /** Leave out what cannot be translated from a client's API, where the conversation keeps its meaning without it. */
+  readonly dropParams: boolean;
   readonly logger: Logger;
 }
 
-/** Other APIs that are answered from chat completions. */
+/** Other APIs than chat completions: passed on to providers that speak them, else answered from chat completions. */
 const dialects: Readonly<Record<string, Dialect>> = {
   '/messages': messagesDialect,
   '/responses': responsesDialect,
@@ -87,21 +91,22 @@ async function handle(
   options.inFlight.enter(controller);
   response.on('close', onClose);
   try {
-    const bytes = given(body);
-    const spoken = dialect === undefined ? undefined : { dialect, body: parseBody(bytes) };
-    const canonical = spoken === undefined ? bytes : Buffer.from(JSON.stringify(spoken.dialect.toChat(spoken.body)));
-    const read = readRequest(operation, canonical, headersOf(incoming), options.newId, Date.now());
-    const request = spoken === undefined ? read : { ...read, translated: true };
+    const headers = headersOf(incoming);
+    const read = readRequest(operation, given(body), headers, options.newId, Date.now(), dialect !== undefined);
+    const request = dialect === undefined ? read : spokenIn(dialect, read, incoming.headers, options);
     callId = request.callId;
     const seconds = request.overrides.timeoutSeconds ?? options.requestTimeoutSeconds;
     timer = setTimeout(() => controller.abort(new DeadlineExceeded(seconds)), seconds * 1000);
     const deadlineMs = options.serve.now() + seconds * 1000;
     served = await serve(request, caller, deadlineMs, signal, options.serve);
-    const { deployment } = served;
+    const { deployment, answer } = served;
     writeAnswer(response, served, {
       leaving: options.isLeaving(),
       signal,
-      dialect: spoken,
+      dialect:
+        dialect === undefined
+          ? undefined
+          : { dialect: answer.native === true ? asIs(dialect) : dialect, body: request.body },
       onDone: done,
       onBroken: ({ kind, status, retryAfterSeconds }) =>
         options.serve.router.record(deployment, { kind, status, retryAfterSeconds, afterSuccess: true }),

@@ -2,7 +2,7 @@
 import type { Answer } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { ModelRequest } from '../domain/request.ts';
-import type { ProviderAdapter, UpstreamCall } from '../providers/adapter.ts';
+import type { NativeAdapter, ProviderAdapter, UpstreamCall } from '../providers/adapter.ts';
 import { AnswerStream } from '../providers/answer-stream.ts';
 import type { Reply, Transport } from '../providers/transport.ts';
 import { transportError } from '../providers/transport-error.ts';
@@ -18,7 +18,10 @@ export async function attempt(
   const seconds = request.stream ? deployment.streamTimeoutSeconds : deployment.timeoutSeconds;
   const timers = { firstByteMs: seconds * 1000, idleMs: seconds * 1000, wholeMs: seconds * 1000 };
   // Outside the try: a request that cannot be mapped is the client's fault and says nothing about the deployment.
-  const mapped = adapter.toUpstream(request, deployment);
+  const native = nativeOf(request, deployment, adapter);
+  const speaker = native ?? adapter;
+  const asked = native === undefined ? (request.spoken?.toChat() ?? request) : request;
+  const mapped = speaker.toUpstream(asked, deployment);
   const call = deployment.aws === undefined ? mapped : await sign(mapped, deployment);
   let reply: Reply;
   try {
@@ -27,18 +30,34 @@ export async function attempt(
     throw signal.aborted ? signal.reason : transportError(asError(error), deployment);
   }
   if (reply.kind === 'stream') {
-    const chunks = new AnswerStream(reply.stream, adapter.decoder(request, deployment), deployment);
+    const chunks = new AnswerStream(reply.stream, speaker.decoder(asked, deployment), deployment);
     try {
       await chunks.ready(seconds * 1000);
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     }
-    return { kind: 'stream', contentType: eventStreamType(reply.stream.contentType), chunks };
+    return {
+      kind: 'stream',
+      contentType: eventStreamType(reply.stream.contentType),
+      chunks,
+      ...(native && { native: true }),
+    };
   }
   const { response } = reply;
   if (response.status >= 300) throw adapter.classify(response, deployment);
-  const { body, usage } = adapter.toReply(response, request, deployment);
-  return { kind: 'whole', status: response.status, contentType: response.contentType, body, usage };
+  const { body, usage } = speaker.toReply(response, asked, deployment);
+  const { status, contentType } = response;
+  return { kind: 'whole', status, contentType, body, usage, ...(native && { native: true }) };
+}
+
+/** The deployment's own endpoint for the client's API, if the client speaks one that the deployment speaks, too. */
+export function nativeOf(
+  { spoken }: ModelRequest,
+  deployment: Deployment,
+  adapter: ProviderAdapter,
+): NativeAdapter | undefined {
+  if (spoken === undefined || deployment.speaks?.includes(spoken.api) !== true) return undefined;
+  return adapter.native?.[spoken.api];
 }
 
 /** Whatever the provider's stream was, the client gets server-sent events. */

@@ -8,7 +8,8 @@ const bytesPerToken = 4;
 export function estimatePromptTokens({ operation, body, bytes }: ModelRequest): number {
   // A batch of embeddings is many prompts, and an upload is none.
   if (operation !== 'chat') return 0;
-  const messages: unknown = body['messages'];
+  // The Responses API calls them input.
+  const messages: unknown = body['messages'] ?? body['input'];
   const media = Array.isArray(messages) ? messages.reduce<number>((sum, message) => sum + mediaOf(message), 0) : 0;
   return Math.max(1, Math.ceil((bytes.length - media) / bytesPerToken));
 }
@@ -17,10 +18,14 @@ function mediaOf(message: unknown): number {
   const content = memberOf(message, 'content');
   if (!Array.isArray(content)) return 0;
   return content.reduce<number>(
-    (sum, part) => sum + (memberOf(part, 'type') === 'text' ? 0 : lengthOfTexts(part, deepest)),
+    (sum, part) => sum + (isText(memberOf(part, 'type')) ? mediaOf(part) : lengthOfTexts(part, deepest)),
     0,
   );
 }
+
+/** Also what holds parts itself, such as the result of a tool, and calls and reasoning, which are text. */
+const isText = (type: unknown): boolean =>
+  typeof type === 'string' && /text$|^refusal$|thinking$|^tool_(use|result)$/.test(type);
 
 /** A part is nested two or three levels deep; what a client nests deeper is counted as text. */
 const deepest = 4;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Reached } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
-import { DeadlineExceeded, UpstreamError } from '../domain/errors.ts';
+import { DeadlineExceeded, Refusal, UpstreamError } from '../domain/errors.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
 import type { ModelRequest } from '../domain/request.ts';
 import type { ProviderAdapter, UpstreamCall } from '../providers/adapter.ts';
@@ -10,7 +10,8 @@ import type { Transport } from '../providers/transport.ts';
 import type { LoadBook } from '../routing/load.ts';
 import type { RetryBudget } from '../routing/retry-budget.ts';
 import type { Router, Wanted } from '../routing/router.ts';
-import { attempt } from './attempt.ts';
+import { attempt, nativeOf } from './attempt.ts';
+import { acceptedFrom, continuationRefusal, NotTranslatable } from './native-only.ts';
 import { nextMove } from './next-move.ts';
 import { estimatePromptTokens } from './prompt-tokens.ts';
 
@@ -58,12 +59,15 @@ export async function reach(
   signal: AbortSignal,
   dependencies: ReachDependencies,
 ): Promise<Reached> {
-  const { router, load, retries, recovery, random, now } = dependencies;
-  const wanted: Wanted = {
+  const { router, load, retries, recovery, random, now, adapterFor } = dependencies;
+  let wanted: Wanted = {
     tags: request.tags,
     stream: request.stream,
     promptTokens: estimatePromptTokens(request),
+    ...acceptedFrom(request),
   };
+  /** Why the deployments that are not `accept`ed cannot serve it. */
+  let refusal = continuationRefusal(request);
   const groups = [group];
   let failures: UpstreamError[] = [];
   let failed = new Set<string>();
@@ -80,7 +84,9 @@ export async function reach(
     if (deployment === undefined) {
       // A fallback that names nothing must not hide what happened before it.
       const exists = router.directory.deployments(current).length > 0;
-      result = (exists ? undefined : last) ?? router.whyNone(current, wanted);
+      result =
+        (exists && refusal === undefined ? undefined : last) ??
+        (refusal === undefined ? router.whyNone(current, wanted) : new NotTranslatable(refusal));
     } else {
       attempts++;
       const release = load.begin(deployment.id);
@@ -88,6 +94,13 @@ export async function reach(
       // The attempt of a stream lasts as long as the stream.
       if (!(result instanceof Error)) return { answer: result, deployment, attempts, fallbacks, release };
       release();
+      if (result instanceof Refusal && refusal === undefined && request.spoken !== undefined) {
+        // Nothing was sent; whoever speaks the client's own API needs no translation.
+        attempts--;
+        refusal = result;
+        wanted = { ...wanted, accepts: (other) => nativeOf(request, other, adapterFor(other.provider)) !== undefined };
+        continue;
+      }
     }
     if (!(result instanceof UpstreamError)) throw new NotReached(result, deployment, attempts, fallbacks);
 
@@ -125,7 +138,12 @@ export async function reach(
         if (router.directory.deployments(current).length > 0) retries.countRequest(current);
         break;
       case 'give-up':
-        throw new NotReached(result, deployment, attempts, fallbacks);
+        throw new NotReached(
+          result instanceof NotTranslatable ? result.refusal : result,
+          deployment,
+          attempts,
+          fallbacks,
+        );
     }
   }
 }

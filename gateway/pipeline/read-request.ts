@@ -23,6 +23,8 @@ export function readRequest(
   headers: RequestHeaders,
   newId: () => string,
   nowMs: number,
+  /** The body is in the words of another API than the operation's: what it must hold is not known here. */
+  spoken = false,
 ): ModelRequest {
   const spec = specOf(operation);
   const contentType = spec.takes === 'json' ? 'application/json' : (headers.contentType ?? '');
@@ -31,7 +33,7 @@ export function readRequest(
   if (typeof model !== 'string' || model === '') {
     throw invalid('model', `model must be the name of a model, is ${show(model)}; GET /v1/models lists the names`);
   }
-  if (operation === 'chat') checkMessages(body);
+  if (operation === 'chat' && !spoken) checkMessages(body);
   for (const [member, forms] of Object.entries(spec.required)) checkMember(body, member, forms);
   const stream = body['stream'] ?? false;
   if (typeof stream !== 'boolean') throw invalid('stream', `stream must be true or false, is ${show(stream)}`);

@@ -2,13 +2,16 @@
 import type { Usage } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { UpstreamError } from '../domain/errors.ts';
-import type { ModelRequest } from '../domain/request.ts';
+import type { ClientApi, ModelRequest } from '../domain/request.ts';
 
 export interface UpstreamCall {
   readonly origin: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Empty where the method has none. */
   readonly body: Buffer;
+  /** POST unless stated. */
+  readonly method?: 'GET' | 'DELETE';
 }
 
 /** Headers of an upstream's answer by their names in lower case. */
@@ -53,6 +56,33 @@ export interface ProviderAdapter {
   toReply(response: UpstreamResponse, request: ModelRequest, deployment: Deployment): WholeReply;
   classify(response: UpstreamResponse, deployment: Deployment): UpstreamError;
   decoder(request: ModelRequest, deployment: Deployment): StreamDecoder;
+  /** Endpoints for clients of other APIs; which of them a deployment has, it says itself (`speaks`). */
+  readonly native?: Readonly<Partial<Record<ClientApi, NativeAdapter>>>;
+}
+
+/**
+ * A provider's own endpoint for a client's API: the client's bytes go there as they are, and what comes back goes to the
+ * client as it is, errors and incomplete streams apart. Errors are the provider's, whatever the endpoint.
+ */
+export interface NativeAdapter extends Pick<ProviderAdapter, 'toUpstream' | 'toReply' | 'decoder'> {
+  /** The answers that the provider keeps, where it keeps any. */
+  readonly kept?: KeptAnswers;
+}
+
+/** Answers that can be read, continued and deleted later, by their ids. */
+export interface KeptAnswers {
+  /** @param id the provider's own. */
+  toUpstream(question: KeptQuestion, id: string, deployment: Deployment): UpstreamCall;
+  /** What the client gets; ids in it tell the deployment. */
+  toClient(body: Buffer, deployment: Deployment): Buffer;
+}
+
+export interface KeptQuestion {
+  readonly method: 'GET' | 'DELETE' | 'POST';
+  /** Behind the id: `/cancel`, `/input_items` or nothing. */
+  readonly suffix: string;
+  /** With its question mark, or empty. */
+  readonly query: string;
 }
 
 /** What one event of a stream in OpenAI's format means for the gateway. */

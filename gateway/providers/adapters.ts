@@ -1,21 +1,61 @@
 /** Which adapter speaks to which provider. Everything that is not named here speaks OpenAI's format. */
+import type { Deployment } from '../domain/deployment.ts';
 import type { ProviderAdapter } from './adapter.ts';
 import { anthropicAdapter } from './anthropic/adapter.ts';
 import { azureAdapter } from './azure.ts';
 import { bedrockAdapter } from './bedrock/adapter.ts';
-import type { AdapterOptions } from './chat/refuse.ts';
+import { type AdapterOptions, inexpressible } from './chat/refuse.ts';
 import { geminiAdapter } from './gemini/adapter.ts';
+import { azureResponsesPath } from './native/azure-path.ts';
+import { nativeCompletions } from './native/completions.ts';
+import { nativeMessages } from './native/messages.ts';
+import { nativeResponses } from './native/responses.ts';
 import { openAIAdapter } from './openai.ts';
 
 /** The newest version that Azure calls generally available and not a preview. */
 const defaultAzureVersion = '2024-10-21';
 
+/** LiteLLM's name for models of OpenAI that complete a text and cannot chat. */
+const textCompletions = 'text-completion-openai';
+
 export function chooseAdapters(options: AdapterOptions): (provider: string) => ProviderAdapter {
-  const adapters: ReadonlyMap<string, ProviderAdapter> = new Map([
-    ['anthropic', anthropicAdapter(options)],
+  const compatible: ProviderAdapter = {
+    ...openAIAdapter,
+    native: {
+      responses: nativeResponses(
+        ({ basePath }) => `${basePath}/responses`,
+        (response, deployment) => openAIAdapter.classify(response, deployment),
+      ),
+      completions: nativeCompletions(openAIAdapter),
+    },
+  };
+  const versionOf = (deployment: Deployment): string => deployment.apiVersion ?? defaultAzureVersion;
+  const azure = azureAdapter(versionOf);
+  const adapters: ReadonlyMap<string, ProviderAdapter> = new Map<string, ProviderAdapter>([
+    ['anthropic', { ...anthropicAdapter(options), native: { messages: nativeMessages } }],
+    [
+      textCompletions,
+      {
+        ...compatible,
+        toUpstream(request) {
+          throw inexpressible(request.operation, textCompletions, 'it completes texts: POST /v1/completions');
+        },
+      },
+    ],
     ['bedrock', bedrockAdapter(options)],
     ['gemini', geminiAdapter(options)],
-    ['azure', azureAdapter((deployment) => deployment.apiVersion ?? defaultAzureVersion)],
+    [
+      'azure',
+      {
+        ...azure,
+        native: {
+          responses: nativeResponses(
+            (deployment) => azureResponsesPath(deployment, versionOf(deployment)),
+            (response, deployment) => azure.classify(response, deployment),
+          ),
+        },
+      },
+    ],
   ]);
-  return (provider) => adapters.get(provider) ?? openAIAdapter;
+  return (provider) => adapters.get(provider) ?? compatible;
 }

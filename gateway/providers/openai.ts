@@ -22,7 +22,7 @@ import { readRetryAdvice } from './retry-advice.ts';
 import { kindOfStatus, noAnswer, vendorError } from './vendor-error.ts';
 
 /** Members that speak to the gateway and not to a provider (LiteLLM's names). */
-const gatewayMembers = new Set([
+export const gatewayMembers: ReadonlySet<string> = new Set([
   'fallbacks',
   'num_retries',
   'timeout',

@@ -124,7 +124,7 @@ export class PassThroughDecoder implements StreamDecoder {
 }
 
 /** Position behind the last blank line; 0 when no event is complete. */
-function lastEventEnd(bytes: Buffer): number {
+export function lastEventEnd(bytes: Buffer): number {
   const lf = bytes.lastIndexOf(blankLine);
   const crLf = bytes.lastIndexOf(blankLineCrLf);
   return Math.max(lf === -1 ? 0 : lf + 2, crLf === -1 ? 0 : crLf + 4);
@@ -150,7 +150,7 @@ function isWhole(rest: Buffer): boolean {
 
 const saysFinished = (block: Buffer): boolean => /"finish_reason"\s*:\s*"/.test(block.toString());
 
-function withoutLeadingComments(block: Buffer): Buffer {
+export function withoutLeadingComments(block: Buffer): Buffer {
   let start = 0;
   while (block[start] === commentMark) start = firstEventEnd(block, start);
   return block.subarray(start);
@@ -164,7 +164,7 @@ function firstEventEnd(block: Buffer, start: number): number {
 }
 
 /** The events of a block, each with its blank line. */
-function splitEvents(block: Buffer): Buffer[] {
+export function splitEvents(block: Buffer): Buffer[] {
   const events: Buffer[] = [];
   let start = 0;
   while (start < block.length) {

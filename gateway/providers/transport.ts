@@ -57,7 +57,7 @@ export class Transport {
   readonly #pools = new Map<string, Pool>();
 
   /**
-   * Sends a POST. Resolves with a whole response, or, for a 2xx event stream, as soon as its headers are there.
+   * Sends a call. Resolves with a whole response, or, for a 2xx event stream, as soon as its headers are there.
    * @throws the transport's error (connect, time-out, reset), or the signal's reason.
    */
   send(call: UpstreamCall, timers: Timers, signal: AbortSignal): Promise<Reply> {
@@ -69,9 +69,9 @@ export class Transport {
       this.#pool(call.origin).dispatch(
         {
           path: call.path,
-          method: 'POST',
+          method: call.method ?? 'POST',
           headers: call.headers,
-          body: call.body,
+          body: call.method === undefined ? call.body : null,
           headersTimeout: timers.firstByteMs,
           bodyTimeout: timers.idleMs,
         },

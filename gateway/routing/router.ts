@@ -37,6 +37,8 @@ export interface Wanted {
   readonly stream: boolean;
   /** Estimate. */
   readonly promptTokens: number;
+  /** Only these can serve it; undefined = every deployment. */
+  readonly accepts?: (deployment: Deployment) => boolean;
 }
 
 export class Router {
@@ -165,7 +167,8 @@ export class Router {
   /** Those that fit the request at all. */
   #fitting(group: string, wanted: Wanted): readonly Deployment[] {
     const narrowed = narrow(this.directory.deployments(group), wanted, this.#options.routing);
-    return narrowed.is === 'some' ? narrowed.deployments : [];
+    if (narrowed.is !== 'some') return [];
+    return wanted.accepts === undefined ? narrowed.deployments : narrowed.deployments.filter(wanted.accepts);
   }
 
   #eligible(deployments: readonly Deployment[], wanted: Wanted): readonly Deployment[] {

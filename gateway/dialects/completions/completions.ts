@@ -5,6 +5,7 @@ import { toChat } from './request.ts';
 import { CompletionsEncoder } from './stream.ts';
 
 export const completionsDialect: Dialect = {
+  api: 'completions',
   toChat,
   fromReply,
   encoder: () => new CompletionsEncoder(),

@@ -11,9 +11,9 @@ const tokensPerImage = 1_600;
 /** Role and separators. */
 const tokensPerMessage = 4;
 
-/** @throws Refusal 400, as the request itself would be refused. */
+/** Tools that run at the provider are not counted. @throws Refusal 400 for what is no request. */
 export function countTokens(body: JsonObject): Buffer {
-  const chat = toChat(body);
+  const chat = toChat(body, { dropParams: true });
   const messages = Array.isArray(chat['messages']) ? chat['messages'].length : 0;
   const text = tokensIn(chat['messages']) + tokensIn(chat['tools']) + tokensIn(chat['response_format']);
   return Buffer.from(JSON.stringify({ input_tokens: Math.ceil(text) + messages * tokensPerMessage }));

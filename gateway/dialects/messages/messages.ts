@@ -7,6 +7,7 @@ import { toChat } from './request.ts';
 import { MessagesWriter } from './stream.ts';
 
 export const messagesDialect: Dialect = {
+  api: 'messages',
   toChat,
   fromReply,
   encoder: () => new AnswerStream(new MessagesWriter()),

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../../domain/request.ts';
 import { isObject, numberOf, objectOf, present, textOf, without } from '../canonical/json.ts';
-import { inexpressible, malformed } from '../canonical/refuse.ts';
+import { inexpressible, malformed, refuseAll } from '../canonical/refuse.ts';
 import { toolChoiceOf, toolsOf } from './tools.ts';
 import { messagesOf, systemMessages } from './turns.ts';
 
@@ -27,25 +27,26 @@ const atAnthropicOnly = ['container', 'mcp_servers'];
 /** OpenAI refuses a longer `user`. */
 const longestUser = 64;
 
-export function toChat(body: JsonObject): JsonObject {
+export function toChat(body: JsonObject, options = refuseAll): JsonObject {
   for (const name of atAnthropicOnly) {
     const value = body[name];
-    if (value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0)) {
+    if (value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0) && !options.dropParams) {
       throw inexpressible(name, 'it runs at Anthropic only');
     }
   }
+  const tools = toolsOf(body['tools'], options);
   const stop = body['stop_sequences'];
   if (stop !== undefined && stop !== null && !Array.isArray(stop)) throw malformed('stop_sequences', 'a list of texts');
   return {
     ...without(body, [...translated, ...atAnthropicOnly]),
-    messages: [...systemMessages(body['system'], 'system'), ...messagesOf(body['messages'])],
+    messages: [...systemMessages(body['system'], 'system'), ...messagesOf(body['messages'], options)],
     ...present({
       max_completion_tokens: body['max_tokens'],
       stop: Array.isArray(stop) && stop.length > 0 ? stop : undefined,
-      tools: toolsOf(body['tools']),
+      tools,
       service_tier: body['service_tier'] === 'standard_only' ? 'default' : body['service_tier'],
     }),
-    ...toolChoiceOf(body['tool_choice']),
+    ...(tools === undefined && options.dropParams ? {} : toolChoiceOf(body['tool_choice'])),
     ...userOf(body['metadata']),
     ...outputOf(body),
     ...streamOf(body['stream']),

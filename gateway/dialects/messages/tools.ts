@@ -2,13 +2,18 @@
 import type { JsonObject } from '../../domain/request.ts';
 import { isObject, present, without } from '../canonical/json.ts';
 import { inexpressible, malformed } from '../canonical/refuse.ts';
+import type { DialectOptions } from '../dialect.ts';
 
-export function toolsOf(tools: unknown): JsonObject[] | undefined {
+export function toolsOf(tools: unknown, { dropParams }: DialectOptions): JsonObject[] | undefined {
   if (tools === undefined || tools === null) return undefined;
   if (!Array.isArray(tools)) throw malformed('tools', 'a list of tools');
+  const usable = dropParams ? tools.filter((tool) => !isHosted(tool)) : tools;
   // Chat completions refuse an empty list.
-  return tools.length === 0 ? undefined : tools.map((tool, index) => toolOf(tool, `tools[${index}]`));
+  return usable.length === 0 ? undefined : usable.map((tool, index) => toolOf(tool, `tools[${index}]`));
 }
+
+/** Whether it runs at Anthropic, or the model was taught it there. */
+const isHosted = (tool: unknown): boolean => isObject(tool) && (tool['type'] ?? 'custom') !== 'custom';
 
 function toolOf(tool: unknown, path: string): JsonObject {
   if (!isObject(tool) || typeof tool['name'] !== 'string') throw malformed(path, 'a tool with a name');

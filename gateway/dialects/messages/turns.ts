@@ -3,9 +3,10 @@ import type { JsonObject } from '../../domain/request.ts';
 import { isObject, objectOf, textOf } from '../canonical/json.ts';
 import { inexpressible, malformed } from '../canonical/refuse.ts';
 import { toolOutput } from '../canonical/tool-output.ts';
+import type { DialectOptions } from '../dialect.ts';
 import { contentOf, partsOf, partsOfBlock } from './content.ts';
 
-export function messagesOf(turns: unknown): JsonObject[] {
+export function messagesOf(turns: unknown, options: DialectOptions): JsonObject[] {
   if (!Array.isArray(turns) || turns.length === 0) throw malformed('messages', 'a list with at least one message');
   return turns.flatMap((turn, index) => {
     const path = `messages[${index}]`;
@@ -15,7 +16,7 @@ export function messagesOf(turns: unknown): JsonObject[] {
       case 'user':
         return userMessages(content, `${path}.content`);
       case 'assistant':
-        return [assistantMessage(content, `${path}.content`)];
+        return [assistantMessage(content, `${path}.content`, options)];
       case 'system':
         return systemMessages(content, `${path}.content`);
       default:
@@ -65,7 +66,7 @@ function resultParts(block: JsonObject, path: string): JsonObject[] {
     : [...parts.slice(0, -1), { ...last, cache_control: mark }];
 }
 
-function assistantMessage(content: unknown, path: string): JsonObject {
+function assistantMessage(content: unknown, path: string, { dropParams }: DialectOptions): JsonObject {
   const parts: JsonObject[] = [];
   const thinking: JsonObject[] = [];
   const calls: JsonObject[] = [];
@@ -82,6 +83,7 @@ function assistantMessage(content: unknown, path: string): JsonObject {
         parts.push(...partsOfBlock(block, `${path}[${index}]`));
         break;
       default:
+        if (dropParams && isHosted(block)) break;
         throw inexpressible(
           `${path}[${index}].type`,
           `an assistant message cannot carry a ${String(block['type'])} block`,
@@ -99,6 +101,10 @@ function assistantMessage(content: unknown, path: string): JsonObject {
     ...(calls.length === 0 ? {} : { tool_calls: calls }),
   };
 }
+
+/** What a tool at Anthropic did; the model's own words about it stand in its text. */
+const isHosted = ({ type }: JsonObject): boolean =>
+  typeof type === 'string' && (/^(server|mcp)_tool_use$/.test(type) || /.+_tool_result$/.test(type));
 
 /** Text blocks of an answer are one text, cut; they are joined unless one carries a mark for caching. */
 const assistantContent = (parts: readonly JsonObject[]): unknown =>

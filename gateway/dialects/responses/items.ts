@@ -7,19 +7,27 @@ import type { JsonObject } from '../../domain/request.ts';
 import { isObject, objectsOf, textOf } from '../canonical/json.ts';
 import { inexpressible, malformed } from '../canonical/refuse.ts';
 import { toolOutput } from '../canonical/tool-output.ts';
+import type { DialectOptions } from '../dialect.ts';
 import { contentOf, partsOf } from './content.ts';
 import { thinkingBlock, unseal } from './sealed.ts';
 
-export function messagesOf(input: unknown): JsonObject[] {
+export function messagesOf(input: unknown, options: DialectOptions): JsonObject[] {
   if (typeof input === 'string' && input !== '') return [{ role: 'user', content: input }];
   if (!Array.isArray(input) || input.length === 0) throw malformed('input', 'text or a list of items, and not empty');
   const conversation = new Conversation();
   for (const [index, item] of input.entries()) {
     if (!isObject(item)) throw malformed(`input[${index}]`, 'an item');
+    if (options.dropParams && isHosted(item)) continue;
     conversation.add(item, `input[${index}]`);
   }
   return conversation.messages();
 }
+
+/** What a tool at OpenAI did; the model's own words about it stand in its messages. */
+const isHosted = ({ type }: JsonObject): boolean =>
+  typeof type === 'string' && /_(call|call_output|list_tools|approval_request|approval_response)$/.test(type)
+    ? type !== 'function_call' && type !== 'function_call_output'
+    : false;
 
 /** An answer of the model that is being put together. */
 interface Draft {
@@ -42,7 +50,7 @@ class Conversation {
         this.#addMessage(item, path);
         break;
       case 'reasoning':
-        this.#addReasoning(item, path);
+        this.#addReasoning(item);
         break;
       case 'function_call':
         this.#open().calls.push(toolCall(item, path));
@@ -82,20 +90,18 @@ class Conversation {
     }
   }
 
-  #addReasoning(item: JsonObject, path: string): void {
+  #addReasoning(item: JsonObject): void {
     // The reasoning itself where it is given, else its summary.
     const content = objectsOf(item['content']);
     const texts = content.length > 0 ? content : objectsOf(item['summary']);
     const text = texts.map((part) => textOf(part['text']) ?? '').join('\n\n');
+    const sealed = textOf(item['encrypted_content']);
+    // What OpenAI encrypted only OpenAI reads; a fallback must be able to go on without it.
+    const proof = sealed === undefined ? undefined : unseal(sealed);
+    if (text === '' && proof === undefined) return;
     const answer = this.#open();
     if (text !== '') answer.reasoning.push(text);
-    const sealed = textOf(item['encrypted_content']);
-    if (sealed === undefined) return;
-    const proof = unseal(sealed);
-    if (proof === undefined) {
-      throw inexpressible(`${path}.encrypted_content`, 'this reasoning was not made through the gateway; leave it out');
-    }
-    answer.proven.push(thinkingBlock(proof, text));
+    if (proof !== undefined) answer.proven.push(thinkingBlock(proof, text));
   }
 
   #addOutput(item: JsonObject, path: string): void {

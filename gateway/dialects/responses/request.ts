@@ -1,7 +1,8 @@
 /** A Responses request as a canonical one. https://platform.openai.com/docs/api-reference/responses/create */
 import type { JsonObject } from '../../domain/request.ts';
 import { isObject, numberOf, present, without } from '../canonical/json.ts';
-import { inexpressible, malformed } from '../canonical/refuse.ts';
+import { inexpressible, malformed, refuseAll } from '../canonical/refuse.ts';
+import type { DialectOptions } from '../dialect.ts';
 import { messagesOf } from './items.ts';
 import { toolChoiceOf, toolsOf } from './tools.ts';
 
@@ -28,19 +29,20 @@ const translated = [
 /** Members that need a memory between requests. */
 const kept = ['previous_response_id', 'conversation', 'prompt', 'context_management'];
 
-export function toChat(body: JsonObject): JsonObject {
-  refuseMemory(body);
+export function toChat(body: JsonObject, options = refuseAll): JsonObject {
+  refuseMemory(body, options);
+  const tools = toolsOf(body['tools'], options);
   const instructions = body['instructions'];
   return {
     ...without(body, [...translated, ...kept]),
     messages: [
       ...(typeof instructions === 'string' && instructions !== '' ? [{ role: 'system', content: instructions }] : []),
-      ...messagesOf(body['input']),
+      ...messagesOf(body['input'], options),
     ],
     ...present({
       max_completion_tokens: body['max_output_tokens'],
-      tools: toolsOf(body['tools']),
-      tool_choice: toolChoiceOf(body['tool_choice']),
+      tools,
+      tool_choice: tools === undefined && options.dropParams ? undefined : toolChoiceOf(body['tool_choice'], options),
       reasoning_effort: effortOf(body['reasoning']),
       ...textMembers(body['text']),
       ...logprobMembers(body),
@@ -49,17 +51,19 @@ export function toChat(body: JsonObject): JsonObject {
   };
 }
 
-function refuseMemory(body: JsonObject): void {
+function refuseMemory(body: JsonObject, { dropParams }: DialectOptions): void {
   for (const name of kept) {
     const value = body[name];
     if (value !== undefined && value !== null) {
       throw inexpressible(name, 'it keeps no conversations; send the whole conversation as input');
     }
   }
-  if (body['store'] === true) throw inexpressible('store', 'it keeps no answers; leave store out or send false');
+  if (body['store'] === true && !dropParams) {
+    throw inexpressible('store', 'it keeps no answers; leave store out or send false');
+  }
   if (body['background'] === true) throw inexpressible('background', 'it answers at once or as a stream');
   const truncation = body['truncation'] ?? 'disabled';
-  if (truncation !== 'disabled') throw inexpressible('truncation', 'it never shortens what is sent');
+  if (truncation !== 'disabled' && !dropParams) throw inexpressible('truncation', 'it never shortens what is sent');
   const instructions = body['instructions'] ?? '';
   if (typeof instructions !== 'string') throw malformed('instructions', 'text');
 }

@@ -6,6 +6,7 @@ import { toChat } from './request.ts';
 import { ResponsesWriter } from './stream.ts';
 
 export const responsesDialect: Dialect = {
+  api: 'responses',
   toChat,
   fromReply,
   encoder: (request) => new AnswerStream(new ResponsesWriter(request)),

@@ -2,13 +2,19 @@
 import type { JsonObject } from '../../domain/request.ts';
 import { isObject, present } from '../canonical/json.ts';
 import { inexpressible, malformed } from '../canonical/refuse.ts';
+import type { DialectOptions } from '../dialect.ts';
 
-export function toolsOf(tools: unknown): JsonObject[] | undefined {
+export function toolsOf(tools: unknown, { dropParams }: DialectOptions): JsonObject[] | undefined {
   if (tools === undefined || tools === null) return undefined;
   if (!Array.isArray(tools)) throw malformed('tools', 'a list of tools');
+  const usable = dropParams ? tools.filter((tool) => !isHosted(tool)) : tools;
   // Chat completions refuse an empty list.
-  return tools.length === 0 ? undefined : tools.map((tool, index) => toolOf(tool, `tools[${index}]`));
+  return usable.length === 0 ? undefined : usable.map((tool, index) => toolOf(tool, `tools[${index}]`));
 }
+
+/** Whether it runs at OpenAI, or is called in a way that only OpenAI knows. */
+const isHosted = (tool: unknown): boolean =>
+  isObject(tool) && typeof tool['type'] === 'string' && tool['type'] !== 'function';
 
 function toolOf(tool: unknown, path: string): JsonObject {
   if (!isObject(tool)) throw malformed(path, 'a tool');
@@ -27,7 +33,7 @@ function toolOf(tool: unknown, path: string): JsonObject {
   };
 }
 
-export function toolChoiceOf(choice: unknown): unknown {
+export function toolChoiceOf(choice: unknown, { dropParams }: DialectOptions): unknown {
   if (choice === undefined || choice === null) return undefined;
   if (choice === 'none' || choice === 'auto' || choice === 'required') return choice;
   if (!isObject(choice)) throw malformed('tool_choice', 'none, auto, required or an object');
@@ -37,10 +43,13 @@ export function toolChoiceOf(choice: unknown): unknown {
     case 'allowed_tools': {
       const { mode, tools } = choice;
       if (!Array.isArray(tools)) throw malformed('tool_choice.tools', 'a list of tools');
-      const allowed = tools.map((tool, index) => namedFunction(tool, `tool_choice.tools[${index}]`));
+      const usable = dropParams ? tools.filter((tool) => !isHosted(tool)) : tools;
+      if (usable.length === 0 && tools.length > 0) return undefined;
+      const allowed = usable.map((tool, index) => namedFunction(tool, `tool_choice.tools[${index}]`));
       return { type: 'allowed_tools', allowed_tools: { mode, tools: allowed } };
     }
     default:
+      if (dropParams && isHosted(choice)) return undefined;
       throw inexpressible('tool_choice.type', 'only functions can be chosen');
   }
 }

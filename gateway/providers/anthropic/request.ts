@@ -16,7 +16,7 @@ import { toTools } from './tools.ts';
  * The version with `temperature`, `top_p` and `top_k`, which clients of OpenAI's API send and older models take; the next
  * one (2026-10-21) refuses them for every model. https://platform.claude.com/docs/en/api/versioning
  */
-const apiVersion = '2023-06-01';
+export const apiVersion = '2023-06-01';
 
 /**
  * Anthropic demands a limit. LiteLLM's default, which every model can give, plus the budget for thinking; models that
@@ -54,7 +54,7 @@ export function toUpstream(request: ModelRequest, deployment: Deployment, option
 }
 
 /** `api_base` may or may not name the version or the whole path, as in LiteLLM. */
-function messagesPath(basePath: string): string {
+export function messagesPath(basePath: string): string {
   if (basePath.endsWith('/v1/messages')) return basePath;
   return basePath.endsWith('/v1') ? `${basePath}/messages` : `${basePath}/v1/messages`;
 }

@@ -119,3 +119,22 @@ it('tokens are estimated without asking a provider', () => {
   });
   expect(JSON.parse(image.toString())).toEqual({ input_tokens: expect.closeTo(1_610, -2) });
 });
+
+it('with drop_params, what only Anthropic does is left out: its tools, their calls, its servers', () => {
+  const content = [
+    { type: 'server_tool_use', id: 's', name: 'web_search', input: {} },
+    { type: 'web_search_tool_result', tool_use_id: 's', content: [] },
+    { type: 'text', text: 'found' },
+  ];
+  const called = toChat(
+    {
+      ...ask,
+      messages: [{ role: 'assistant', content }, ...ask.messages],
+      mcp_servers: [{ type: 'url', url: 'https://example.com' }],
+      tools: [{ type: 'web_search_20250305', name: 'web_search' }],
+      tool_choice: { type: 'any' },
+    },
+    { dropParams: true },
+  );
+  expect(called).toEqual({ ...asked, messages: [{ role: 'assistant', content: 'found' }, ...asked.messages] });
+});

@@ -48,6 +48,48 @@ it('sealed reasoning is opened again', () => {
   ]);
 });
 
+it.each(['gAAAAA', 'holdfast.1.e30', seal({ data: 'd' }).replace('holdfast', 'elsewise')])(
+  'reasoning that only another provider reads (%s) is left out, so that a fallback can go on; its summary stays',
+  (encrypted) => {
+    const bare = { type: 'reasoning', summary: [], encrypted_content: encrypted };
+    const told = { ...bare, summary: [{ type: 'summary_text', text: 'hm' }] };
+    const said = { role: 'user', content: 'hi' };
+    expect(toChat({ ...ask, input: [bare, said] })['messages']).toEqual([said]);
+    expect(toChat({ ...ask, input: [told, said] })['messages']).toEqual([
+      { role: 'assistant', content: '', reasoning_content: 'hm' },
+      said,
+    ]);
+  },
+);
+
+it('with drop_params, what only OpenAI does is left out: its tools, their calls, storing, truncation', () => {
+  const called = toChat(
+    {
+      ...ask,
+      store: true,
+      truncation: 'auto',
+      tools: [{ type: 'web_search' }, { type: 'function', name: 'f' }, { type: 'custom', name: 'patch' }],
+      tool_choice: { type: 'web_search' },
+      input: [{ type: 'web_search_call', id: 'ws_1' }, { type: 'mcp_list_tools' }, { role: 'user', content: 'hi' }],
+    },
+    { dropParams: true },
+  );
+  expect(called).toEqual({ ...asked, tools: [{ type: 'function', function: { name: 'f' } }] });
+});
+
+it('with drop_params, a choice among tools that are all left out is none', () => {
+  const dropped = { dropParams: true };
+  expect(toChat({ ...ask, tools: [{ type: 'web_search' }], tool_choice: 'required' }, dropped)).toEqual(asked);
+});
+
+it.each(['previous_response_id', 'conversation', 'prompt', 'background'])(
+  'with drop_params, %s is refused all the same: without it the conversation is another one',
+  (param) => {
+    const refusal = refusalOf(() => toChat({ ...ask, [param]: true }, { dropParams: true }));
+    expect(refusal).toMatchObject({ status: 400, param });
+  },
+);
+
 const item = (...input: unknown[]): JsonObject => ({ input });
 const part = (...content: unknown[]): JsonObject => item({ role: 'user', content });
 
@@ -65,12 +107,6 @@ it.each<[string, JsonObject]>([
   ['input[1].type', item({ role: 'user', content: 'x' }, { type: 'web_search_call' })],
   ['input[0]', item({ type: 'function_call', name: 'f' })],
   ['input[0].call_id', item({ type: 'function_call_output', output: 'x' })],
-  ['input[0].encrypted_content', item({ type: 'reasoning', summary: [], encrypted_content: 'gAAAAA' })],
-  ['input[0].encrypted_content', item({ type: 'reasoning', summary: [], encrypted_content: 'holdfast.1.e30' })],
-  [
-    'input[0].encrypted_content',
-    item({ type: 'reasoning', summary: [], encrypted_content: seal({ data: 'd' }).replace('holdfast', 'elsewise') }),
-  ],
   ['instructions', { instructions: [] }],
   ['previous_response_id', { previous_response_id: 'resp_1' }],
   ['conversation', { conversation: 'conv_1' }],
