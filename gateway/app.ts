@@ -3,12 +3,14 @@ import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { listenerKeepAliveSeconds } from './contract.ts';
 import { Refusal } from './domain/errors.ts';
 import type { KeyAdministration } from './domain/keys.ts';
+import type { PassThroughEndpoint } from './domain/pass-through.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
 import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
 import { registerKeyRoutes } from './http/key-routes.ts';
 import { registerModelListRoutes } from './http/model-list-routes.ts';
 import { type ModelRouteOptions, registerModelRoutes } from './http/model-routes.ts';
+import { registerPassThroughRoutes } from './http/pass-through-routes.ts';
 import { registerResponseRoutes } from './http/response-routes.ts';
 import type { Logger } from './telemetry/log.ts';
 
@@ -16,6 +18,7 @@ export interface AppOptions {
   readonly maxRequestBytes: number;
   readonly authentication: AuthenticationOptions;
   readonly models: ModelRouteOptions;
+  readonly passThrough: readonly PassThroughEndpoint[];
   readonly health: HealthRouteOptions;
   readonly keys: KeyAdministration | undefined;
   readonly logger: Logger;
@@ -65,6 +68,21 @@ export function buildApp(options: AppOptions): FastifyInstance {
   });
 
   registerHealthRoutes(app, options.health);
+  // First, since they may take over a path that reaches a model.
+  void app.register(async (passing) => {
+    const { inFlight, isLeaving, newId, serve } = options.models;
+    const { transport, onSettled } = serve;
+    registerPassThroughRoutes(passing, {
+      endpoints: options.passThrough,
+      authentication: options.authentication,
+      maxRequestBytes: options.maxRequestBytes,
+      inFlight,
+      isLeaving,
+      newId,
+      transport,
+      onSettled,
+    });
+  });
   void app.register(async (behindKey) => {
     requireKey(behindKey, options.authentication);
     registerModelRoutes(behindKey, options.models);

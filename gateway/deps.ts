@@ -105,6 +105,7 @@ export function wire(options: WiringOptions): Dependencies {
     maxRequestBytes: config.maxRequestBytes,
     authentication,
     keys: stores.keys,
+    passThrough: config.passThrough,
     logger,
     models: {
       inFlight,

@@ -105,7 +105,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   pg: ['gateway/stores/', 'runbooks/lab/', 'runbooks/aws/'],
   ioredis: ['gateway/stores/'],
   fastify: ['gateway/app.ts', 'gateway/http/'],
-  undici: ['gateway/providers/transport.ts'],
+  undici: ['gateway/providers/transport.ts', 'gateway/providers/relay.ts'],
   commander: ['bin/'],
 };
 

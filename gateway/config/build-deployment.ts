@@ -76,6 +76,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(Object.keys(prices).length === 0 ? {} : { prices }),
     ...(apiVersion === undefined ? {} : { apiVersion }),
     ...(aws === undefined ? {} : { aws }),
+    ...(params.use_in_pass_through === true && demo === undefined ? { inPassThrough: true } : {}),
     ...(speaks.length === 0 ? {} : { speaks }),
     ...(params.order === undefined ? {} : { order: params.order }),
     ...(params.tags === undefined ? {} : { tags: params.tags }),
@@ -121,7 +122,7 @@ function awsAccess(
   };
 }
 
-function keyHeaders(provider: string, key: string | undefined): Record<string, string> {
+export function keyHeaders(provider: string, key: string | undefined): Record<string, string> {
   if (key === undefined) return {};
   const header = Object.hasOwn(providers, provider) ? providers[provider]?.keyHeader : undefined;
   return header === undefined ? { authorization: `Bearer ${key}` } : { [header]: key };
@@ -194,7 +195,7 @@ function reachProvider(
 }
 
 /** An address for messages; one that may hold a user, a password or a query is not repeated. */
-const shownAddress = (address: string): string =>
+export const shownAddress = (address: string): string =>
   /^(\w+:\/\/)?[\w.-]+(:\d+)?(\/[\w./-]*)?$/.test(address) ? `"${address}"` : 'the address';
 
 /** The same entry has the same id in every process and after every restart; the key takes part, but only as a hash. */

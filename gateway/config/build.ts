@@ -2,6 +2,7 @@
 import type { Deployment } from '../domain/deployment.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
 import { buildDeployment, type DeploymentOptions } from './build-deployment.ts';
+import { buildPassThrough } from './build-pass-through.ts';
 import { buildRecovery, byKind } from './build-recovery.ts';
 import type { ConfigPath } from './document.ts';
 import type { GatewayConfig } from './gateway-config.ts';
@@ -92,7 +93,12 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
     );
   }
   const recovery = buildRecovery(file);
-  const warnings = [...built.warnings, ...unknownFallbacks(file, groups, recovery)];
+  const passThrough = buildPassThrough(general.pass_through_endpoints ?? [], [...groups.values()].flat(), {
+    environment: options.environment,
+    timeoutSeconds: requestTimeoutSeconds,
+  });
+  faults.push(...passThrough.faults);
+  const warnings = [...built.warnings, ...unknownFallbacks(file, groups, recovery), ...passThrough.warnings];
   return {
     faults,
     warnings,
@@ -106,6 +112,7 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
             : { group: target.model, hidden: target.hidden ?? false },
         ]),
       ),
+      passThrough: passThrough.endpoints,
       recovery,
       routing: {
         strategy: router.routing_strategy ?? 'simple-shuffle',

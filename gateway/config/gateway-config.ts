@@ -1,5 +1,6 @@
 /** What the gateway runs on: the config file in its own words, every default filled in. */
 import type { Deployment } from '../domain/deployment.ts';
+import type { PassThroughEndpoint } from '../domain/pass-through.ts';
 import type { CooldownSettings, RecoverySettings, RoutingSettings } from '../domain/recovery.ts';
 
 export interface GatewayConfig {
@@ -7,6 +8,8 @@ export interface GatewayConfig {
   readonly groups: ReadonlyMap<string, readonly Deployment[]>;
   /** Other names for model groups; hidden ones are not listed. */
   readonly aliases: ReadonlyMap<string, { readonly group: string; readonly hidden: boolean }>;
+  /** Paths whose requests are sent on as they are. */
+  readonly passThrough: readonly PassThroughEndpoint[];
   readonly recovery: RecoverySettings;
   readonly routing: RoutingSettings;
   readonly cooldown: CooldownSettings;

@@ -1,5 +1,6 @@
 /** LiteLLM's `config.yaml`, as far as this gateway acts on it. One schema; the types are derived from it. */
 import { z } from 'zod';
+import { passThroughMethods } from '../domain/pass-through.ts';
 
 /** Numbers may arrive as text, since `os.environ/NAME` always resolves to text. */
 const number = (rule: z.ZodNumber) =>
@@ -39,6 +40,8 @@ const litellmParams = z.looseObject({
   custom_llm_provider: name.optional(),
   /** The server has `/v1/responses` (or has not): its clients' requests pass through untranslated. */
   use_responses_api: boolean.optional(),
+  /** The address and the key of this entry also serve `/PROVIDER/...`. */
+  use_in_pass_through: boolean.optional(),
   /** Weights of simple-shuffle; the first of weight, rpm, tpm that any deployment of the group has is used. */
   weight: number(z.number().min(0)).optional(),
   rpm: count.optional(),
@@ -167,7 +170,34 @@ const litellmSettings = z.looseObject({
   drop_params: boolean.optional(),
 });
 
+const headerValue = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+
+const passThroughEndpoint = z.looseObject({
+  /** Of the gateway, for example `/bria`. */
+  path: name,
+  /** Address that requests are sent on to. */
+  target: name,
+  /** For the target; in a value, `os.environ/NAME` may stand anywhere. */
+  headers: z.record(z.string(), headerValue).optional(),
+  /** Whether the client's own headers go to the target, but for its key of this gateway. */
+  forward_headers: boolean.optional(),
+  /** Whether a key of this gateway is needed; true unless stated. */
+  auth: boolean.optional(),
+  /** Whether everything below the path belongs to it. */
+  include_subpath: boolean.optional(),
+  methods: z
+    .array(z.string().toUpperCase().pipe(z.enum(passThroughMethods)))
+    .min(1)
+    .optional(),
+  default_query_params: z.record(z.string(), headerValue).optional(),
+  /** US dollars; unknown unless stated. */
+  cost_per_request: price.optional(),
+  /** Seconds to the head of an answer, and between two pieces of it. */
+  timeout: positiveSeconds.optional(),
+});
+
 const generalSettings = z.looseObject({
+  pass_through_endpoints: z.array(passThroughEndpoint).optional(),
   /** The administrator's key. */
   master_key: z.string().startsWith('sk-').min(4).optional(),
   database_url: z
@@ -189,6 +219,7 @@ export const configSchema = z.looseObject({
 
 export type LiteLLMConfig = z.output<typeof configSchema>;
 export type ModelEntry = z.output<typeof modelEntry>;
+export type PassThroughEntry = z.output<typeof passThroughEndpoint>;
 export type RetryPolicyMap = z.output<typeof retryPolicyMap>;
 
 /** Blocks and the keys this gateway acts on; what stands beside them is reported, since a typo must not be silent. */
@@ -199,4 +230,5 @@ export const knownKeys: Readonly<Record<string, readonly string[]>> = {
   litellm_settings: Object.keys(litellmSettings.shape),
   router_settings: Object.keys(routerSettings.shape),
   general_settings: Object.keys(generalSettings.shape),
+  'general_settings.pass_through_endpoints[]': Object.keys(passThroughEndpoint.shape),
 };

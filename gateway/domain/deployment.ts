@@ -36,6 +36,8 @@ export interface Deployment {
   readonly apiVersion?: string;
   /** APIs besides chat completions that it speaks itself: their requests and answers pass through as they are. */
   readonly speaks?: readonly ClientApi[];
+  /** Its address and key also serve the raw routes of its provider (`/anthropic/...`). */
+  readonly inPassThrough?: true;
   /** Calls must be signed. */
   readonly aws?: AwsAccess;
   /** Weights of simple-shuffle, in LiteLLM's order of preference. */

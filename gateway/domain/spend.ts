@@ -6,7 +6,7 @@ export interface SpendEvent {
   readonly requestId: string;
   readonly callId: string;
   readonly keyHash: string;
-  readonly operation: Operation;
+  readonly operation: Operation | 'pass-through';
   /** Model group the client asked for, and the one that answered. */
   readonly requestedModel: string;
   readonly modelGroup: string;

@@ -46,6 +46,8 @@ declare module 'fastify' {
 export function registerModelRoutes(app: FastifyInstance, options: ModelRouteOptions): void {
   const register = (suffix: string, operation: Operation, dialect?: Dialect): void => {
     for (const path of [`/v1${suffix}`, suffix]) {
+      // A pass-through path of the operator's may have taken it over.
+      if (app.hasRoute({ method: 'POST', url: path })) continue;
       app.post<{ Body: Buffer | undefined }>(
         path,
         { config: dialect === undefined ? {} : { dialect } },

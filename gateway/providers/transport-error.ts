@@ -34,7 +34,7 @@ const sentences: Readonly<Record<string, string>> = {
 };
 
 /** Anything already classified passes through. */
-export function transportError(error: Error, deployment: Deployment): UpstreamError {
+export function transportError(error: Error, deployment: Pick<Deployment, 'provider'>): UpstreamError {
   if (error instanceof UpstreamError) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const timeout = timeouts.has(code);

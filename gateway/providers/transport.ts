@@ -80,6 +80,15 @@ export class Transport {
     });
   }
 
+  /** For exchanges that are passed on piece by piece; the handler is told everything. */
+  dispatch(
+    origin: string,
+    options: Omit<Dispatcher.DispatchOptions, 'origin'>,
+    handler: Dispatcher.DispatchHandler,
+  ): void {
+    this.#pool(origin).dispatch(options, handler);
+  }
+
   /** Ends every connection; call after the last request. */
   async close(): Promise<void> {
     await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));

@@ -1,6 +1,7 @@
 /** Clients of the Responses API and of completions over providers that have these: nothing is lost, and answers that are kept are found again. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { masterKey, migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 import { until } from '../support/processes.ts';
@@ -300,7 +301,7 @@ describe('an answer that the provider keeps', () => {
   it('is not found by a key that may not use its model, nor under an id that was not made here', async () => {
     const made = await client.responses.create({ model: 'two', input: 'Hello' });
     const generated = await gateway.post('/key/generate', { models: ['chat'] });
-    const { key } = (await generated.json()) as { key: string };
+    const { key } = z.object({ key: z.string() }).parse(await generated.json());
     const stranger = new OpenAI({ apiKey: key, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
     await expect(stranger.responses.retrieve(made.id)).rejects.toMatchObject({ status: 404 });
     await expect(stranger.responses.delete(made.id)).rejects.toMatchObject({ status: 404 });

@@ -24,7 +24,7 @@ export interface Recorder {
   close(): Promise<void>;
 }
 
-export async function startRecorder(behave: Behaviour): Promise<Recorder> {
+export async function startRecorder(behave: Behaviour, atPort = 0): Promise<Recorder> {
   const requests: Received[] = [];
   const server = createServer((incoming, response) => {
     const pieces: Buffer[] = [];
@@ -37,7 +37,7 @@ export async function startRecorder(behave: Behaviour): Promise<Recorder> {
       recorder.behave(request, response);
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(atPort, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;

@@ -1,0 +1,110 @@
+/** A request of a pass-through path: sent on, and told about exactly once when it is over. */
+import type { Readable } from 'node:stream';
+import type { Ending } from '../domain/answer.ts';
+import { ClientGone, Refusal, UpstreamError } from '../domain/errors.ts';
+import type { PassThroughEndpoint } from '../domain/pass-through.ts';
+import type { Caller } from '../domain/request.ts';
+import type { SpendEvent } from '../domain/spend.ts';
+import { Relay, type RelaySink } from '../providers/relay.ts';
+import type { Transport } from '../providers/transport.ts';
+import { transportError } from '../providers/transport-error.ts';
+import { mayUseModel } from './authenticate.ts';
+
+export type { RelaySink };
+
+export interface PassOnRequest {
+  readonly id: string;
+  readonly callId: string;
+  readonly endpoint: PassThroughEndpoint;
+  /** Undefined where no key is needed. */
+  readonly caller: Caller | undefined;
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly body: Readable | null;
+  /** Wall clock, milliseconds. */
+  readonly startedAtMs: number;
+}
+
+export interface PassOnDependencies {
+  readonly transport: Transport;
+  /** Takes the spend row; must not block and must not throw. */
+  readonly onSettled: (event: SpendEvent) => void;
+}
+
+/** nginx's number for "the client left first"; no client sees it. */
+const statusWithoutAnswer = 499;
+
+/** @throws Refusal 403 unless the caller may use the whole API of the provider. */
+export function admitToProvider(endpoint: PassThroughEndpoint, caller: Caller): void {
+  const provider = endpoint.providerRoute?.provider;
+  if (provider === undefined || mayUseModel(caller, `${provider}/*`)) return;
+  throw new Refusal({
+    status: 403,
+    type: 'key_model_access_denied',
+    message: `This key may not use the whole API of ${provider}. It needs the right to "${provider}/*"; it may use: ${caller.models.join(', ')}`,
+  });
+}
+
+/** @param sink is told of failures as `UpstreamError`, `Refusal` or the signal's reason. */
+export function passOn(
+  request: PassOnRequest,
+  signal: AbortSignal,
+  sink: RelaySink,
+  { transport, onSettled }: PassOnDependencies,
+): Relay {
+  const { endpoint } = request;
+  let status: number | undefined;
+  let stream = false;
+  const settle = (ending: Ending, shown: number, mayBeBilled: boolean): void =>
+    onSettled({
+      requestId: request.id,
+      callId: request.callId,
+      keyHash: request.caller?.keyHash ?? withoutKey,
+      operation: 'pass-through',
+      requestedModel: endpoint.path,
+      modelGroup: endpoint.path,
+      deploymentId: endpoint.providerRoute?.deploymentId ?? null,
+      provider: endpoint.providerRoute?.provider ?? null,
+      model: null,
+      status: shown,
+      ending,
+      stream,
+      promptTokens: null,
+      completionTokens: null,
+      costMicros: mayBeBilled ? (endpoint.costMicros ?? null) : 0n,
+      attempts: 1,
+      fallbacks: 0,
+      startedAtMs: request.startedAtMs,
+      durationMs: Math.max(0, Date.now() - request.startedAtMs),
+    });
+  const { method, path, headers, body } = request;
+  const call = { origin: endpoint.origin, path, method, headers, body, timeoutMs: endpoint.timeoutSeconds * 1000 };
+  return Relay.start(transport, call, signal, {
+    head(answered, answerHeaders) {
+      status = answered;
+      stream = answerHeaders['content-type']?.startsWith('text/event-stream') === true;
+      sink.head(answered, answerHeaders);
+    },
+    data: (bytes) => sink.data(bytes),
+    end() {
+      const refused = (status ?? 0) >= 400;
+      settle(refused ? 'failed' : 'finished', status ?? statusWithoutAnswer, !refused);
+      sink.end();
+    },
+    error(error) {
+      const known = signal.aborted || error instanceof Refusal ? error : transportError(error, providerOf(endpoint));
+      const ending = known instanceof ClientGone ? 'abandoned' : status === undefined ? 'failed' : 'broken';
+      const shown = known instanceof UpstreamError || known instanceof Refusal ? known.status : statusWithoutAnswer;
+      settle(ending, status ?? shown, known instanceof UpstreamError ? known.mayBeBilled : !(known instanceof Refusal));
+      sink.error(known);
+    },
+  });
+}
+
+/** Stands in rows where the hash of a key would. */
+const withoutKey = 'without a key';
+
+const providerOf = ({ path, providerRoute }: PassThroughEndpoint): { provider: string } => ({
+  provider: providerRoute?.provider ?? path.slice(1),
+});
