@@ -156,10 +156,14 @@ function reachProvider(
       .map((name) => (name === undefined ? undefined : options.environment[name]))
       .find((value) => value !== undefined && value !== '');
   const region = provider === 'bedrock' ? regionFor(params, options) : undefined;
+  // A private endpoint goes before the region's public one.
+  const endpoint = options.environment['AWS_BEDROCK_RUNTIME_ENDPOINT'];
+  const privateBase = provider === 'bedrock' && endpoint !== '' ? endpoint : undefined;
   const base =
     params.aws_bedrock_runtime_endpoint ??
     params.api_base ??
     params.base_url ??
+    privateBase ??
     (region === undefined ? undefined : `https://bedrock-runtime.${region}.amazonaws.com`) ??
     known.apiBaseVariables
       ?.map((name) => options.environment[name])
