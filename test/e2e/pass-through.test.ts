@@ -306,7 +306,11 @@ it('each request leaves a row: cost unknown, or the price of the endpoint, or no
     );
   await until(async () => (await rows()).length === 4);
   const of = (path: string, status: number, ending: string, cost: number | null) => ({
-    ...{ path, operation: 'pass-through', status, ending, cost },
+    path,
+    operation: 'pass-through',
+    status,
+    ending,
+    cost,
   });
   expect(await rows()).toEqual([
     of('/plain', 200, 'finished', null),

@@ -46,8 +46,8 @@ export const nativeMessages: NativeAdapter = {
 /** Anthropic takes nothing else in it. */
 const userOnly = (metadata: JsonObject): JsonObject => ('user_id' in metadata ? { user_id: metadata['user_id'] } : {});
 
-/** Text of an answer cannot look so: a quote in it is escaped. */
-const marks = ['"message_start"', '"message_delta"', '"message_stop"', '"error"'].map((mark) => Buffer.from(mark));
+/** `message_start`, `_delta`, `_stop`, and errors. Text of an answer cannot look so: a quote in it is escaped. */
+const marks = ['"message', '"error"'].map((mark) => Buffer.from(mark));
 
 /** Token counts come in two events, the second of which repeats only what has changed. */
 class MessageEvents implements NativeRules {

@@ -79,16 +79,8 @@ export function addressed(response: Buffer, { id: deploymentId }: Deployment): B
   return spliced(response, top.spans, changes);
 }
 
-/** Text of an answer cannot look so: a quote in it is escaped. */
-const marks = [
-  '"response.completed"',
-  '"response.incomplete"',
-  '"response.failed"',
-  '"response.created"',
-  '"response.queued"',
-  '"response.in_progress"',
-  '"error"',
-].map((mark) => Buffer.from(mark));
+/** Events that hold a Response, or an error. Text of an answer cannot look so: a quote in it is escaped. */
+const marks = ['"response"', '"error"'].map((mark) => Buffer.from(mark));
 
 const responseEvents = (classify: Classify): NativeRules => ({
   isRemarkable: (block) => marks.some((mark) => block.includes(mark)),

@@ -102,7 +102,10 @@ describe('the raw routes of providers', () => {
     `model_list:\n  - {model_name: m, litellm_params: {${params}}, model_info: {id: lender}}\n`;
   const routeOf = (text: string, environment: Readonly<Record<string, string>> = {}) =>
     passThrough(text, environment).map(({ path, origin, basePath, headers, providerRoute }) => ({
-      ...{ path, base: origin + basePath, headers, deployment: providerRoute?.deploymentId },
+      path,
+      base: origin + basePath,
+      headers,
+      deployment: providerRoute?.deploymentId,
     }));
 
   it('take the key of a deployment that lends it before that of the environment', () => {
