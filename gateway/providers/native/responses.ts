@@ -175,7 +175,7 @@ function failure(error: JsonObject, deployment: Deployment, classify: Classify):
   const code = textOf(error['code']);
   const status = (code === undefined ? undefined : statusOfCode[code]) ?? (isImageFault(code) ? 400 : 500);
   const body = Buffer.from(JSON.stringify({ error }));
-  return classify({ status, contentType: 'application/json', retryAfter: undefined, body }, deployment);
+  return classify({ status, contentType: 'application/json', headers: {}, body }, deployment);
 }
 
 /** `invalid_image`, `image_too_large` and a dozen more: what the client sent cannot be used. */
