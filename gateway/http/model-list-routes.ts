@@ -4,6 +4,7 @@ import { messagesDialect } from '../dialects/messages/messages.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { Caller } from '../domain/request.ts';
 import { mayUseModel } from '../pipeline/authenticate.ts';
+import { mayUseGroup } from '../pipeline/may-use-group.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
 import { toErrorAnswer } from './error-envelope.ts';
@@ -61,7 +62,9 @@ export function registerModelListRoutes(app: FastifyInstance, router: Router): v
 
   for (const path of ['/model/info', '/v1/model/info']) {
     app.get<{ Querystring: Query }>(path, (request, reply) => {
-      const usable = [...directory.all()].filter(({ modelGroup }) => isUsable(request.caller, modelGroup, directory));
+      const usable = [...directory.all()].filter(({ modelGroup }) =>
+        mayUseGroup(request.caller, modelGroup, directory),
+      );
       const id = request.query['litellm_model_id'];
       const asked = typeof id === 'string' ? usable.filter((deployment) => deployment.id === id) : usable;
       if (typeof id === 'string' && asked.length === 0) {
@@ -96,10 +99,6 @@ function namesFor(caller: Caller, directory: ModelDirectory): string[] {
   const own = caller.models.filter((name) => !name.includes('*') && directory.resolve(name)?.includes('*') === true);
   return [...new Set([...visible, ...own])];
 }
-
-/** By the group's own name, or by another one that stands for it. */
-const isUsable = (caller: Caller, group: string, directory: ModelDirectory): boolean =>
-  mayUseModel(caller, group) || caller.models.some((name) => directory.resolve(name) === group);
 
 const deploymentsBehind = (directory: ModelDirectory, name: string) =>
   directory.deployments(directory.resolve(name) ?? name);

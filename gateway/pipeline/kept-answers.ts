@@ -1,12 +1,10 @@
 /** Answers that a provider keeps: read, cancelled or deleted at the deployment that made them. Nothing is kept here. */
-import type { Deployment } from '../domain/deployment.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { Caller } from '../domain/request.ts';
 import { readResponseId } from '../domain/response-id.ts';
 import type { KeptQuestion } from '../providers/adapter.ts';
 import { transportError } from '../providers/transport-error.ts';
-import type { ModelDirectory } from '../routing/directory.ts';
-import { mayUseModel } from './authenticate.ts';
+import { mayUseGroup } from './may-use-group.ts';
 import type { ReachDependencies } from './reach.ts';
 
 export type { KeptQuestion };
@@ -40,7 +38,7 @@ export async function askAboutAnswer(
     deployment === undefined ||
     adapter === undefined ||
     kept === undefined ||
-    !mayUse(caller, deployment, router.directory)
+    !mayUseGroup(caller, deployment.modelGroup, router.directory)
   ) {
     throw notKept(id);
   }
@@ -60,10 +58,6 @@ export async function askAboutAnswer(
   const { status, contentType, body } = response;
   return { status, contentType, body: kept.toClient(body, deployment) };
 }
-
-/** By the name of the group, or by any other name that stands for it. */
-const mayUse = (caller: Caller, { modelGroup }: Deployment, directory: ModelDirectory): boolean =>
-  mayUseModel(caller, modelGroup) || caller.models.some((name) => directory.resolve(name) === modelGroup);
 
 /** Also for somebody else's, so that nobody learns that it exists. */
 const notKept = (id: string): Refusal =>

@@ -60,8 +60,15 @@ beforeEach(() => {
   providers.requests.length = 0;
 });
 
+interface Asks {
+  readonly path: string;
+  readonly body: object;
+}
+
+const chat: Asks = { path: '/v1/chat/completions', body: { messages: [{ role: 'user', content: 'Hello!' }] } };
+
 /** Starts a gateway on the file as it stands: only the environment says where the providers are. */
-async function gatewayOn(path: string): Promise<(model: string) => Promise<object>> {
+async function gatewayOn(path: string): Promise<(model: string, asks?: Asks) => Promise<object>> {
   const { origin } = providers;
   const settings = readSettings({
     CONFIG_FILE_PATH: path,
@@ -94,14 +101,14 @@ async function gatewayOn(path: string): Promise<(model: string) => Promise<objec
     writesSnapshot: false,
   });
   running.push(gateway);
-  return async (model) => {
-    const response = await fetch(`http://127.0.0.1:${gateway.port}/v1/chat/completions`, {
+  return async (model, asks = chat) => {
+    const response = await fetch(`http://127.0.0.1:${gateway.port}${asks.path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${masterKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello!' }] }),
+      body: JSON.stringify({ model, ...asks.body }),
     });
     const body: unknown = await response.json();
-    const says = /"content":"([^"]*)"/.exec(JSON.stringify(body))?.[1] ?? body;
+    const says = /"(?:content|text)":"([^"]*)"/.exec(JSON.stringify(body))?.[1] ?? body;
     const header = (name: string): string | null => response.headers.get(`x-litellm-${name}`);
     return { says, group: header('model-group'), fallbacks: Number(header('attempted-fallbacks')) };
   };
@@ -121,6 +128,16 @@ it('retries: an invalid key is not retried, as its policy says', async () => {
   failing = { openai: invalidKey };
   expect(await ask('gpt-4o')).toMatchObject({ says: { error: { code: '401' } } });
   expect(providers.requests).toHaveLength(1);
+});
+
+it.each([
+  ['complete', 'left out, as drop_params says', { says: 'openai gpt-4o' }, 1],
+  ['retries', 'refused by name', { says: { error: { param: 'tools[0].type', code: '400' } } }, 0],
+])('%s: a tool that runs at OpenAI is %s, where its server only chats', async (name, _, answer, calls) => {
+  const ask = await gatewayOn(snippet(name));
+  const body = { input: 'Hello!', tools: [{ type: 'web_search' }] };
+  expect(await ask('gpt-4o', { path: '/v1/responses', body })).toMatchObject(answer);
+  expect(providers.requests).toHaveLength(calls);
 });
 
 describe('fallbacks', () => {
