@@ -57,8 +57,11 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
   },
   { room: 'k8s/', may: ['k8s/', 'lib/platform/', 'gateway/contract.ts', 'holdfast.config.ts'] },
   { room: 'runbooks/engine/', may: [] },
-  { room: 'runbooks/books/', may: ['runbooks/engine/', 'lib/platform/', 'gateway/contract.ts', 'lib/alerts/'] },
-  { room: 'runbooks/', may: ['runbooks/', 'lib/platform/', 'gateway/contract.ts', 'lib/alerts/'] },
+  {
+    room: 'runbooks/books/',
+    may: ['runbooks/engine/', 'lib/platform/', 'gateway/contract.ts', 'gateway/region/', 'lib/alerts/'],
+  },
+  { room: 'runbooks/', may: ['runbooks/', 'lib/platform/', 'gateway/contract.ts', 'gateway/region/', 'lib/alerts/'] },
   // Shared with the runbooks, which change the claim that the gateways obey.
   { room: 'gateway/region/', may: [] },
   { room: 'gateway/domain/', may: [] },
