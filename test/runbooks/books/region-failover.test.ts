@@ -73,6 +73,29 @@ describe('region-failover', () => {
     expect(world.waits).toEqual([18]);
   });
 
+  it('waits again when its process was replaced before the promotion, since nobody knows for how long it was gone', async () => {
+    const world = await TwoRegions.withoutA();
+    const journal = new MemoryJournal();
+    const waited = await positionOf('verified', 'wait');
+    await expect(run(options(world, { journal: new CrashingJournal(journal, waited, 'after') }))).rejects.toThrow(
+      Crash,
+    );
+    expect(await run(options(world, { journal }))).toEqual({ is: 'completed' });
+    expect(world.waits).toEqual([18, 18]);
+    expectFailedOver(world);
+  });
+
+  it('stops when the row of its epoch names another region', async () => {
+    const world = await TwoRegions.withoutA();
+    const database = world.databases['b'];
+    if (database !== undefined) database.row = { epoch: 2, writer: 'c', state: 'open' };
+    expect(await run(options(world))).toMatchObject({
+      is: 'partial',
+      step: 'raise',
+      because: expect.stringContaining('c'),
+    });
+  });
+
   it('changes nothing without the name of the region, and moves no traffic without a majority of the buckets', async () => {
     const world = await TwoRegions.withoutA(3);
     for (const bucket of world.buckets.slice(1)) bucket.away = true;
