@@ -1,12 +1,10 @@
 /** Signs calls to Bedrock with whatever credentials their deployment has: its own, the environment's, the container's. */
 import { type AwsCredentialSource, AwsCredentialsUnavailable, awsCredentialSource } from './cluster/aws-credentials.ts';
-import type { Deployment } from './domain/deployment.ts';
+
 import { UpstreamError } from './domain/errors.ts';
-import type { UpstreamCall } from './providers/adapter.ts';
+import type { SignCall } from './pipeline/attempt.ts';
 import { sign } from './providers/bedrock/sign.ts';
 import type { Logger } from './telemetry/log.ts';
-
-export type SignCall = (call: UpstreamCall, deployment: Deployment) => Promise<UpstreamCall>;
 
 export function awsSigner(environment: Readonly<Record<string, string | undefined>>, logger: Logger): SignCall {
   /** By access key; one for all deployments that state none. */

@@ -6,13 +6,17 @@ import type { NativeAdapter, ProviderAdapter, UpstreamCall } from '../providers/
 import { AnswerStream } from '../providers/answer-stream.ts';
 import type { Reply, Transport } from '../providers/transport.ts';
 import { transportError } from '../providers/transport-error.ts';
+import { sendBatches } from './batches.ts';
+
+/** Proves who calls. @throws UpstreamError without credentials, or the signal's reason. */
+export type SignCall = (call: UpstreamCall, deployment: Deployment, signal: AbortSignal) => Promise<UpstreamCall>;
 
 export async function attempt(
   request: ModelRequest,
   deployment: Deployment,
   adapter: ProviderAdapter,
   transport: Transport,
-  sign: (call: UpstreamCall, deployment: Deployment) => Promise<UpstreamCall>,
+  sign: SignCall,
   signal: AbortSignal,
 ): Promise<Answer> {
   const seconds = request.stream ? deployment.streamTimeoutSeconds : deployment.timeoutSeconds;
@@ -21,8 +25,14 @@ export async function attempt(
   const native = nativeOf(request, deployment, adapter);
   const speaker = native ?? adapter;
   const asked = native === undefined ? (request.spoken?.toChat() ?? request) : request;
+  const batches = native === undefined ? adapter.inBatches?.(asked, deployment) : undefined;
+  if (batches !== undefined) {
+    const send = async (call: UpstreamCall, either: AbortSignal): Promise<Reply> =>
+      transport.send(deployment.aws === undefined ? call : await sign(call, deployment, either), timers, either);
+    return sendBatches(batches, deployment, adapter, send, timers.wholeMs, signal);
+  }
   const mapped = speaker.toUpstream(asked, deployment);
-  const call = deployment.aws === undefined ? mapped : await sign(mapped, deployment);
+  const call = deployment.aws === undefined ? mapped : await sign(mapped, deployment, signal);
   let reply: Reply;
   try {
     reply = await transport.send(call, timers, signal);

@@ -5,12 +5,12 @@ import type { Deployment } from '../domain/deployment.ts';
 import { DeadlineExceeded, Refusal, UpstreamError } from '../domain/errors.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
 import type { ModelRequest } from '../domain/request.ts';
-import type { ProviderAdapter, UpstreamCall } from '../providers/adapter.ts';
+import type { ProviderAdapter } from '../providers/adapter.ts';
 import type { Transport } from '../providers/transport.ts';
 import type { LoadBook } from '../routing/load.ts';
 import type { RetryBudget } from '../routing/retry-budget.ts';
 import type { Router, Wanted } from '../routing/router.ts';
-import { attempt, nativeOf } from './attempt.ts';
+import { attempt, nativeOf, type SignCall } from './attempt.ts';
 import { acceptedFrom, continuationRefusal, NotTranslatable } from './native-only.ts';
 import { nextMove } from './next-move.ts';
 import { estimatePromptTokens } from './prompt-tokens.ts';
@@ -22,7 +22,7 @@ export interface ReachDependencies {
   readonly transport: Transport;
   readonly adapterFor: (provider: string) => ProviderAdapter;
   /** For deployments whose calls must be signed. */
-  readonly sign: (call: UpstreamCall, deployment: Deployment) => Promise<UpstreamCall>;
+  readonly sign: SignCall;
   readonly recovery: RecoverySettings;
   readonly random: () => number;
   /** Monotonic, milliseconds. */

@@ -48,10 +48,23 @@ export interface StreamDecoder {
   end(): readonly StreamPart[];
 }
 
+/** A request that takes several calls, because the provider takes less at once, and how their answers become one. */
+export interface Batches {
+  /** At least one. */
+  readonly calls: readonly UpstreamCall[];
+  /**
+   * @param responses in the order of the calls, all 2xx.
+   * @throws UpstreamError when they do not carry an answer.
+   */
+  toReply(responses: readonly UpstreamResponse[]): WholeReply;
+}
+
 /** Maps between OpenAI's wire format and a provider's. */
 export interface ProviderAdapter {
   /** @throws Refusal 400 that names the parameter which this provider cannot express. */
   toUpstream(request: ModelRequest, deployment: Deployment): UpstreamCall;
+  /** Undefined = the request is one call, see `toUpstream` and `toReply`. @throws as `toUpstream`. */
+  inBatches?(request: ModelRequest, deployment: Deployment): Batches | undefined;
   /** @throws UpstreamError when a 2xx does not carry an answer. */
   toReply(response: UpstreamResponse, request: ModelRequest, deployment: Deployment): WholeReply;
   classify(response: UpstreamResponse, deployment: Deployment): UpstreamError;

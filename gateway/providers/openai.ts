@@ -15,33 +15,12 @@ import type {
 } from './adapter.ts';
 import { usageParts } from './chat/usage.ts';
 import { withoutExtensions } from './extensions.ts';
+import { gatewayMembers } from './gateway-members.ts';
 import { countOf, objectOf } from './json.ts';
 import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
 import { PassThroughDecoder } from './pass-through.ts';
 import { readRetryAdvice } from './retry-advice.ts';
 import { kindOfStatus, noAnswer, vendorError } from './vendor-error.ts';
-
-/** Members that speak to the gateway and not to a provider (LiteLLM's names). */
-export const gatewayMembers: ReadonlySet<string> = new Set([
-  'fallbacks',
-  'num_retries',
-  'timeout',
-  'disable_fallbacks',
-  'cache',
-  'tags',
-  'metadata',
-  'litellm_metadata',
-  'context_window_fallbacks',
-  'content_policy_fallbacks',
-  'max_fallbacks',
-  'stream_timeout',
-  'guardrails',
-  // A client's own credentials and addresses are nobody else's business.
-  'api_key',
-  'api_base',
-  'base_url',
-  'custom_llm_provider',
-]);
 
 export const openAIAdapter: PassThroughAdapter = {
   toUpstream(request: ModelRequest, deployment: Deployment): UpstreamCall {

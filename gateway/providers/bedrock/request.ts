@@ -42,7 +42,9 @@ const converseMembers: ReadonlySet<string> = new Set([
 
 /** The request is not signed yet: that takes credentials and a clock, see `sign.ts`. */
 export function toUpstream(request: ModelRequest, deployment: Deployment, options: AdapterOptions): UpstreamCall {
-  if (request.operation !== 'chat') throw inexpressible(request.operation, 'bedrock', 'Converse answers chat only');
+  if (request.operation !== 'chat') {
+    throw inexpressible(request.operation, 'bedrock', 'this gateway asks it for chat, embeddings and rerank');
+  }
   refuseUnsupported(request.body, unsupported, 'bedrock', options);
   const modelId = modelIdOf(deployment.model);
   return {

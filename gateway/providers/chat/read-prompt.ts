@@ -1,5 +1,6 @@
 /** From OpenAI's body to a `Prompt`, or a refusal that names the parameter. */
 import type { JsonObject } from '../../domain/request.ts';
+import { gatewayMembers } from '../gateway-members.ts';
 import { isObject, objectOf, textOf } from '../json.ts';
 import type { Effort, Format, Prompt, Tool, ToolChoice } from './prompt.ts';
 import { readMessages } from './read-messages.ts';
@@ -13,14 +14,6 @@ const knownMembers: ReadonlySet<string> = new Set(
   prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier stop store stream
   stream_options temperature thinking tool_choice tools top_k top_logprobs top_p user verbosity
   web_search_options`.split(/\s+/),
-);
-
-/** Members that speak to the gateway and not to a provider (LiteLLM's names). */
-const gatewayMembers: ReadonlySet<string> = new Set(
-  `additional_drop_params api_base api_key base_url cache context_window_fallback_dict disable_fallbacks drop_params
-  fallbacks guardrails litellm_metadata litellm_session_id litellm_trace_id max_retries mock_response mock_timeout
-  mock_testing_content_policy_fallbacks mock_testing_context_fallbacks mock_testing_context_window_fallbacks
-  mock_testing_fallbacks mock_testing_rate_limit_error num_retries tags timeout`.split(/\s+/),
 );
 
 export function readPrompt(body: JsonObject): Prompt {

@@ -1,4 +1,5 @@
-/** What differs between generations of Gemini, told by the model's name alone. https://ai.google.dev/gemini-api/docs/models */
+/** What follows from a model's name: its address, and what differs between generations. https://ai.google.dev/gemini-api/docs/models */
+import type { Deployment } from '../../domain/deployment.ts';
 
 export interface GeminiTraits {
   /** How reasoning is asked for: not at all (before 2.5, and Gemma), by a number of tokens (2.5), or by a level (from 3 on). */
@@ -21,6 +22,12 @@ export function geminiTraits(model: string): GeminiTraits {
   };
 }
 
+/** Has what `/v1` has, and what is not there yet: preview models, new settings. */
+const defaultBasePath = '/v1beta';
+
+export const methodPath = ({ basePath, model }: Deployment, method: string): string =>
+  `${basePath === '' ? defaultBasePath : basePath}/${modelPath(model)}:${method}`;
+
 /** `gemini-2.5-pro` and `models/gemini-2.5-pro` are the same; tuned models have a collection of their own. */
-export const modelPath = (model: string): string =>
+const modelPath = (model: string): string =>
   /^(models|tunedModels)\//.test(model) ? model : `models/${encodeURIComponent(model)}`;

@@ -7,7 +7,7 @@ import { readPrompt } from '../chat/read-prompt.ts';
 import { type AdapterOptions, inexpressible, malformed, refuseUnsupported } from '../chat/refuse.ts';
 import { objectOf, present, printBody } from '../json.ts';
 import { toContents } from './contents.ts';
-import { type GeminiTraits, geminiTraits, modelPath } from './model-name.ts';
+import { type GeminiTraits, geminiTraits, methodPath } from './model-name.ts';
 import { toThinkingConfig } from './thinking.ts';
 import { toFunctionCallingConfig, toTools } from './tools.ts';
 
@@ -37,18 +37,14 @@ const mergedMembers: ReadonlySet<string> = new Set([
   'generation_config',
 ]);
 
-/** Has what `/v1` has, and what is not there yet: preview models, new settings. */
-const defaultBasePath = '/v1beta';
-
 export function toUpstream(request: ModelRequest, deployment: Deployment, options: AdapterOptions): UpstreamCall {
   if (request.operation !== 'chat')
-    throw inexpressible(request.operation, 'gemini', 'this gateway asks it for chat only');
+    throw inexpressible(request.operation, 'gemini', 'this gateway asks it for chat and embeddings');
   refuseUnsupported(request.body, unsupported, 'gemini', options);
-  const base = deployment.basePath === '' ? defaultBasePath : deployment.basePath;
   const method = request.stream ? 'streamGenerateContent?alt=sse' : 'generateContent';
   return {
     origin: deployment.origin,
-    path: `${base}/${modelPath(deployment.model)}:${method}`,
+    path: methodPath(deployment, method),
     headers: { ...deployment.headers, 'content-type': 'application/json' },
     body: printBody(toBody(request.body, deployment.model, options)),
   };

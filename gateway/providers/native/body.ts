@@ -2,7 +2,7 @@
 import type { JsonObject, ModelRequest } from '../../domain/request.ts';
 import { isObject, printBody } from '../json.ts';
 import { type ByteSpan, scanTopLevel } from '../json-bytes.ts';
-import { gatewayMembers } from '../openai.ts';
+import { gatewayMembers } from '../gateway-members.ts';
 
 /** Top-level members with the texts that take the place of their values. */
 export type Replacements = Readonly<Record<string, string>>;

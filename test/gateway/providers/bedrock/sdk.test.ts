@@ -1,12 +1,10 @@
 /** The official SDK as judge: it sends and signs what the adapter does, and it accepts the fixtures. */
-import { Readable } from 'node:stream';
 import {
   BedrockRuntimeClient,
   ConverseCommand,
   type ConverseCommandInput,
   ConverseStreamCommand,
 } from '@aws-sdk/client-bedrock-runtime';
-import type { HttpRequest } from '@smithy/types';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../../gateway/domain/request.ts';
 import { sign } from '../../../../gateway/providers/bedrock/sign.ts';
@@ -17,28 +15,13 @@ import streamTools from '../../../fixtures/providers/bedrock/stream-tools.json' 
 import whole from '../../../fixtures/providers/bedrock/whole.json' with { type: 'json' };
 import wholeTools from '../../../fixtures/providers/bedrock/whole-tools.json' with { type: 'json' };
 import { exampleRequest } from '../../examples.ts';
+import { overHttp1 } from '../translating/over-http1.ts';
 import { type CannedAnswer, recordingServer } from '../translating/recording-server.ts';
 import { eventBytes } from './event-bytes.ts';
 import { adapter, claude, deploymentOf } from './example.ts';
 
 const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG', sessionToken: 'token' };
 const region = 'eu-central-1';
-
-/** The SDK would speak HTTP/2, which the recording server does not. */
-const overHttp1 = {
-  async handle(request: HttpRequest) {
-    const { host: _host, ...headers } = request.headers;
-    const url = `${request.protocol}//${request.hostname}:${request.port}${request.path}`;
-    const answer = await fetch(url, { method: request.method, headers, body: request.body });
-    return {
-      response: {
-        statusCode: answer.status,
-        headers: Object.fromEntries(answer.headers),
-        body: Readable.from([Buffer.from(await answer.arrayBuffer())]),
-      },
-    };
-  },
-};
 
 async function sdkAt(answer: CannedAnswer) {
   const { origin, requests } = await recordingServer(answer);
