@@ -1,55 +1,72 @@
 /**
- * Credentials for Bedrock: stated keys, the environment, or the role of the container (ECS and EKS Pod Identity), in this
- * order. https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+ * Credentials for Bedrock: stated keys, the environment, its web identity (IRSA), or the role of the container (ECS and EKS
+ * Pod Identity), in this order; and, where a deployment names a role, a session of it.
+ * https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
  */
-import { readFile } from 'node:fs/promises';
-import { isIPv4 } from 'node:net';
-import { z } from 'zod';
+import type { AwsRole } from '../domain/deployment.ts';
+import { askContainerRole, containerEndpoint } from './container-role.ts';
+import {
+  type AwsCredentialSource,
+  type AwsCredentials,
+  AwsCredentialsUnavailable,
+  type RefreshOptions,
+  refreshed,
+} from './refreshed-credentials.ts';
+import { assumeRole, assumeRoleWithWebIdentity, type SignStsCall } from './security-token-service.ts';
 
-export interface AwsCredentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-}
+export { type AwsCredentialSource, type AwsCredentials, AwsCredentialsUnavailable } from './refreshed-credentials.ts';
 
-/** Answers at once while it holds credentials that are valid. @throws AwsCredentialsUnavailable. */
-export type AwsCredentialSource = () => Promise<AwsCredentials>;
-
-export interface AwsCredentialOptions {
+export interface AwsCredentialOptions extends RefreshOptions {
   /** `aws_access_key_id` and its kin of a deployment. */
   readonly stated?: AwsCredentials;
+  /** The role that calls are made in. */
+  readonly role?: AwsRole;
+  /** Where calls to STS are signed for. */
+  readonly region: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Wall clock, milliseconds: credentials expire by it. */
-  readonly now: () => number;
-  /** A refresh failed while the credentials at hand are still valid. */
-  readonly onRefreshFailed: (error: Error) => void;
+  readonly signSts: SignStsCall;
+  /** For one question to the container's agent; STS, which may be far away, has more. */
   readonly timeoutMs?: number;
+  readonly stsTimeoutMs?: number;
 }
 
-/** Never holds a secret in its message. */
-export class AwsCredentialsUnavailable extends Error {
-  constructor(message: string, cause?: unknown) {
-    super(message, { cause });
-    this.name = 'AwsCredentialsUnavailable';
-  }
-}
+const defaultTimeoutMs = 2_000;
+const defaultStsTimeoutMs = 5_000;
 
 export function awsCredentialSource(options: AwsCredentialOptions): AwsCredentialSource {
+  const { role } = options;
+  if (role === undefined) return ownSource(options);
+  const { webIdentity } = role;
+  if (webIdentity !== undefined) {
+    return refreshed(() => assumeRoleWithWebIdentity(webIdentity, stsOptions(role, options)), options);
+  }
+  const environmentRole = options.stated === undefined ? roleOfEnvironment(options) : undefined;
+  // A role need not be allowed to assume itself.
+  if (environmentRole?.arn === role.arn) return ownSource(options);
+  const own = ownSource(options);
+  return refreshed(async () => assumeRole(await own(), stsOptions(role, options)), options);
+}
+
+/** What this process is by itself. */
+function ownSource(options: AwsCredentialOptions): AwsCredentialSource {
   const { environment } = options;
   const fixed = options.stated ?? fromEnvironment(environment);
   if (fixed !== undefined) return () => Promise.resolve(fixed);
+  const role = roleOfEnvironment(options);
+  const webIdentity = role?.webIdentity;
+  if (role !== undefined && webIdentity !== undefined) {
+    return refreshed(() => assumeRoleWithWebIdentity(webIdentity, stsOptions(role, options)), options);
+  }
   const endpoint = containerEndpoint(environment);
   if (endpoint !== undefined) {
-    const role = new ContainerRole(endpoint, options);
-    return () => role.credentials();
+    const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    return refreshed(() => askContainerRole(endpoint, environment, options.now, timeoutMs), options);
   }
-  return () =>
-    Promise.reject(
-      new AwsCredentialsUnavailable(
-        'no AWS credentials: state aws_access_key_id and aws_secret_access_key, set AWS_ACCESS_KEY_ID and ' +
-          'AWS_SECRET_ACCESS_KEY, or give the container a role',
-      ),
-    );
+  const none = new AwsCredentialsUnavailable(
+    'no AWS credentials: state aws_access_key_id and aws_secret_access_key, set AWS_ACCESS_KEY_ID and ' +
+      'AWS_SECRET_ACCESS_KEY, or give the container a role',
+  );
+  return () => Promise.reject(none);
 }
 
 function fromEnvironment(environment: AwsCredentialOptions['environment']): AwsCredentials | undefined {
@@ -60,155 +77,23 @@ function fromEnvironment(environment: AwsCredentialOptions['environment']): AwsC
   return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
 }
 
-const ecsOrigin = 'http://169.254.170.2';
-/** Of ECS and of EKS Pod Identity. Not all of link-local: the metadata of the instance is another service. */
-const agentHosts: ReadonlySet<string> = new Set(['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]']);
-
-/** @throws AwsCredentialsUnavailable for an address that would carry the token off this machine. */
-function containerEndpoint(environment: AwsCredentialOptions['environment']): URL | undefined {
-  const relative = environment['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'];
-  const full = environment['AWS_CONTAINER_CREDENTIALS_FULL_URI'];
-  const address = relative ? `${ecsOrigin}/${relative.replace(/^\/+/, '')}` : full;
-  if (!address) return undefined;
-  const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || !isLocal(url.hostname)) {
-    throw new AwsCredentialsUnavailable(
-      'AWS_CONTAINER_CREDENTIALS_FULL_URI must be an http address of this machine or of the agent of ECS or EKS',
-    );
-  }
-  return url;
+/** What EKS sets for a service account with a role (IRSA). Stated keys come before it. */
+function roleOfEnvironment({ environment, region }: AwsCredentialOptions): AwsRole | undefined {
+  const arn = environment['AWS_ROLE_ARN'];
+  const file = environment['AWS_WEB_IDENTITY_TOKEN_FILE'];
+  if (!arn || !file || fromEnvironment(environment) !== undefined) return undefined;
+  return {
+    arn,
+    sessionName: environment['AWS_ROLE_SESSION_NAME'] || 'holdfast',
+    webIdentity: { file },
+    stsOrigin: environment['AWS_ENDPOINT_URL_STS']?.replace(/\/+$/, '') || `https://sts.${region}.amazonaws.com`,
+  };
 }
 
-const isLocal = (host: string): boolean =>
-  host === 'localhost' || host === '[::1]' || (isIPv4(host) && host.startsWith('127.')) || agentHosts.has(host);
-
-/** Refreshed this long before the end: several tries fit in, and a request never waits for one. */
-const refreshAheadMs = 5 * 60_000;
-/** A signature must still be valid when it arrives. */
-const leastValidMs = 30_000;
-/** Between two tries while the credentials at hand still serve. */
-const retryAfterMs = 10_000;
-const defaultTimeoutMs = 2_000;
-const largestAnswerBytes = 64 * 1024;
-
-interface Held {
-  readonly credentials: AwsCredentials;
-  /** Undefined when they do not expire. */
-  readonly expiresAtMs: number | undefined;
-}
-
-class ContainerRole {
-  readonly #endpoint: URL;
-  readonly #options: AwsCredentialOptions;
-  #held: Held | undefined;
-  /** The one question that is under way. */
-  #asking: Promise<Held> | undefined;
-  #notBeforeMs = 0;
-
-  constructor(endpoint: URL, options: AwsCredentialOptions) {
-    this.#endpoint = endpoint;
-    this.#options = options;
-  }
-
-  async credentials(): Promise<AwsCredentials> {
-    const held = this.#held;
-    const leftMs = held === undefined ? 0 : (held.expiresAtMs ?? Number.POSITIVE_INFINITY) - this.#options.now();
-    if (held === undefined || leftMs < leastValidMs) return (await this.#ask()).credentials;
-    if (leftMs < refreshAheadMs && this.#options.now() >= this.#notBeforeMs) {
-      this.#ask().catch((error: unknown) => this.#options.onRefreshFailed(asError(error)));
-    }
-    return held.credentials;
-  }
-
-  #ask(): Promise<Held> {
-    this.#asking ??= this.#fetch()
-      .then((held) => (this.#held = held))
-      .finally(() => {
-        this.#asking = undefined;
-        this.#notBeforeMs = this.#options.now() + retryAfterMs;
-      });
-    return this.#asking;
-  }
-
-  async #fetch(): Promise<Held> {
-    const signal = AbortSignal.timeout(this.#options.timeoutMs ?? defaultTimeoutMs);
-    try {
-      const token = await readToken(this.#options.environment, signal);
-      const response = await fetch(this.#endpoint, {
-        headers: token === undefined ? {} : { authorization: token },
-        // A redirect could carry the token elsewhere.
-        redirect: 'error',
-        signal,
-      });
-      const text = await readText(response);
-      if (!response.ok) throw new Error(`status ${response.status}`);
-      const held = readAnswer(text);
-      if ((held.expiresAtMs ?? Number.POSITIVE_INFINITY) <= this.#options.now()) throw new Error('they have expired');
-      return held;
-    } catch (error) {
-      throw new AwsCredentialsUnavailable(`the role of the container gave no credentials: ${reasonOf(error)}`, error);
-    }
-  }
-}
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
-
-/** `fetch` hides what happened to the connection in its cause. */
-function reasonOf(error: unknown): string {
-  const { message, cause } = asError(error);
-  return cause instanceof Error ? `${message} (${cause.message})` : message;
-}
-
-/** The file is read every time: Kubernetes replaces the token in it. */
-async function readToken(
-  environment: AwsCredentialOptions['environment'],
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
-  const token = file
-    ? await readFile(file, { encoding: 'utf8', signal })
-    : environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'];
-  const trimmed = token?.trim();
-  if (trimmed !== undefined && /[\r\n]/.test(trimmed)) throw new Error('the authorization token has several lines');
-  return trimmed === '' ? undefined : trimmed;
-}
-
-async function readText(response: Response): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of response.body ?? []) {
-    size += piece.length;
-    if (size > largestAnswerBytes) throw new Error('the answer is too large');
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString();
-}
-
-const answer = z.object({
-  AccessKeyId: z.string().min(1),
-  SecretAccessKey: z.string().min(1),
-  Token: z.string().min(1).optional(),
-  Expiration: z.string().optional(),
+const stsOptions = (role: AwsRole, options: AwsCredentialOptions) => ({
+  role,
+  region: options.region,
+  sign: options.signSts,
+  now: options.now,
+  timeoutMs: options.stsTimeoutMs ?? defaultStsTimeoutMs,
 });
-
-/** @throws Error that names the members that are wrong, and never a value. */
-function readAnswer(text: string): Held {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new Error('the answer is not JSON', { cause: error });
-  }
-  const parsed = answer.safeParse(body);
-  if (!parsed.success) {
-    throw new Error(
-      `the answer lacks ${parsed.error.issues.map((issue) => issue.path.join('.') || 'an object').join(', ')}`,
-    );
-  }
-  const { AccessKeyId, SecretAccessKey, Token, Expiration } = parsed.data;
-  const expiresAtMs = Expiration === undefined ? undefined : Date.parse(Expiration);
-  if (Number.isNaN(expiresAtMs)) throw new Error('Expiration is not a time');
-  const sessionToken = Token === undefined ? {} : { sessionToken: Token };
-  return { credentials: { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, ...sessionToken }, expiresAtMs };
-}

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { modelIdOf, regionOf, regionOfArn } from '../domain/bedrock-model.ts';
 import type { AwsAccess, Deployment } from '../domain/deployment.ts';
 import { clientApisOf } from './client-apis.ts';
+import { readAwsRole } from './aws-role.ts';
 import type { ConfigPath } from './document.ts';
 import type { Environment } from './environment.ts';
 import { otherWireFormats, providers, splitModel } from './providers.ts';
@@ -40,6 +41,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     };
   }
   const aws = demo === undefined ? awsAccess(provider, reach.key, params, options) : undefined;
+  if (aws !== undefined && 'invalid' in aws) return aws;
   const apiVersion =
     params.api_version ?? (provider === 'azure' ? options.environment['AZURE_API_VERSION'] : undefined);
   const speaks =
@@ -75,6 +77,8 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
     ...(Object.keys(prices).length === 0 ? {} : { prices }),
     ...(apiVersion === undefined ? {} : { apiVersion }),
+    ...(params.drop_params === undefined ? {} : { dropParams: params.drop_params }),
+    ...(params.additional_drop_params === undefined ? {} : { droppedParams: params.additional_drop_params }),
     ...(aws === undefined ? {} : { aws }),
     ...(params.use_in_pass_through === true && demo === undefined ? { inPassThrough: true } : {}),
     ...(speaks.length === 0 ? {} : { speaks }),
@@ -105,8 +109,12 @@ function awsAccess(
   key: string | undefined,
   params: ModelEntry['litellm_params'],
   options: DeploymentOptions,
-): AwsAccess | undefined {
-  if (provider !== 'bedrock' || key !== undefined) return undefined;
+): AwsAccess | Invalid | undefined {
+  if (provider !== 'bedrock') return undefined;
+  const region = regionFor(params, options) ?? defaultAwsRegion;
+  const role = readAwsRole(params, region, key !== undefined, options.environment);
+  if (role !== undefined && 'invalid' in role) return role;
+  if (key !== undefined) return undefined;
   const {
     aws_access_key_id: accessKeyId,
     aws_secret_access_key: secretAccessKey,
@@ -117,8 +125,9 @@ function awsAccess(
       ? undefined
       : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
   return {
-    region: regionFor(params, options) ?? defaultAwsRegion,
+    region,
     ...(credentials === undefined ? {} : { credentials }),
+    ...(role === undefined ? {} : { role }),
   };
 }
 

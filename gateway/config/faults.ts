@@ -23,6 +23,7 @@ const secretFields = new Set([
   'aws_access_key_id',
   'aws_secret_access_key',
   'aws_session_token',
+  'aws_web_identity_token',
   'master_key',
   'database_url',
   'redis_password',

@@ -34,6 +34,14 @@ const litellmParams = z.looseObject({
   aws_access_key_id: name.optional(),
   aws_secret_access_key: name.optional(),
   aws_session_token: name.optional(),
+  /** ARN of the role that calls are made in, and how to get into it. */
+  aws_role_name: name.optional(),
+  aws_session_name: name.optional(),
+  aws_external_id: name.optional(),
+  aws_web_identity_token: name.optional(),
+  aws_sts_endpoint: name.optional(),
+  /** Refused, with what to write instead. */
+  aws_profile_name: name.optional(),
   aws_bedrock_runtime_endpoint: name.optional(),
   /** Azure's `api-version`. */
   api_version: name.optional(),
@@ -42,6 +50,10 @@ const litellmParams = z.looseObject({
   use_responses_api: boolean.optional(),
   /** The address and the key of this entry also serve `/PROVIDER/...`. */
   use_in_pass_through: boolean.optional(),
+  /** Leave out what this provider cannot express, instead of refusing the request. */
+  drop_params: boolean.optional(),
+  /** Left out of every request, whatever the provider can: names, and paths such as `tools[*].function.strict`. */
+  additional_drop_params: z.array(name).optional(),
   /** Weights of simple-shuffle; the first of weight, rpm, tpm that any deployment of the group has is used. */
   weight: number(z.number().min(0)).optional(),
   rpm: count.optional(),

@@ -16,7 +16,24 @@ export interface AwsAccess {
     readonly secretAccessKey: string;
     readonly sessionToken?: string;
   };
+  /** Calls are made in a session of this role. */
+  readonly role?: AwsRole;
 }
+
+export interface AwsRole {
+  readonly arn: string;
+  /** Names the session in AWS's logs. */
+  readonly sessionName: string;
+  /** What a role of another account may ask for. */
+  readonly externalId?: string;
+  /** Shown instead of credentials. */
+  readonly webIdentity?: WebIdentity;
+  /** Of the Security Token Service: scheme, host and port. */
+  readonly stsOrigin: string;
+}
+
+/** A token of an identity provider that AWS trusts; one in a file may be replaced there at any time. */
+export type WebIdentity = { readonly file: string } | { readonly token: string };
 
 export interface Deployment {
   /** `model_info.id`, else a hash of the entry: the same entry has the same id in every process. */
@@ -38,6 +55,10 @@ export interface Deployment {
   readonly speaks?: readonly ClientApi[];
   /** Its address and key also serve the raw routes of its provider (`/anthropic/...`). */
   readonly inPassThrough?: true;
+  /** Whether what the provider cannot express is left out instead of refused; undefined = as for all. */
+  readonly dropParams?: boolean;
+  /** Left out of every request: names, and paths such as `tools[*].function.strict`. */
+  readonly droppedParams?: readonly string[];
   /** Calls must be signed. */
   readonly aws?: AwsAccess;
   /** Weights of simple-shuffle, in LiteLLM's order of preference. */

@@ -45,9 +45,10 @@ export async function sign(
   credentials: AwsCredentials,
   region: string,
   now: Date,
+  service: 'bedrock' | 'sts' = 'bedrock',
 ): Promise<UpstreamCall> {
   const origin = new URL(call.origin);
-  const signer = new SignatureV4({ credentials, region, service: 'bedrock', sha256: Sha256, applyChecksum: true });
+  const signer = new SignatureV4({ credentials, region, service, sha256: Sha256, applyChecksum: true });
   const { headers } = await signer.sign(
     {
       method: 'POST',

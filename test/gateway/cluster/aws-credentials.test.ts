@@ -9,6 +9,8 @@ import { serveHttp } from '../providers/upstream-server.ts';
 const minute = 60_000;
 const start = Date.parse('2026-01-02T03:00:00Z');
 
+const signing = { region: 'eu-central-1', signSts: () => Promise.reject(new Error('nothing is signed here')) };
+
 /** A role whose credentials are numbered, and are valid for an hour from the time of the question. */
 async function roleServer(over: { listener?: RequestListener; environment?: Record<string, string> } = {}) {
   const clock = { ms: start };
@@ -32,6 +34,7 @@ async function roleServer(over: { listener?: RequestListener; environment?: Reco
   });
   const source = awsCredentialSource({
     environment: { AWS_CONTAINER_CREDENTIALS_FULL_URI: `${server.origin}/v1/credentials`, ...over.environment },
+    ...signing,
     now: () => clock.ms,
     onRefreshFailed: (error) => failures.push(error.message),
     timeoutMs: 300,
@@ -49,7 +52,7 @@ describe('where credentials come from', () => {
     AWS_SECRET_ACCESS_KEY: 'secret-env',
     AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://127.0.0.1:1/never-asked',
   };
-  const base = { now: () => 0, onRefreshFailed: () => undefined };
+  const base = { ...signing, now: () => 0, onRefreshFailed: () => undefined };
 
   it('stated ones first, then the environment, then the role', async () => {
     const stated = { accessKeyId: 'AKIA-stated', secretAccessKey: 's' };
@@ -170,6 +173,20 @@ describe('the role of a container', () => {
     await expect(source()).rejects.toThrow('status 403');
     state.listener = answers;
     expect(await idOf(source)).toBe('ASIA3');
+  });
+
+  it('that is silent holds a request no longer than the request itself may last, and the others wait on', async () => {
+    const { source, seen, state, answers } = await roleServer({ listener: () => undefined });
+    const client = new AbortController();
+    const left = source(client.signal);
+    const other = source();
+    client.abort(new Error('the client left'));
+    await expect(left).rejects.toThrow('the client left');
+    await expect(source(client.signal)).rejects.toThrow('the client left');
+    await expect(other).rejects.toThrow(AwsCredentialsUnavailable);
+    expect(seen).toHaveLength(1);
+    state.listener = answers;
+    expect(await source(new AbortController().signal)).toMatchObject({ secretAccessKey: 'secret' });
   });
 
   it('that is silent is given up in time', async () => {
