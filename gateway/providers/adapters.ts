@@ -5,6 +5,7 @@ import { anthropicAdapter } from './anthropic/adapter.ts';
 import { azureAdapter } from './azure.ts';
 import { bedrockAdapter } from './bedrock/adapter.ts';
 import { type AdapterOptions, inexpressible } from './chat/refuse.ts';
+import { dropping } from './dropping.ts';
 import { geminiAdapter } from './gemini/adapter.ts';
 import { azureResponsesPath } from './native/azure-path.ts';
 import { nativeCompletions } from './native/completions.ts';
@@ -18,6 +19,7 @@ const defaultAzureVersion = '2024-10-21';
 /** LiteLLM's name for models of OpenAI that complete a text and cannot chat. */
 const textCompletions = 'text-completion-openai';
 
+/** @param options for deployments and requests that state nothing else. */
 export function chooseAdapters(options: AdapterOptions): (provider: string) => ProviderAdapter {
   const compatible: ProviderAdapter = {
     ...openAIAdapter,
@@ -31,31 +33,27 @@ export function chooseAdapters(options: AdapterOptions): (provider: string) => P
   };
   const versionOf = (deployment: Deployment): string => deployment.apiVersion ?? defaultAzureVersion;
   const azure = azureAdapter(versionOf);
-  const adapters: ReadonlyMap<string, ProviderAdapter> = new Map<string, ProviderAdapter>([
-    ['anthropic', { ...anthropicAdapter(options), native: { messages: nativeMessages } }],
-    [
-      textCompletions,
-      {
-        ...compatible,
-        toUpstream(request) {
-          throw inexpressible(request.operation, textCompletions, 'it completes texts: POST /v1/completions');
-        },
+  const makers: Readonly<Record<string, (options: AdapterOptions) => ProviderAdapter>> = {
+    anthropic: (all) => ({ ...anthropicAdapter(all), native: { messages: nativeMessages } }),
+    [textCompletions]: () => ({
+      ...compatible,
+      toUpstream(request) {
+        throw inexpressible(request.operation, textCompletions, 'it completes texts: POST /v1/completions');
       },
-    ],
-    ['bedrock', bedrockAdapter(options)],
-    ['gemini', geminiAdapter(options)],
-    [
-      'azure',
-      {
-        ...azure,
-        native: {
-          responses: nativeResponses(
-            (deployment) => azureResponsesPath(deployment, versionOf(deployment)),
-            (response, deployment) => azure.classify(response, deployment),
-          ),
-        },
+    }),
+    bedrock: bedrockAdapter,
+    gemini: geminiAdapter,
+    azure: () => ({
+      ...azure,
+      native: {
+        responses: nativeResponses(
+          (deployment) => azureResponsesPath(deployment, versionOf(deployment)),
+          (response, deployment) => azure.classify(response, deployment),
+        ),
       },
-    ],
-  ]);
-  return (provider) => adapters.get(provider) ?? compatible;
+    }),
+  };
+  const adapters = new Map(Object.entries(makers).map(([provider, make]) => [provider, dropping(make, options)]));
+  const others = dropping(() => compatible, options);
+  return (provider) => adapters.get(provider) ?? others;
 }

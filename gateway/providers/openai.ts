@@ -136,8 +136,12 @@ const asksForUsage = (body: JsonObject): boolean => {
 };
 
 /** The client's bytes with the provider's model name in place, and token counts asked for in streams. */
-function toBody(request: ModelRequest, { model, provider }: Deployment): Buffer {
-  const askForUsage = request.stream && request.operation === 'chat' && !asksForUsage(request.body);
+function toBody(request: ModelRequest, { model, provider, droppedParams }: Deployment): Buffer {
+  const askForUsage =
+    request.stream &&
+    request.operation === 'chat' &&
+    !asksForUsage(request.body) &&
+    droppedParams?.includes('stream_options') !== true;
   if (request.translated === true && (provider === 'openai' || provider === 'azure')) {
     return Buffer.from(JSON.stringify(rewritten(withoutExtensions(request.body), model, askForUsage)));
   }
