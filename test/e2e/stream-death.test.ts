@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startUpstream, type Upstream } from '../../runbooks/lab/upstream.ts';
+import { eventBytes } from '../gateway/providers/bedrock/event-bytes.ts';
 import { masterKey, migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 import { until } from '../support/processes.ts';
@@ -41,22 +42,48 @@ const gemini = Array.from(
     `data: ${JSON.stringify({ candidates: [{ index: 0, content: { role: 'model', parts: [{ text: `w${index} ` }] } }] })}\n\n`,
 );
 
+/** Frames of AWS's binary event stream; the reason for stopping never comes. */
+const bedrock = Array.from({ length: chunks }, (_, index) =>
+  eventBytes([
+    index === 0
+      ? { type: 'messageStart', payload: { role: 'assistant' } }
+      : { type: 'contentBlockDelta', payload: { contentBlockIndex: 0, delta: { text: `w${index} ` } } },
+  ]),
+);
+
+interface Death {
+  readonly contentType: string;
+  readonly events: readonly (string | Buffer)[];
+}
+
+function deathOf(path: string): Death {
+  if (path.includes('/converse-stream')) return { contentType: 'application/vnd.amazon.eventstream', events: bedrock };
+  const contentType = 'text/event-stream';
+  if (path.endsWith('/messages')) return { contentType, events: anthropic };
+  return { contentType, events: path.includes(':streamGenerateContent') ? gemini : openai };
+}
+
 let database: TestDatabase;
 let upstream: Upstream;
 let gateway: TestGateway;
 
 /** Writes so many events and dies; which of the two deaths is part of the request, too. */
-async function die(response: ServerResponse, events: readonly string[], after: number): Promise<void> {
+async function die(response: ServerResponse, { contentType, events }: Death, after: number): Promise<void> {
   if (after === 0) {
     response.destroy();
     return;
   }
-  response.writeHead(200, { 'content-type': 'text/event-stream' });
-  for (const event of events.slice(0, after))
-    await new Promise<void>((written) => void response.write(event, () => written()));
-  // Half of them are cut off, the others end properly but too early.
-  if (after % 2 === 0) response.destroy();
-  else response.end();
+  response.writeHead(200, { 'content-type': contentType });
+  const write = (piece: string | Buffer) => new Promise<void>((written) => void response.write(piece, () => written()));
+  for (const event of events.slice(0, after)) await write(event);
+  // Half of them are cut off, most of these in the middle of an event; the others end properly but too early.
+  if (after % 2 === 1) {
+    response.end();
+    return;
+  }
+  const next = events[after];
+  if (next !== undefined) await write(next.slice(0, next.length / 2));
+  response.destroy();
 }
 
 beforeAll(async () => {
@@ -64,11 +91,7 @@ beforeAll(async () => {
   upstream = await startUpstream({
     name: 'a dying upstream',
     intercept: async ({ path, bytes }, response) => {
-      await die(
-        response,
-        path.endsWith('/messages') ? anthropic : path.includes(':streamGenerateContent') ? gemini : openai,
-        Number(/die after (\d+)/.exec(bytes.toString())?.[1]),
-      );
+      await die(response, deathOf(path), Number(/die after (\d+)/.exec(bytes.toString())?.[1]));
       return true;
     },
   });
@@ -82,6 +105,13 @@ model_list:
     litellm_params: {model: anthropic/m, api_base: "${new URL(upstream.url).origin}", api_key: sk-x}
   - model_name: gemini
     litellm_params: {model: gemini/m, api_base: "${new URL(upstream.url).origin}", api_key: x}
+  - model_name: bedrock
+    litellm_params:
+      model: bedrock/anthropic.claude-sonnet-4-5
+      aws_bedrock_runtime_endpoint: "${new URL(upstream.url).origin}"
+      aws_region_name: us-east-1
+      aws_access_key_id: AKIAEXAMPLE
+      aws_secret_access_key: secret-example
 router_settings: {num_retries: 0, timeout: 10}
 `;
   gateway = await startTestGateway({ config, databaseUrl: database.url });
@@ -93,7 +123,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-it.each(['openai', 'azure', 'anthropic', 'gemini'])(
+it.each(['openai', 'azure', 'anthropic', 'gemini', 'bedrock'])(
   '%s: an upstream that dies after any of 50 events leaves an error or an error event, in time, and exactly one row each',
   async (model) => {
     const startedAt = performance.now();
