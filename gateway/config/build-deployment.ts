@@ -6,7 +6,7 @@ import { clientApisOf } from './client-apis.ts';
 import { readAwsRole } from './aws-role.ts';
 import type { ConfigPath } from './document.ts';
 import type { Environment } from './environment.ts';
-import { otherWireFormats, providers, splitModel } from './providers.ts';
+import { providers, refusedProviders, splitModel } from './providers.ts';
 import type { ModelEntry } from './schema.ts';
 
 export interface DeploymentOptions {
@@ -146,13 +146,14 @@ function reachProvider(
   const params = entry.litellm_params;
   const known = Object.hasOwn(providers, provider) ? providers[provider] : undefined;
   if (known === undefined) {
-    const later = otherWireFormats.some((name) => name === provider);
+    const refused = Object.hasOwn(refusedProviders, provider) ? refusedProviders[provider] : undefined;
     return {
-      invalid: later
-        ? `provider "${provider}" is not available in this version`
-        : `provider "${provider}" is not known; write for example openai/NAME with an api_base`,
+      invalid:
+        refused !== undefined
+          ? `provider "${provider}" is not supported: ${refused}`
+          : `provider "${provider}" is not known; write for example openai/NAME with an api_base`,
       path: ['litellm_params', 'model'],
-      leaveOut: later,
+      leaveOut: refused !== undefined,
     };
   }
   const variable = options.missingVariables.get(index);

@@ -15,6 +15,13 @@ export interface ProviderEntry {
   readonly keyHeader?: string;
 }
 
+const cohere: ProviderEntry = {
+  apiBase: 'https://api.cohere.ai/compatibility/v1',
+  apiBaseVariables: ['COHERE_API_BASE'],
+  apiKeyVariable: 'COHERE_API_KEY',
+  otherKeyVariable: 'CO_API_KEY',
+};
+
 /** Providers that can be called. Those without a comment speak OpenAI's wire format. */
 export const providers: Readonly<Record<string, ProviderEntry>> = {
   openai: {
@@ -38,6 +45,10 @@ export const providers: Readonly<Record<string, ProviderEntry>> = {
   ollama: { apiBase: 'http://localhost:11434/v1', keyOptional: true },
   // OpenAI's format at other addresses.
   azure: { apiBaseVariables: ['AZURE_API_BASE'], apiKeyVariable: 'AZURE_API_KEY', keyHeader: 'api-key' },
+  azure_ai: { apiBaseVariables: ['AZURE_AI_API_BASE'], apiKeyVariable: 'AZURE_AI_API_KEY' },
+  // OpenAI's format, and a rerank of its own. https://docs.cohere.com/docs/compatibility-api
+  cohere,
+  cohere_chat: cohere,
   // The Messages API.
   anthropic: {
     apiBase: 'https://api.anthropic.com',
@@ -66,14 +77,17 @@ export const providers: Readonly<Record<string, ProviderEntry>> = {
   cerebras: { apiBase: 'https://api.cerebras.ai/v1', apiKeyVariable: 'CEREBRAS_API_KEY' },
 };
 
-/** Providers with a wire format of their own; their adapters are not built yet. */
-export const otherWireFormats = ['azure_ai', 'vertex_ai', 'cohere'] as const;
+/** Providers of LiteLLM that cannot be called from here, and what to write instead. */
+export const refusedProviders: Readonly<Record<string, string>> = {
+  vertex_ai: 'it takes Google Cloud tokens that end every hour; write gemini/NAME with a key of AI Studio',
+  vertex_ai_beta: 'it takes Google Cloud tokens that end every hour; write gemini/NAME with a key of AI Studio',
+};
 
 /** `openai/gpt-4o` -> provider and the provider's model name; without a known prefix the model is OpenAI's. */
 export function splitModel(model: string, customProvider?: string): { provider: string; model: string } {
   const slash = model.indexOf('/');
   const prefix = slash === -1 ? '' : model.slice(0, slash);
-  const known = Object.hasOwn(providers, prefix) || otherWireFormats.some((provider) => provider === prefix);
+  const known = Object.hasOwn(providers, prefix) || Object.hasOwn(refusedProviders, prefix);
   if (customProvider !== undefined) {
     return { provider: customProvider, model: prefix === customProvider ? model.slice(slash + 1) : model };
   }

@@ -3,8 +3,10 @@ import type { Deployment } from '../domain/deployment.ts';
 import type { ProviderAdapter } from './adapter.ts';
 import { anthropicAdapter } from './anthropic/adapter.ts';
 import { azureAdapter } from './azure.ts';
+import { azureAIAdapter } from './azure-ai.ts';
 import { bedrockAdapter } from './bedrock/adapter.ts';
 import { type AdapterOptions, inexpressible } from './chat/refuse.ts';
+import { cohereAdapter } from './cohere.ts';
 import { dropping } from './dropping.ts';
 import { geminiAdapter } from './gemini/adapter.ts';
 import { azureResponsesPath } from './native/azure-path.ts';
@@ -43,6 +45,9 @@ export function chooseAdapters(options: AdapterOptions): (provider: string) => P
     }),
     bedrock: bedrockAdapter,
     gemini: geminiAdapter,
+    azure_ai: () => azureAIAdapter,
+    cohere: () => cohereAdapter,
+    cohere_chat: () => cohereAdapter,
     azure: () => ({
       ...azure,
       native: {
