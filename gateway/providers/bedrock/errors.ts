@@ -1,6 +1,7 @@
 /** Bedrock's exceptions, with their own status or inside of a stream. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors */
 import type { Deployment } from '../../domain/deployment.ts';
 import type { UpstreamError, UpstreamErrorKind } from '../../domain/errors.ts';
+import type { JsonObject } from '../../domain/request.ts';
 import type { UpstreamResponse } from '../adapter.ts';
 import { objectOf, parseJson, textOf } from '../json.ts';
 import { headerOf, readRetryAdvice } from '../retry-advice.ts';
@@ -26,12 +27,22 @@ const statusOfException: Readonly<Record<string, number>> = {
 
 export function classify(response: UpstreamResponse, deployment: Deployment): UpstreamError {
   const body = objectOf(parseJson(response.body.toString()));
-  const type = exceptionName(headerOf(response.headers, 'x-amzn-errortype') ?? textOf(body['__type']) ?? '');
+  const type = typeOf(response, body);
   const message = messageOf(body) ?? (type === '' ? noAnswer(response.status) : type);
   const kind = kindOf(statusOfException[type.toLowerCase()] ?? response.status, type, message);
   const advice = readRetryAdvice(response.headers);
   return vendorError({ kind, status: response.status, message, type: textOf(type), ...advice }, deployment);
 }
+
+/** An exception that came with a 200; undefined when there is none. */
+export function statedError(response: UpstreamResponse, deployment: Deployment): UpstreamError | undefined {
+  const body = objectOf(parseJson(response.body.toString()));
+  const type = typeOf(response, body);
+  return type === '' ? undefined : fromStream(type, body, deployment);
+}
+
+const typeOf = (response: UpstreamResponse, body: JsonObject): string =>
+  exceptionName(headerOf(response.headers, 'x-amzn-errortype') ?? textOf(body['__type']) ?? '');
 
 /** An exception as an event of a stream. @param type the event's `:exception-type` or `:error-code`. */
 export function fromStream(type: string, payload: unknown, deployment: Deployment): UpstreamError {

@@ -6,6 +6,7 @@ import { type CompletionThinking, printCompletion } from '../chat/completion.ts'
 import { toUsage } from '../chat/usage.ts';
 import { isObject, objectOf, objectsOf, parseJson, textOf } from '../json.ts';
 import { brokenStream } from '../vendor-error.ts';
+import { statedError } from './errors.ts';
 import { toFinishReason } from './finish-reason.ts';
 import { readUsage } from './usage.ts';
 
@@ -13,7 +14,9 @@ import { readUsage } from './usage.ts';
 export function toReply(response: UpstreamResponse, request: ModelRequest, deployment: Deployment): WholeReply {
   const body = objectOf(parseJson(response.body.toString()));
   const message = objectOf(objectOf(body['output'])['message']);
-  if (!Array.isArray(message['content'])) throw brokenStream('the answer is none of Converse', deployment);
+  if (!Array.isArray(message['content'])) {
+    throw statedError(response, deployment) ?? brokenStream('the answer is none of Converse', deployment);
+  }
   const blocks = objectsOf(message['content']);
   const usage = readUsage(body['usage']);
   const completion = printCompletion(
