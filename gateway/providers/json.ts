@@ -31,6 +31,10 @@ export function parseJson(text: string): unknown {
 
 export const printBody = (body: JsonObject): Buffer => Buffer.from(JSON.stringify(body));
 
+/** For a block that is left out when it would be empty. */
+export const orNothing = (members: JsonObject): JsonObject | undefined =>
+  Object.keys(members).length === 0 ? undefined : members;
+
 /** The given members without those that have no value. */
 export const present = (members: JsonObject): JsonObject =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));

@@ -2,10 +2,8 @@
 import type { Deployment } from '../../domain/deployment.ts';
 import type { JsonObject, ModelRequest } from '../../domain/request.ts';
 import type { StreamDecoder, StreamPart } from '../adapter.ts';
-import { ChunkWriter } from '../chat/chunks.ts';
-import { createdAt } from '../chat/completion.ts';
+import { type ChunkWriter, openChunks } from '../chat/chunks.ts';
 import { oneEnding } from '../chat/one-ending.ts';
-import { wantsUsage } from '../chat/read-prompt.ts';
 import { type TokenCounts, toUsage } from '../chat/usage.ts';
 import { isObject, objectOf, parseJson, textOf } from '../json.ts';
 import { EventReader, type ServerSentEvent } from '../server-sent-events.ts';
@@ -40,12 +38,7 @@ class MessageStream implements StreamDecoder {
 
   constructor(request: ModelRequest, deployment: Deployment) {
     this.#deployment = deployment;
-    this.#chunks = new ChunkWriter({
-      id: `chatcmpl-${request.id}`,
-      model: deployment.model,
-      created: createdAt(request),
-      usageForClient: wantsUsage(request.body),
-    });
+    this.#chunks = openChunks(request, deployment);
   }
 
   push(bytes: Buffer): StreamPart[] {

@@ -2,9 +2,9 @@
  * Images and documents. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlock.html and
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html
  */
-import type { FilePart, ImagePart } from '../chat/prompt.ts';
+import type { FilePart, ImagePart, MediaSource } from '../chat/prompt.ts';
 import { inexpressible } from '../chat/refuse.ts';
-import type { ContentBlock, MediaSource } from './wire.ts';
+import type { ContentBlock } from './wire.ts';
 
 const imageFormats: Readonly<Record<string, string>> = {
   'image/png': 'png',
@@ -26,17 +26,18 @@ const documentFormats: Readonly<Record<string, string>> = {
   'text/markdown': 'md',
 };
 
-const endings: Readonly<Record<string, string>> = { jpg: 'jpeg', htm: 'html', markdown: 'md' };
 const allImages: ReadonlySet<string> = new Set(Object.values(imageFormats));
-const allDocuments: ReadonlySet<string> = new Set(Object.values(documentFormats));
+
+type MediaData = Extract<MediaSource, { is: 'data' }>;
 
 /** Makes the blocks of one conversation: names of documents must not repeat. */
 export class MediaBlocks {
   readonly #names = new Set<string>();
 
   block(part: ImagePart | FilePart): ContentBlock {
-    const format = formatOf(part);
-    const source = toSource(part);
+    const { mediaType, base64 } = dataOf(part);
+    const format = formatOf(part, mediaType);
+    const source = { bytes: base64 };
     if (allImages.has(format)) return { image: { format, source } };
     return { document: { format, name: this.#name(part), source } };
   }
@@ -58,22 +59,18 @@ export class MediaBlocks {
   }
 }
 
-function formatOf(part: ImagePart | FilePart): string {
-  const { source } = part;
-  if (source.is === 'data') {
-    const format = imageFormats[source.mediaType] ?? documentFormats[source.mediaType];
-    if (format !== undefined) return format;
-    throw inexpressible(part.at, 'bedrock', `it has no input of type ${source.mediaType}`);
-  }
-  const ending = (source.is === 'url' ? /\.([a-z]+)$/i.exec(source.url)?.[1]?.toLowerCase() : undefined) ?? '';
-  const format = endings[ending] ?? ending;
-  if (allImages.has(format) || allDocuments.has(format)) return format;
-  return part.is === 'image' ? 'png' : 'pdf';
+/** By the stated type: only data has one. */
+function formatOf(part: ImagePart | FilePart, mediaType: string): string {
+  const format = imageFormats[mediaType] ?? documentFormats[mediaType];
+  if (format !== undefined) return format;
+  throw inexpressible(part.at, 'bedrock', `it has no input of type ${mediaType}`);
 }
 
-function toSource(part: ImagePart | FilePart): MediaSource {
-  const { source } = part;
-  if (source.is === 'data') return { bytes: source.base64 };
-  if (source.is === 'url' && source.url.startsWith('s3://')) return { s3Location: { uri: source.url } };
-  throw inexpressible(part.at, 'bedrock', 'it loads nothing from the web; send a data URL, or an s3:// address');
+/**
+ * Nothing is fetched for a client: from the web the gateway would have to do it, and could be led to addresses inside of its
+ * network; from S3 Bedrock would do it with the gateway's own rights, so a client could read what is not its own.
+ */
+function dataOf({ source, at }: ImagePart | FilePart): MediaData {
+  if (source.is === 'data') return source;
+  throw inexpressible(at, 'bedrock', 'nothing is loaded from addresses; send a data URL, data:image/png;base64,...');
 }

@@ -10,7 +10,7 @@ import { type AdapterOptions, inexpressible, malformed, refuseUnsupported } from
 import { claudeTraits } from '../claude-models.ts';
 import { toThinking } from '../claude-thinking.ts';
 import { closedSchema } from '../closed-schema.ts';
-import { objectOf, present, printBody } from '../json.ts';
+import { objectOf, orNothing, present, printBody } from '../json.ts';
 import { toMessages, toTextBlocks } from './messages.ts';
 import { oneCallAtATime, toToolConfig } from './tools.ts';
 
@@ -84,9 +84,6 @@ function toBody(request: ModelRequest, modelId: string, options: AdapterOptions)
     additionalModelRequestFields: orNothing(additional),
   });
 }
-
-const orNothing = (members: JsonObject): JsonObject | undefined =>
-  Object.keys(members).length === 0 ? undefined : members;
 
 /** There is no JSON mode without a schema; OpenAI's has the client ask for JSON in the prompt anyway. */
 const jsonOnly = 'Answer with one JSON object and nothing else: no explanation, no code fence.';

@@ -13,7 +13,9 @@ export type ContentBlock =
   | { readonly reasoningContent: ReasoningContent }
   | CachePoint;
 
-export type MediaSource = { readonly bytes: Base64 } | { readonly s3Location: { readonly uri: string } };
+export interface MediaSource {
+  readonly bytes: Base64;
+}
 
 export type ReasoningContent =
   | { readonly reasoningText: { readonly text: string; readonly signature: string } }

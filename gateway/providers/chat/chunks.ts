@@ -1,8 +1,10 @@
 /** Writes a stream of `chat.completion.chunk` events. https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
-import type { JsonObject } from '../../domain/request.ts';
+import type { Deployment } from '../../domain/deployment.ts';
+import type { JsonObject, ModelRequest } from '../../domain/request.ts';
 import type { StreamPart } from '../adapter.ts';
 import { present } from '../json.ts';
-import type { CompletionThinking, FinishReason } from './completion.ts';
+import { type CompletionThinking, createdAt, type FinishReason } from './completion.ts';
+import { wantsUsage } from './read-prompt.ts';
 import { printUsage, type TokenCounts, toUsage } from './usage.ts';
 
 const doneEvent: StreamPart = { is: 'chunk', bytes: Buffer.from('data: [DONE]\n\n') };
@@ -15,6 +17,15 @@ export interface ChunkOptions {
   /** Whether the client asked for token counts (`stream_options.include_usage`). */
   readonly usageForClient: boolean;
 }
+
+/** For an answer that has told nothing of itself yet. */
+export const openChunks = (request: ModelRequest, deployment: Deployment): ChunkWriter =>
+  new ChunkWriter({
+    id: `chatcmpl-${request.id}`,
+    model: deployment.model,
+    created: createdAt(request),
+    usageForClient: wantsUsage(request.body),
+  });
 
 /** Holds the state of one answer: which choices have begun, and what every chunk repeats. */
 export class ChunkWriter {

@@ -5,7 +5,7 @@ import type { UpstreamCall } from '../adapter.ts';
 import type { Prompt } from '../chat/prompt.ts';
 import { readPrompt } from '../chat/read-prompt.ts';
 import { type AdapterOptions, inexpressible, malformed, refuseUnsupported } from '../chat/refuse.ts';
-import { objectOf, present, printBody } from '../json.ts';
+import { objectOf, orNothing, present, printBody } from '../json.ts';
 import { toContents } from './contents.ts';
 import { type GeminiTraits, geminiTraits, methodPath } from './model-name.ts';
 import { toThinkingConfig } from './thinking.ts';
@@ -75,9 +75,6 @@ function toBody(body: JsonObject, model: string, options: AdapterOptions): JsonO
     serviceTier: serviceTier(body['service_tier'] ?? undefined, options),
   });
 }
-
-const orNothing = (members: JsonObject): JsonObject | undefined =>
-  Object.keys(members).length === 0 ? undefined : members;
 
 /** https://ai.google.dev/api/generate-content#generationconfig */
 function toGenerationConfig(body: JsonObject, prompt: Prompt, traits: GeminiTraits): JsonObject {

@@ -113,10 +113,6 @@ describe('messages', () => {
       { image: { format: 'jpeg', source: { bytes: '/9j/' } } },
     ],
     [
-      { type: 'image_url', image_url: { url: 's3://bucket/a.webp' } },
-      { image: { format: 'webp', source: { s3Location: { uri: 's3://bucket/a.webp' } } } },
-    ],
-    [
       { type: 'file', file: { filename: 'Q3: report_v2.pdf', file_data: 'data:application/pdf;base64,JVBERi0=' } },
       { document: { format: 'pdf', name: 'Q3- report-v2', source: { bytes: 'JVBERi0=' } } },
     ],
@@ -132,6 +128,8 @@ describe('messages', () => {
 
   it.each<[string, unknown]>([
     ['messages[0].content[0]', [{ type: 'image_url', image_url: { url: 'https://example.com/a.png' } }]],
+    ['messages[0].content[0]', [{ type: 'image_url', image_url: { url: 's3://bucket/a.webp' } }]],
+    ['messages[0].content[0]', [{ type: 'file', file: { file_id: 's3://bucket/a.pdf' } }]],
     ['messages[0].content[0]', [{ type: 'file', file: { file_id: 'file_1' } }]],
     ['messages[0].content[0]', [{ type: 'image_url', image_url: { url: 'data:image/tiff;base64,AAAA' } }]],
     ['messages[0].content[0]', [{ type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } }]],
