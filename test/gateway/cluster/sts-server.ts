@@ -81,6 +81,9 @@ function session(form: Readonly<Record<string, string>>, number: number, nowMs: 
 </${action}Response>`;
 }
 
+/** Of the service: a signature for another region or service is none here. */
+const stsRegion = 'eu-central-1';
+
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
@@ -91,7 +94,7 @@ function signerOf(request: IncomingMessage, body: string, secrets: ReadonlyMap<s
     ) ?? [];
   const [, accessKey = '', scope = '', signed = '', signature] = stated;
   const secret = secrets.get(accessKey);
-  if (secret === undefined) return undefined;
+  if (secret === undefined || !scope.endsWith(`/${stsRegion}/sts/aws4_request`)) return undefined;
   const headers = signed.split(';').map((name) => `${name}:${String(request.headers[name]).trim()}\n`);
   const canonical = ['POST', request.url, '', headers.join(''), signed, sha256(body)].join('\n');
   const toSign = ['AWS4-HMAC-SHA256', request.headers['x-amz-date'], scope, sha256(canonical)].join('\n');
