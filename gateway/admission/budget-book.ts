@@ -111,6 +111,11 @@ export class BudgetBook {
 
   touch(slice: BudgetSlice): void {
     slice.touched = true;
+    this.#watch(slice);
+  }
+
+  /** Whatever holds something is looked after, until it holds nothing. */
+  #watch(slice: BudgetSlice): void {
     if (slice.active) return;
     slice.active = true;
     this.#active.add(slice);
@@ -184,7 +189,8 @@ export class BudgetBook {
 
   #level(slice: BudgetSlice): void {
     const slack = slice.pace.perSecond * slackSeconds;
-    const tight = slice.free < slack;
+    // The same bound as that of the database for granting slack.
+    const tight = slice.free < Math.max(slack, 16 * (this.#options.siblings.live ?? 1) * slice.ticket);
     if (slice.idle >= (tight ? idleSecondsWhenTight : idleSeconds)) {
       if (giveBack(slice) > 0) slice.dirty = true;
     } else if (slice.idle === 0 && !tight && available(slice) < slack / 2) {
@@ -245,6 +251,7 @@ export class BudgetBook {
         continue;
       }
       applyGrant(slice, reply.granted, reply.free);
+      this.#watch(slice);
       // What was given back while the call was under way is still to be told.
       if (claim.returned === slice.returned) slice.dirty = false;
       slice.spent = reply.spent;

@@ -120,9 +120,14 @@ export class SlicedAdmission implements Admission {
     this.#timer.unref();
   }
 
+  /** Ends the background work; what is held stays held until `close` or the end of its log. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
   /** Gives everything back. Call when no request runs any more; takes no longer than one call to each store. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.stop();
     await Promise.all([this.#budgetCall.ask(), this.#limitCall.ask()]);
     this.#budgets.giveBackAll();
     this.#limits.giveBackAll();
@@ -307,7 +312,6 @@ export class SlicedAdmission implements Admission {
   #decide(entry: Pick<Waiting, 'plan' | 'estimate'>): Reservation | Refusal | undefined {
     const { plan } = entry;
     const { settings, now, wallNow, onRefused } = this.#options;
-    let undecided = false;
     for (const line of plan.budgetLines) {
       const verdict = this.#ofBudget(line.slice, entry.estimate.micros ?? 0);
       if (verdict === 'unavailable') {
@@ -322,10 +326,9 @@ export class SlicedAdmission implements Admission {
         }
         return this.#decideSmaller(entry, smaller);
       }
-      if (verdict === 'ask') undecided = true;
+      // The first level is to be named, so the next ones wait for what this one says.
+      if (verdict === 'ask') return undefined;
     }
-    // A budget is named before a limit, so a limit waits for what the budgets say.
-    if (undecided) return undefined;
     const nowMs = now();
     for (const line of plan.limitLines) {
       const amount = line.slice.kind === 'tokens' ? entry.estimate.tokens : 1;

@@ -100,7 +100,10 @@ async function compare(pool: Pool, seed: number): Promise<void> {
       const name = random.pick(names);
       const max = random.integer(3_000);
       twin.putAccount(name, max);
-      await pool.query(`SELECT put_account($1, $2, a.window_length, a.window_end) FROM account a WHERE id = $1`, [name, max]);
+      await pool.query(`SELECT put_account($1, $2, a.window_length, a.window_end) FROM account a WHERE id = $1`, [
+        name,
+        max,
+      ]);
     } else {
       const last = (sent.get(log) ?? []).length - (random.chance(0.5) ? 0 : 1);
       const { rows } = await pool.query<{ closed: boolean }>('SELECT close_log($1, $2) AS closed', [log, last]);
