@@ -88,6 +88,12 @@ export class BudgetBook {
     this.#down = options.store === undefined;
   }
 
+  get reserved(): number {
+    let sum = 0;
+    for (const { reserved } of this.#slices.values()) sum += reserved;
+    return sum;
+  }
+
   /** The database did not answer when it was last asked. */
   get down(): boolean {
     return this.#down;

@@ -2,7 +2,7 @@
 import type { LimitClaim, LimitReply, LimitSlices, Siblings } from '../domain/slices.ts';
 import { applyLimitGrant, applyShare, claimOverdraft, type LimitKind, LimitSlice } from './limit-slice.ts';
 import { shareOf } from './share.ts';
-import { available, giveBack, isExhausted, wantOf } from './slice.ts';
+import { available, giveBack, isExhausted, settle, wantOf } from './slice.ts';
 
 export interface LimitBookOptions {
   /** Undefined = there is no Redis: every process keeps to its share. */
@@ -44,6 +44,12 @@ export class LimitBook {
     this.#options = options;
   }
 
+  get reserved(): number {
+    let sum = 0;
+    for (const { reserved } of this.#slices.values()) sum += reserved;
+    return sum;
+  }
+
   /** Nobody can be asked; shares hold. */
   get down(): boolean {
     return this.#options.store?.up !== true;
@@ -81,6 +87,14 @@ export class LimitBook {
     slice.touched = true;
     if (!slice.active) this.#keepActive(slice);
     if (available(slice) < slice.lowBelow) slice.low = true;
+  }
+
+  /** What was set aside turns out as used. @returns whether it was more: nobody else may get that. */
+  settle(slice: LimitSlice, reserved: number, used: number): boolean {
+    settle(slice, reserved, used);
+    if (available(slice) >= 0) return false;
+    slice.dirty = true;
+    return !this.down;
   }
 
   /** @returns whether others wait for what came free: then it should be told now. */

@@ -111,6 +111,11 @@ export class SlicedAdmission implements Admission {
     return { budgets: this.#budgets.calls, limits: this.#limits.calls };
   }
 
+  /** Set aside for requests that run, over all budgets and limits; 0 when none does. */
+  get reserved(): number {
+    return this.#budgets.reserved + this.#limits.reserved;
+  }
+
   /** Renewals and returns in the background. */
   start(): void {
     this.#timer = setInterval(
@@ -234,12 +239,13 @@ export class SlicedAdmission implements Admission {
       slice.pace.add(cost);
       this.#budgets.touch(slice);
     }
+    let tell = false;
     for (let index = 0; index < plan.tokens.length; index++) {
       const slice = plan.tokens[index];
       // What was set aside in a window that is over went with it.
-      if (slice !== undefined && serial > slice.resetSerial) settle(slice, tokens, usedTokens);
+      if (slice === undefined || serial <= slice.resetSerial) continue;
+      tell = this.#limits.settle(slice, tokens, usedTokens) || tell;
     }
-    let tell = false;
     for (let index = 0; index < plan.slots.length; index++) {
       const slice = plan.slots[index];
       if (slice !== undefined) tell = this.#limits.release(slice) || tell;

@@ -29,7 +29,7 @@ export const settings: AdmissionSettings = {
 
 export interface InstanceOptions {
   readonly databaseUrl?: string;
-  readonly redisUrl?: string;
+  readonly redisUrl?: string | undefined;
   readonly settings?: Partial<AdmissionSettings>;
   /** Instead of the real ones. */
   readonly budgets?: BudgetSlices;
