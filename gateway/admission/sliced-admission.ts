@@ -289,12 +289,16 @@ export class SlicedAdmission implements Admission {
     });
   }
 
-  /** Each store is asked only when something of its own is missing: keys without budgets never notice a lost database. */
+  /**
+   * Each store is asked only when something of its own is missing: keys without budgets never notice a lost database.
+   * One that is away is not asked here, or the turn that asks again would never end; the tick looks after it.
+   */
   #askFor({ plan, estimate }: Waiting): void {
-    if (plan.budgets.length > 0 && (!this.#budgets.usable || !fits(plan.budgets, estimate.micros ?? 0))) {
+    const micros = estimate.micros ?? 0;
+    if (!this.#budgets.down && plan.budgets.length > 0 && (!this.#budgets.usable || !fits(plan.budgets, micros))) {
       void this.#budgetCall.ask();
     }
-    if (!this.#limitsFit(plan, estimate.tokens)) void this.#limitCall.ask();
+    if (!this.#limits.down && !this.#limitsFit(plan, estimate.tokens)) void this.#limitCall.ask();
   }
 
   /** After a call: whoever can go on does, whoever cannot is told, and the rest shares the next call. */

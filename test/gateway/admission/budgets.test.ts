@@ -413,6 +413,15 @@ describe('a database that is away', () => {
   });
 });
 
+it('a request that waits for its budget does not keep the process busy, although its limit is used up, too', async () => {
+  const instance = await start();
+  const own = [scope('key', fresh(), { maxMicros: 10_000, limits: { requestsPerMinute: 1 } })];
+  await put(own[0]?.account ?? '', 10_000);
+  expect(isAdmitted(await instance.ask(own, { micros: 1_000 }))).toBe(true);
+  expect(await instance.ask(own, { micros: 1_000 })).toMatchObject({ status: 429, type: 'rate_limit_error' });
+  expect(await instance.ask(own, { micros: 100_000 })).toMatchObject({ status: 429, type: 'budget_exceeded' });
+});
+
 it('a budget whose account is missing in the database cannot be checked', async () => {
   const instance = await start();
   expect(await instance.ask([scope('key', fresh(), { maxMicros: 1_000 })], { micros: 1 })).toMatchObject({
