@@ -1,8 +1,8 @@
 /** Budgets and rate limits out of slices: answered from memory, and from a shared call when a slice does not suffice. */
-import type { Admission, Estimate, Estimator, Reservation } from '../domain/admission.ts';
+import type { Admission, Bound, Estimate, Reservation } from '../domain/admission.ts';
 import type { Scope } from '../domain/entitlements.ts';
 import type { Refusal } from '../domain/errors.ts';
-import type { Caller, ModelRequest } from '../domain/request.ts';
+import type { Caller } from '../domain/request.ts';
 import type { BudgetSlices, LimitSlices, Siblings } from '../domain/slices.ts';
 import { BudgetBook, type BudgetSlice, type Demand } from './budget-book.ts';
 import { limitHeaders } from './headers.ts';
@@ -139,11 +139,11 @@ export class SlicedAdmission implements Admission {
     await Promise.all([this.#budgets.down ? undefined : this.#budgetCall.ask(), this.#limitCall.ask()]);
   }
 
-  admit(
-    request: ModelRequest,
+  admit<Request extends Bound>(
+    request: Request,
     caller: Caller,
     group: string,
-    estimate: Estimator,
+    estimate: (request: Request, group: string) => Estimate,
     signal: AbortSignal,
   ): Reservation | Promise<Reservation> {
     const scopes = this.#scopesOf(caller);
@@ -159,12 +159,12 @@ export class SlicedAdmission implements Admission {
     return this.#admit(request, caller, scopes, group, estimate, signal);
   }
 
-  #admit(
-    request: ModelRequest,
+  #admit<Request extends Bound>(
+    request: Request,
     caller: Caller,
     scopes: readonly Scope[],
     group: string,
-    estimator: Estimator,
+    estimator: (request: Request, group: string) => Estimate,
     signal: AbortSignal,
   ): Reservation | Promise<Reservation> {
     if (scopes.length === 0) return unbound;

@@ -228,7 +228,7 @@ const generalSettings = z.looseObject({
   database_connection_pool_limit: positiveCount.optional(),
   max_request_size_mb: number(z.number().positive()).optional(),
   /** LiteLLM's versions disagree about the status of a budget that is used up. */
-  budget_exceeded_status: number(z.union([z.literal(400), z.literal(422), z.literal(429)])).optional(),
+  budget_exceeded_status: number(z.literal([400, 422, 429])).optional(),
   /** Requests whose budget cannot be checked: refuse (503), share what was left among the processes, or allow. */
   budget_unavailable: z.enum(['refuse', 'share', 'allow']).optional(),
   /** Requests with a budget for a model without a price. */
@@ -238,7 +238,7 @@ const generalSettings = z.looseObject({
   /** Output that is reckoned with when a request states no maximum, tokens. */
   default_output_tokens: positiveCount.optional(),
   /** 1: while Redis is away, each process lets at least one request through, however small the limit is. */
-  share_minimum: number(z.union([z.literal(0), z.literal(1)])).optional(),
+  share_minimum: number(z.literal([0, 1])).optional(),
   /** Processes to divide limits by until the database has said how many live. */
   expected_replicas: positiveCount.optional(),
 });

@@ -34,6 +34,9 @@ export interface Reservation {
   headers(): Readonly<Record<string, string>> | undefined;
 }
 
+/** As much of a request as decides what binds it. */
+export type Bound = Pick<ModelRequest, 'model' | 'endUser'>;
+
 export interface Admission {
   /**
    * Sets aside what the request may use, on every level or on none. A promise only when slices have to be renewed.
@@ -42,11 +45,11 @@ export interface Admission {
    * @param signal ends the wait for slices; its reason is thrown.
    * @throws Refusal 429 for a limit or a budget, naming the first level that refuses; 503 when it cannot be said.
    */
-  admit(
-    request: ModelRequest,
+  admit<Request extends Bound>(
+    request: Request,
     caller: Caller,
     group: string,
-    estimate: Estimator,
+    estimate: (request: Request, group: string) => Estimate,
     signal: AbortSignal,
   ): Reservation | Promise<Reservation>;
 }

@@ -45,6 +45,9 @@ model_list:
       input_cost_per_token: 0
       output_cost_per_token: 0.00001
 litellm_settings: {max_budget: 0.01, budget_duration: 30d}
+general_settings:
+  pass_through_endpoints:
+    - {path: /raw, target: "${upstream.url}/chat/completions", auth: true, cost_per_request: 0.004}
 `;
 const request = { ...hello, max_tokens: 100 };
 
@@ -90,6 +93,19 @@ describe('200 requests at once over three gateways against a budget for 10', () 
     expect(account).toEqual({ taken: 10_000, max: 10_000, aligned: true });
     await database.drop();
   });
+});
+
+it('what is passed through counts and is bound, too', async () => {
+  const database = await migratedDatabase();
+  const gateway = await startTestGateway({ config: config(), databaseUrl: database.url });
+  const statuses = [];
+  for (let count = 0; count < 4; count++) statuses.push((await gateway.post('/raw', request)).status);
+  expect(statuses).toEqual([200, 200, 429, 429]);
+  // 0.002 are left, for two requests of the other kind.
+  for (let count = 0; count < 3; count++) statuses.push((await ask([gateway], 0)).status);
+  expect(statuses.slice(4)).toEqual([200, 200, 429]);
+  await gateway.stop();
+  await database.drop();
 });
 
 async function ask(gateways: readonly TestGateway[], index: number): Promise<{ status: number; body: unknown }> {

@@ -38,7 +38,7 @@ const answers =
   (status: number, body = fine) =>
   async (): Promise<Reply> => ({
     kind: 'whole',
-    response: { status, contentType: 'application/json', retryAfter: undefined, body },
+    response: { status, contentType: 'application/json', headers: {}, body },
   });
 
 interface Asked {
