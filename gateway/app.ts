@@ -71,7 +71,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   // First, since they may take over a path that reaches a model.
   void app.register(async (passing) => {
     const { inFlight, isLeaving, newId, serve } = options.models;
-    const { transport, onSettled } = serve;
+    const { admission, transport, onSettled } = serve;
     registerPassThroughRoutes(passing, {
       endpoints: options.passThrough,
       authentication: options.authentication,
@@ -79,6 +79,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
       inFlight,
       isLeaving,
       newId,
+      admission,
       transport,
       onSettled,
     });

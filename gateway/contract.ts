@@ -57,4 +57,6 @@ export const metricNames = {
   redisUp: 'holdfast_redis_up',
   spendQueue: 'holdfast_spend_queue_events',
   spendDropped: 'holdfast_spend_dropped_total',
+  admissionRefused: 'holdfast_admission_refused_total',
+  softBudget: 'holdfast_soft_budget_exceeded_total',
 } as const;

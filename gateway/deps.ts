@@ -1,10 +1,16 @@
 /** The wiring: from settings and a config to a running application and the things behind it. */
 import { randomUUIDv7 } from 'node:crypto';
+import { SlicedAdmission } from './admission/sliced-admission.ts';
 import { type AppOptions, buildApp } from './app.ts';
 import { awsSigner } from './aws-signer.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import { windowOf } from './domain/budget-window.ts';
+import type { TokenPrices } from './domain/deployment.ts';
+import { accountId, type Scope } from './domain/entitlements.ts';
 import { hashKey } from './domain/keys.ts';
+import type { Siblings } from './domain/slices.ts';
 import { InFlight } from './http/in-flight.ts';
+import { makeEstimator } from './pipeline/estimate.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Transport } from './providers/transport.ts';
 import { LoadBook } from './routing/load.ts';
@@ -13,6 +19,7 @@ import { Router } from './routing/router.ts';
 import type { Settings } from './settings.ts';
 import { RedisCooldownShare } from './stores/cooldown-share.ts';
 import type { KeyMirror } from './stores/key-mirror.ts';
+import { RedisLimitSlices } from './stores/limits.ts';
 import type { SpendWriter } from './stores/spend.ts';
 import { openStores } from './stores/stores.ts';
 import type { Logger } from './telemetry/log.ts';
@@ -26,6 +33,10 @@ export interface Dependencies {
   /** Undefined without a database. */
   readonly mirror: KeyMirror | undefined;
   readonly cooldowns: RedisCooldownShare | undefined;
+  /** Budgets and rate limits. */
+  readonly admission: SlicedAdmission;
+  /** Connects what admission needs; never fails, since what is away is waited for in the background. */
+  startAdmission(): Promise<void>;
   readonly spend: SpendWriter;
   readonly transport: Transport;
   /** Ends pools and connections; call after the last request. */
@@ -69,6 +80,36 @@ export function wire(options: WiringOptions): Dependencies {
           onCooldown: (id, forMs) => router.adopt(id, forMs),
           onError: (error) => logger.debug({ err: error }, 'a Redis command failed'),
         });
+  const limits =
+    redisUrl === undefined
+      ? undefined
+      : new RedisLimitSlices({
+          url: redisUrl,
+          processId: randomUUIDv7(),
+          slotExpiryMs: settings.slotExpirySeconds * 1000,
+          onError: (error) => logger.debug({ err: error }, 'a Redis command failed'),
+        });
+  const admission = new SlicedAdmission({
+    settings: {
+      ...config.admission,
+      expectedReplicas: settings.expectedReplicas ?? config.admission.expectedReplicas,
+      rateWindowMs: settings.rateWindowSeconds * 1000,
+      slotExpiryMs: settings.slotExpirySeconds * 1000,
+    },
+    budgets: stores.budgets,
+    limits,
+    siblings: stores.heartbeat ?? alone,
+    globalScope: globalScope(config),
+    endUserScope: () => undefined,
+    now,
+    wallNow: Date.now,
+    onSoftBudget: (account, spentMicros, softMicros) => {
+      metrics.softBudgetExceeded();
+      logger.warn({ account, spent: spentMicros / 1e6, softBudget: softMicros / 1e6 }, 'a soft budget is exceeded');
+    },
+    onRefused: (reason) => metrics.refused(reason),
+    onError: (error) => logger.warn({ err: error }, 'budgets or limits could not be renewed'),
+  });
   const load = new LoadBook({ now, latencyTtlSeconds: config.routing.latencyTtlSeconds });
   const router: Router = new Router({
     groups: config.groups,
@@ -115,6 +156,12 @@ export function wire(options: WiringOptions): Dependencies {
       dropParams: config.dropParams,
       requestTimeoutSeconds: config.requestTimeoutSeconds,
       serve: {
+        admission,
+        estimate: makeEstimator({
+          directory: router.directory,
+          recovery: config.recovery,
+          defaultOutputTokens: config.admission.defaultOutputTokens,
+        }),
         router,
         load,
         retries: new RetryBudget(now),
@@ -155,12 +202,54 @@ export function wire(options: WiringOptions): Dependencies {
     metrics,
     mirror,
     cooldowns,
+    admission,
+    startAdmission: async () => {
+      const { globalBudget } = config.admission;
+      const window = globalBudget?.duration === undefined ? undefined : windowOf(globalBudget.duration, Date.now());
+      await Promise.all([
+        stores.heartbeat?.start(),
+        limits?.start(),
+        globalBudget === undefined
+          ? undefined
+          : stores.putAccount?.(globalAccount, globalBudget.maxMicros, window).catch((error: unknown) => {
+              logger.warn({ err: error }, 'the global budget could not be written; the one of the last start holds');
+            }),
+      ]);
+      const unpriced = [...router.directory.all()].filter(({ prices }) => !isPriced(prices)).map(({ id }) => id);
+      if (unpriced.length > 0 && stores.budgets !== undefined) {
+        const fate =
+          config.admission.unpricedModels === 'allow' ? 'are let through without being counted' : 'are refused';
+        logger.warn({ deployments: unpriced }, `deployments without prices: requests with a budget ${fate}`);
+      }
+      admission.start();
+    },
     spend,
     transport,
     close: async () => {
       cooldowns?.close();
+      limits?.close();
       await transport.close();
       await stores.close();
     },
+  };
+}
+
+const isPriced = (prices: TokenPrices | undefined): boolean =>
+  prices?.inputCostPerToken !== undefined && prices.outputCostPerToken !== undefined;
+
+/** Without a database nobody tells a process of its siblings; the configured number counts. */
+const alone: Siblings = { logId: randomUUIDv7(), live: undefined, rank: undefined };
+
+const globalAccount = accountId('global', '');
+
+function globalScope({ admission: { globalBudget } }: GatewayConfig): Scope | undefined {
+  if (globalBudget === undefined) return undefined;
+  return {
+    level: 'global',
+    name: 'global',
+    account: globalAccount,
+    budgets: [{ id: globalAccount, maxMicros: globalBudget.maxMicros }],
+    limits: {},
+    models: new Map(),
   };
 }

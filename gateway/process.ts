@@ -65,6 +65,7 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
   try {
     await dependencies.mirror?.start();
     dependencies.cooldowns?.start();
+    await dependencies.startAdmission();
     await dependencies.app.listen({ port: settings.port, host: settings.host });
   } catch (error) {
     await dependencies.app.close();
@@ -131,6 +132,7 @@ async function leave(dependencies: Dependencies, settings: Settings, log: Log): 
     app.server.closeAllConnections();
   }
   clearInterval(closer);
+  await dependencies.admission.close();
   const unwritten = await Promise.race([spend.close(), sleep(drain.flushSeconds * 1000, spend.queued, { ref: false })]);
   if (unwritten > 0) logger.error({ unwritten }, 'spend events could not be written before the end');
   await app.close();

@@ -23,6 +23,11 @@ export interface Settings {
   readonly drainDeadlineSeconds: number;
   /** Addresses that answer for every deployment: the demo. */
   readonly demoUpstreams: readonly string[];
+  /** Processes to divide limits by until the database has said how many live; stronger than the config's. */
+  readonly expectedReplicas: number | undefined;
+  readonly rateWindowSeconds: number;
+  /** Slots of parallel requests come back when their holder was not heard for so long. */
+  readonly slotExpirySeconds: number;
   /** Number of this process among the workers of a supervisor; 0 when it is alone. */
   readonly workerIndex: number;
   /** Everything, for `os.environ/NAME` in the config file. */
@@ -78,6 +83,9 @@ const schema = z.object({
   HOLDFAST_DRAIN_NOTICE_SECONDS: seconds.default(drain.noticeSeconds),
   HOLDFAST_DRAIN_DEADLINE_SECONDS: seconds.default(drain.deadlineSeconds),
   HOLDFAST_DEMO_UPSTREAMS: z.string().optional(),
+  HOLDFAST_EXPECTED_REPLICAS: z.coerce.number().int('must be a whole number').min(1, 'must be at least 1').optional(),
+  LITELLM_RATE_LIMIT_WINDOW_SIZE: seconds.min(1, 'must be at least 1').default(60),
+  HOLDFAST_SLOT_EXPIRY_SECONDS: seconds.min(1, 'must be at least 1').default(15),
   /** Set by the supervisor. */
   HOLDFAST_WORKER: z.coerce.number().int().min(0).default(0),
 });
@@ -108,6 +116,9 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     logFile: variables.HOLDFAST_LOG_FILE,
     drainNoticeSeconds: variables.HOLDFAST_DRAIN_NOTICE_SECONDS,
     drainDeadlineSeconds: variables.HOLDFAST_DRAIN_DEADLINE_SECONDS,
+    expectedReplicas: variables.HOLDFAST_EXPECTED_REPLICAS,
+    rateWindowSeconds: variables.LITELLM_RATE_LIMIT_WINDOW_SIZE,
+    slotExpirySeconds: variables.HOLDFAST_SLOT_EXPIRY_SECONDS,
     workerIndex: variables.HOLDFAST_WORKER,
     demoUpstreams: variables.HOLDFAST_DEMO_UPSTREAMS?.split(',') ?? [],
     environment,

@@ -5,7 +5,7 @@ import { buildDeployment, type DeploymentOptions } from './build-deployment.ts';
 import { buildPassThrough } from './build-pass-through.ts';
 import { buildRecovery, byKind } from './build-recovery.ts';
 import type { ConfigPath } from './document.ts';
-import type { GatewayConfig } from './gateway-config.ts';
+import type { AdmissionConfig, GatewayConfig } from './gateway-config.ts';
 import type { LiteLLMConfig, ModelEntry } from './schema.ts';
 
 /** What the file itself does not say. */
@@ -27,6 +27,8 @@ const defaultRequestTimeoutSeconds = 600;
 const defaultCooldownSeconds = 5;
 const defaultLatencyTtlSeconds = 3_600;
 const defaultMaxRequestMegabytes = 32;
+/** Longer answers than this are rare; what one costs beyond it is booked all the same. */
+const defaultOutputTokens = 1_024;
 
 /** An entry of `model_list` and its place in the file. */
 export type ListedEntry = readonly [index: number, entry: ModelEntry];
@@ -135,7 +137,25 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       databasePoolSize: general.database_connection_pool_limit ?? 10,
       redisUrl: redisUrl(router),
       maxRequestBytes: (general.max_request_size_mb ?? defaultMaxRequestMegabytes) * 1024 * 1024,
+      admission: buildAdmission(general, litellm),
     },
+  };
+}
+
+function buildAdmission(
+  general: NonNullable<LiteLLMConfig['general_settings']>,
+  litellm: NonNullable<LiteLLMConfig['litellm_settings']>,
+): AdmissionConfig {
+  const { max_budget: maxBudget, budget_duration: duration } = litellm;
+  return {
+    budgetExceededStatus: general.budget_exceeded_status ?? 429,
+    budgetUnavailable: general.budget_unavailable ?? 'refuse',
+    unpricedModels: general.unpriced_models ?? 'allow',
+    capOutputToBudget: general.cap_output_to_budget ?? false,
+    defaultOutputTokens: general.default_output_tokens ?? defaultOutputTokens,
+    shareMinimumOne: general.share_minimum === 1,
+    expectedReplicas: general.expected_replicas ?? 1,
+    globalBudget: maxBudget === undefined ? undefined : { maxMicros: Math.floor(maxBudget * 1e6), duration },
   };
 }
 

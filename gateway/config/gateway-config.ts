@@ -22,4 +22,19 @@ export interface GatewayConfig {
   readonly databasePoolSize: number;
   readonly redisUrl: string | undefined;
   readonly maxRequestBytes: number;
+  readonly admission: AdmissionConfig;
+}
+
+/** How budgets and rate limits are kept. */
+export interface AdmissionConfig {
+  readonly budgetExceededStatus: 400 | 422 | 429;
+  readonly budgetUnavailable: 'refuse' | 'share' | 'allow';
+  readonly unpricedModels: 'allow' | 'refuse';
+  readonly capOutputToBudget: boolean;
+  /** Output that is reckoned with when a request states no maximum. */
+  readonly defaultOutputTokens: number;
+  readonly shareMinimumOne: boolean;
+  readonly expectedReplicas: number;
+  /** For everything that this gateway spends. */
+  readonly globalBudget: { readonly maxMicros: number; readonly duration: string | undefined } | undefined;
 }

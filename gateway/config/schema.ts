@@ -1,9 +1,10 @@
 /** LiteLLM's `config.yaml`, as far as this gateway acts on it. One schema; the types are derived from it. */
 import { z } from 'zod';
+import { durationForm, windowOf } from '../domain/budget-window.ts';
 import { passThroughMethods } from '../domain/pass-through.ts';
 
 /** Numbers may arrive as text, since `os.environ/NAME` always resolves to text. */
-const number = (rule: z.ZodNumber) =>
+const number = <Rule extends z.ZodType<number>>(rule: Rule) =>
   z.preprocess(
     (value) => (typeof value === 'string' && /^-?\d+(\.\d+)?(e[-+]?\d+)?$/i.test(value.trim()) ? Number(value) : value),
     rule,
@@ -180,6 +181,13 @@ const litellmSettings = z.looseObject({
   request_timeout: positiveSeconds.optional(),
   /** Leave out what a provider cannot express, instead of refusing the request. */
   drop_params: boolean.optional(),
+  /** US dollars for everything that this gateway spends, in each `budget_duration`. */
+  max_budget: number(z.number().positive()).optional(),
+  /** For example `30d`; without it the budget is for ever. */
+  budget_duration: z
+    .string()
+    .refine((text) => windowOf(text, 0) !== undefined, `write ${durationForm}`)
+    .optional(),
 });
 
 const headerValue = z.union([z.string(), z.number(), z.boolean()]).transform(String);
@@ -219,6 +227,20 @@ const generalSettings = z.looseObject({
   /** Connections to PostgreSQL for each process. */
   database_connection_pool_limit: positiveCount.optional(),
   max_request_size_mb: number(z.number().positive()).optional(),
+  /** LiteLLM's versions disagree about the status of a budget that is used up. */
+  budget_exceeded_status: number(z.literal([400, 422, 429])).optional(),
+  /** Requests whose budget cannot be checked: refuse (503), share what was left among the processes, or allow. */
+  budget_unavailable: z.enum(['refuse', 'share', 'allow']).optional(),
+  /** Requests with a budget for a model without a price. */
+  unpriced_models: z.enum(['allow', 'refuse']).optional(),
+  /** A request without max_tokens gets the largest that its budgets allow. */
+  cap_output_to_budget: boolean.optional(),
+  /** Output that is reckoned with when a request states no maximum, tokens. */
+  default_output_tokens: positiveCount.optional(),
+  /** 1: while Redis is away, each process lets at least one request through, however small the limit is. */
+  share_minimum: number(z.literal([0, 1])).optional(),
+  /** Processes to divide limits by until the database has said how many live. */
+  expected_replicas: positiveCount.optional(),
 });
 
 export const configSchema = z.looseObject({

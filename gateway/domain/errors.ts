@@ -76,6 +76,8 @@ export interface RefusalDetail {
   readonly message: string;
   readonly param?: string;
   readonly retryAfterSeconds?: number;
+  /** Told to the client besides. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The gateway itself says no. The message goes to the client as it is. */
@@ -84,6 +86,7 @@ export class Refusal extends Error {
   readonly type: string;
   readonly param: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly headers: Readonly<Record<string, string>> | undefined;
 
   constructor(detail: RefusalDetail) {
     super(detail.message);
@@ -92,6 +95,7 @@ export class Refusal extends Error {
     this.type = detail.type;
     this.param = detail.param;
     this.retryAfterSeconds = detail.retryAfterSeconds;
+    this.headers = detail.headers;
   }
 }
 

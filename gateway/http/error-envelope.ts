@@ -23,6 +23,7 @@ export function toErrorAnswer(error: unknown, dialect?: Dialect): ErrorAnswer {
     headers: {
       'content-type': 'application/json',
       ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterSeconds)) }),
+      ...(error instanceof Refusal ? error.headers : undefined),
     },
     body: dialect?.fromError(status, envelope) ?? JSON.stringify({ error: envelope }),
   };

@@ -2,10 +2,11 @@
 import type { ServerResponse } from 'node:http';
 import { type Readable, Transform } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Reservation } from '../domain/admission.ts';
 import { ClientGone, Refusal } from '../domain/errors.ts';
 import type { PassThroughEndpoint } from '../domain/pass-through.ts';
 import { authenticate } from '../pipeline/authenticate.ts';
-import { admitToProvider, type PassOnDependencies, passOn, type RelaySink } from '../pipeline/pass-on.ts';
+import { admitToProvider, type PassOnDependencies, passOn, type RelaySink, reserve } from '../pipeline/pass-on.ts';
 import { headersForClient, headersForTarget, pathAtTarget } from '../pipeline/pass-through.ts';
 import type { AuthenticationOptions } from './authentication.ts';
 import { toErrorAnswer } from './error-envelope.ts';
@@ -63,23 +64,31 @@ async function handle(
   const stated = headers['x-litellm-call-id'];
   const callId = (typeof stated === 'string' ? stated.slice(0, longestCallId) : '') || id;
 
-  reply.hijack();
   const response = reply.raw;
   const controller = new AbortController();
   const onClose = (): void => {
     if (!response.writableFinished) controller.abort(new ClientGone());
   };
+  const done = (): void => {
+    response.removeListener('close', onClose);
+    options.inFlight.leave(controller);
+  };
   options.inFlight.enter(controller);
   response.on('close', onClose);
+  let reservation: Reservation | undefined;
+  try {
+    if (caller !== undefined) reservation = await reserve(endpoint, caller, controller.signal, options);
+  } catch (error) {
+    done();
+    throw error;
+  }
+  reply.hijack();
   const sink = writerOf(response, callId, options, {
     caughtUp: () => relay.resume(),
     stalled: () => controller.abort(new ClientGone()),
-    done: () => {
-      response.removeListener('close', onClose);
-      options.inFlight.leave(controller);
-    },
+    done,
   });
-  const sent = { id, callId, endpoint, caller, method, path, body, startedAtMs: Date.now() };
+  const sent = { id, callId, endpoint, caller, reservation, method, path, body, startedAtMs: Date.now() };
   const relay = passOn(
     { ...sent, headers: headersForTarget(headers, endpoint, keys) },
     controller.signal,

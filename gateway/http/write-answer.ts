@@ -132,6 +132,7 @@ function headersOf(served: Served, options: WriteOptions): Record<string, string
     'x-litellm-attempted-retries': Math.max(0, attempts - 1 - fallbacks),
     'x-litellm-attempted-fallbacks': fallbacks,
     'x-litellm-response-duration-ms': Date.now() - request.startedAtMs,
+    ...served.reservation.headers(),
     ...(options.leaving ? { connection: 'close' } : {}),
   };
 }

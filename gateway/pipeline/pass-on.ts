@@ -1,5 +1,6 @@
 /** A request of a pass-through path: sent on, and told about exactly once when it is over. */
 import type { Readable } from 'node:stream';
+import type { Admission, Estimate, Reservation } from '../domain/admission.ts';
 import type { Ending } from '../domain/answer.ts';
 import { ClientGone, Refusal, UpstreamError } from '../domain/errors.ts';
 import type { PassThroughEndpoint } from '../domain/pass-through.ts';
@@ -18,6 +19,8 @@ export interface PassOnRequest {
   readonly endpoint: PassThroughEndpoint;
   /** Undefined where no key is needed. */
   readonly caller: Caller | undefined;
+  /** Undefined without a caller. */
+  readonly reservation: Reservation | undefined;
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[]>>;
@@ -27,6 +30,7 @@ export interface PassOnRequest {
 }
 
 export interface PassOnDependencies {
+  readonly admission: Admission;
   readonly transport: Transport;
   /** Takes the spend row; must not block and must not throw. */
   readonly onSettled: (event: SpendEvent) => void;
@@ -46,6 +50,23 @@ export function admitToProvider(endpoint: PassThroughEndpoint, caller: Caller): 
   });
 }
 
+/**
+ * Sets aside what the request costs, where that is known; what binds the caller binds it here, too.
+ * @throws Refusal, or the signal's reason.
+ */
+export function reserve(
+  endpoint: PassThroughEndpoint,
+  caller: Caller,
+  signal: AbortSignal,
+  { admission }: PassOnDependencies,
+): Reservation | Promise<Reservation> {
+  const estimate = (): Estimate => ({
+    micros: endpoint.costMicros === undefined ? undefined : Number(endpoint.costMicros),
+    tokens: 0,
+  });
+  return admission.admit({ model: endpoint.path }, caller, endpoint.path, estimate, signal);
+}
+
 /** @param sink is told of failures as `UpstreamError`, `Refusal` or the signal's reason. */
 export function passOn(
   request: PassOnRequest,
@@ -56,7 +77,9 @@ export function passOn(
   const { endpoint } = request;
   let status: number | undefined;
   let stream = false;
-  const settle = (ending: Ending, shown: number, mayBeBilled: boolean): void =>
+  const settle = (ending: Ending, shown: number, mayBeBilled: boolean): void => {
+    const costMicros = mayBeBilled ? (endpoint.costMicros ?? null) : 0n;
+    request.reservation?.settle(costMicros === null ? null : Number(costMicros), 0);
     onSettled({
       requestId: request.id,
       callId: request.callId,
@@ -72,12 +95,13 @@ export function passOn(
       stream,
       promptTokens: null,
       completionTokens: null,
-      costMicros: mayBeBilled ? (endpoint.costMicros ?? null) : 0n,
+      costMicros,
       attempts: 1,
       fallbacks: 0,
       startedAtMs: request.startedAtMs,
       durationMs: Math.max(0, Date.now() - request.startedAtMs),
     });
+  };
   const { method, path, headers, body } = request;
   const call = { origin: endpoint.origin, path, method, headers, body, timeoutMs: endpoint.timeoutSeconds * 1000 };
   return Relay.start(transport, call, signal, {

@@ -1,13 +1,17 @@
 /** The life of a request on one page: who asks, what for, who answers, and how it ends. */
+import type { Admission, Estimator, Reservation } from '../domain/admission.ts';
 import type { Ending, Reached } from '../domain/answer.ts';
 import { ClientGone, Refusal, UpstreamError } from '../domain/errors.ts';
 import type { Caller, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent } from '../domain/spend.ts';
 import { mayUseModel } from './authenticate.ts';
+import { withMaxOutput } from './estimate.ts';
 import { NotReached, type ReachDependencies, reach } from './reach.ts';
 import { Settlement } from './settlement.ts';
 
 export interface ServeDependencies extends ReachDependencies {
+  readonly admission: Admission;
+  readonly estimate: Estimator;
   /** Takes the spend row; must not block and must not throw. */
   readonly onSettled: (event: SpendEvent) => void;
 }
@@ -18,11 +22,13 @@ const statusWithoutAnswer = 499;
 /** An answer on its way to the client. Whoever writes it settles it, before the last byte leaves. */
 export interface Served extends Reached {
   readonly settlement: Settlement;
+  readonly reservation: Reservation;
 }
 
 /**
  * @param deadlineMs on the clock of `now`; the signal fires then too, and when the client leaves.
- * @throws Refusal before any upstream is called; UpstreamError, or the signal's reason, after everything was tried.
+ * @throws Refusal, or the signal's reason, before any upstream is called; UpstreamError, or the signal's
+ * reason, after everything was tried.
  */
 export async function serve(
   request: ModelRequest,
@@ -31,14 +37,25 @@ export async function serve(
   signal: AbortSignal,
   dependencies: ServeDependencies,
 ): Promise<Served> {
-  const group = admit(request, caller, dependencies);
+  const group = permit(request, caller, dependencies);
+  const admitted = dependencies.admission.admit(request, caller, group, dependencies.estimate, signal);
+  // Nearly always from memory, and then a promise would only cost.
+  const reservation = admitted instanceof Promise ? await admitted : admitted;
+  const { maxOutputTokens } = reservation;
+  const allowed = maxOutputTokens === undefined ? request : withMaxOutput(request, maxOutputTokens);
   try {
-    const reached = await reach(request, group, deadlineMs, signal, dependencies);
-    return { ...reached, settlement: new Settlement({ request, caller, ...reached }, dependencies.onSettled) };
+    const reached = await reach(allowed, group, deadlineMs, signal, dependencies);
+    const settlement = new Settlement({ request, caller, reservation, ...reached }, dependencies.onSettled);
+    return { ...reached, settlement, reservation };
   } catch (error) {
-    if (!(error instanceof NotReached)) throw error;
+    if (!(error instanceof NotReached)) {
+      // A fault of the gateway: nobody knows what was used, but nothing may stay set aside.
+      reservation.settle(null, null);
+      throw error;
+    }
     const { last, deployment, attempts, fallbacks } = error;
-    const settlement = new Settlement({ request, caller, deployment, attempts, fallbacks }, dependencies.onSettled);
+    const facts = { request, caller, reservation, deployment, attempts, fallbacks };
+    const settlement = new Settlement(facts, dependencies.onSettled);
     const status = isNo(last) ? last.status : statusWithoutAnswer;
     const mayBeBilled = last instanceof UpstreamError ? last.mayBeBilled : !isNo(last);
     settlement.settle(endingOf(last), status, undefined, mayBeBilled);
@@ -52,8 +69,8 @@ const isNo = (last: Error): last is UpstreamError | Refusal => last instanceof U
 /** An upstream that said no bills nothing; one that was left in the middle may bill what it had done. */
 const endingOf = (last: Error): Ending => (isNo(last) ? 'failed' : last instanceof ClientGone ? 'abandoned' : 'broken');
 
-/** What must hold before anything is spent. @returns the model group to start with. */
-function admit(request: ModelRequest, caller: Caller, { router }: ServeDependencies): string {
+/** What the caller may ask for at all. @returns the model group to start with. */
+function permit(request: ModelRequest, caller: Caller, { router }: ServeDependencies): string {
   const group = router.directory.resolve(request.model);
   for (const model of [request.model, ...(request.overrides.fallbacks ?? [])]) {
     if (!mayUseModel(caller, model)) {

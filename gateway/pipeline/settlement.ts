@@ -1,4 +1,5 @@
 /** The end of a request, told exactly once however it ends: a spend row, the metrics, a log line. */
+import type { Reservation } from '../domain/admission.ts';
 import type { Ending, Usage } from '../domain/answer.ts';
 import type { Deployment, TokenPrices } from '../domain/deployment.ts';
 import type { Caller, ModelRequest } from '../domain/request.ts';
@@ -10,6 +11,8 @@ export interface SettlementFacts {
   readonly deployment: Deployment | undefined;
   readonly attempts: number;
   readonly fallbacks: number;
+  /** What was set aside for the request; settled together with it. */
+  readonly reservation?: Reservation;
   /** Undefined when no deployment is busy with it any more. */
   readonly release?: () => void;
 }
@@ -32,7 +35,10 @@ export class Settlement {
     if (this.#settled) return;
     this.#settled = true;
     this.facts.release?.();
-    const { request, caller, deployment, attempts, fallbacks } = this.facts;
+    const { request, caller, deployment, attempts, fallbacks, reservation } = this.facts;
+    const cost = mayBeBilled ? costMicros(usage, deployment?.prices) : 0n;
+    const tokens = usage === undefined ? (mayBeBilled ? null : 0) : usage.promptTokens + usage.completionTokens;
+    reservation?.settle(cost === null ? null : Number(cost), tokens);
     this.#record({
       requestId: request.id,
       callId: request.callId,
@@ -48,7 +54,7 @@ export class Settlement {
       stream: request.stream,
       promptTokens: usage?.promptTokens ?? null,
       completionTokens: usage?.completionTokens ?? null,
-      costMicros: mayBeBilled ? costMicros(usage, deployment?.prices) : 0n,
+      costMicros: cost,
       attempts,
       fallbacks,
       startedAtMs: request.startedAtMs,

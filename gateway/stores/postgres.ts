@@ -71,5 +71,5 @@ export function isRefusedValue(error: unknown): boolean {
   return code === '' ? !isUnavailable(error) : /^(22|23)/.test(code);
 }
 
-const codeOf = (error: unknown): string =>
+export const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';

@@ -1,8 +1,11 @@
 /** Everything that is kept in PostgreSQL, opened together and closed together. */
+import type { BudgetWindow } from '../domain/budget-window.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { KeyMirror } from './key-mirror.ts';
 import { KeyStore } from './keys.ts';
+import { LogHeartbeat } from './log-heartbeat.ts';
 import { openPool } from './postgres.ts';
+import { PostgresBudgetSlices, putAccount } from './slices.ts';
 import { SnapshotFile } from './snapshot.ts';
 import { SpendWriter } from './spend.ts';
 
@@ -18,10 +21,16 @@ export interface StoresOptions {
   readonly onSpendDropped: (count: number) => void;
 }
 
+type AccountRow = [id: string, maxMicros: number, window: BudgetWindow | undefined];
+
 export interface Stores {
   readonly keys: KeyStore | undefined;
   readonly mirror: KeyMirror | undefined;
   readonly spend: SpendWriter;
+  /** Undefined without a database. */
+  readonly budgets: PostgresBudgetSlices | undefined;
+  readonly heartbeat: LogHeartbeat | undefined;
+  readonly putAccount: ((...account: AccountRow) => Promise<void>) | undefined;
   /** Ends the polling and the connections. */
   close(): Promise<void>;
 }
@@ -39,6 +48,8 @@ export function openStores(options: StoresOptions): Stores {
     keys === undefined
       ? undefined
       : new KeyMirror({ store: keys, snapshot, writesSnapshot: options.writesSnapshot, logger });
+  const heartbeat =
+    pool === undefined ? undefined : new LogHeartbeat(pool, warn('the database does not hear of this process'));
   const spend = new SpendWriter({
     pool,
     onDropped: (count, reason) => {
@@ -51,7 +62,11 @@ export function openStores(options: StoresOptions): Stores {
     keys,
     mirror,
     spend,
+    budgets: pool === undefined ? undefined : new PostgresBudgetSlices(pool),
+    heartbeat,
+    putAccount: pool === undefined ? undefined : (...account) => putAccount(pool, ...account),
     close: async () => {
+      heartbeat?.stop();
       mirror?.stop();
       await pool?.end();
     },

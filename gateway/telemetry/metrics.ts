@@ -32,6 +32,8 @@ export class Metrics {
   readonly #attempts: Counter<'model_id' | 'outcome'>;
   readonly #cooled: Counter<'model_id' | 'litellm_model_name'>;
   readonly #dropped: Counter;
+  readonly #refused: Counter<'reason'>;
+  readonly #softBudget: Counter;
 
   // Looking a child up by its labels costs more than counting it; there are as many as models, deployments and outcomes.
   readonly #settledChildren = new Map<
@@ -80,6 +82,17 @@ export class Metrics {
     this.#dropped = new Counter({
       name: metricNames.spendDropped,
       help: 'Spend events that were given up.',
+      registers,
+    });
+    this.#refused = new Counter({
+      name: metricNames.admissionRefused,
+      help: 'Requests that were refused: their budget or limit is used up, or cannot be checked.',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.#softBudget = new Counter({
+      name: metricNames.softBudget,
+      help: 'Soft budgets that were exceeded, once for each process and window.',
       registers,
     });
     const gauge = (name: string, help: string, read: () => number | undefined): void => {
@@ -151,6 +164,14 @@ export class Metrics {
 
   cooled(deployment: Deployment): void {
     this.#cooled.inc({ model_id: deployment.id, litellm_model_name: deployment.model });
+  }
+
+  refused(reason: 'budget' | 'limit' | 'unavailable'): void {
+    this.#refused.inc({ reason });
+  }
+
+  softBudgetExceeded(): void {
+    this.#softBudget.inc();
   }
 
   spendDropped(count: number): void {

@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest';
+import type { Reservation } from '../../../gateway/domain/admission.ts';
+import { ClientGone, DeadlineExceeded, Refusal } from '../../../gateway/domain/errors.ts';
+import type { ModelRequest } from '../../../gateway/domain/request.ts';
+import { type ServeDependencies, type Served, serve } from '../../../gateway/pipeline/serve.ts';
+import { openAIAdapter } from '../../../gateway/providers/openai.ts';
+import { type Reply, Transport } from '../../../gateway/providers/transport.ts';
+import { LoadBook } from '../../../gateway/routing/load.ts';
+import { RetryBudget } from '../../../gateway/routing/retry-budget.ts';
+import { Router } from '../../../gateway/routing/router.ts';
+import {
+  cooldownSettings,
+  exampleCaller,
+  exampleDeployment,
+  exampleGroup,
+  exampleRequest,
+  recovery,
+  routingSettings,
+} from '../examples.ts';
+
+const fine = Buffer.from('{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}');
+const prices = { inputCostPerToken: 0.001, outputCostPerToken: 0.002 };
+
+class FakeTransport extends Transport {
+  readonly bodies: unknown[] = [];
+  readonly #send: () => Promise<Reply>;
+  constructor(send: () => Promise<Reply>) {
+    super();
+    this.#send = send;
+  }
+  override send(call: { readonly body: Buffer }): Promise<Reply> {
+    this.bodies.push(JSON.parse(call.body.toString()));
+    return this.#send();
+  }
+}
+
+const answers =
+  (status: number, body = fine) =>
+  async (): Promise<Reply> => ({
+    kind: 'whole',
+    response: { status, contentType: 'application/json', headers: {}, body },
+  });
+
+interface Asked {
+  readonly over?: Partial<ServeDependencies>;
+  readonly request?: ModelRequest;
+  readonly signal?: AbortSignal;
+  readonly maxOutputTokens?: number;
+}
+
+/** @returns the outcome, and every settlement of what was set aside, in order. */
+async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
+  const settled: [cost: number | null, tokens: number | null][] = [];
+  const reservation: Reservation = {
+    reservedMicros: 1,
+    accounts: [],
+    maxOutputTokens: asked.maxOutputTokens,
+    settle: (cost, tokens) => settled.push([cost, tokens]),
+    headers: () => undefined,
+  };
+  const now = (): number => performance.now();
+  const load = new LoadBook({ now, latencyTtlSeconds: 60 });
+  const transport = new FakeTransport(send);
+  const dependencies: ServeDependencies = {
+    router: new Router({
+      groups: exampleGroup(exampleDeployment('one', { prices })),
+      aliases: new Map(),
+      cooldown: cooldownSettings(),
+      routing: routingSettings(),
+      load,
+      random: () => 0,
+      now,
+    }),
+    load,
+    retries: new RetryBudget(now),
+    transport,
+    sign: (call) => Promise.resolve(call),
+    adapterFor: () => openAIAdapter,
+    recovery: recovery({ numRetries: 0 }),
+    random: () => 0,
+    now,
+    onAttempt: () => undefined,
+    admission: { admit: () => reservation },
+    estimate: () => ({ micros: 1, tokens: 1 }),
+    onSettled: () => undefined,
+    ...asked.over,
+  };
+  const signal = asked.signal ?? new AbortController().signal;
+  let outcome: Served | Error;
+  try {
+    outcome = await serve(asked.request ?? exampleRequest(), exampleCaller, now() + 1_000, signal, dependencies);
+  } catch (error) {
+    outcome = error instanceof Error ? error : new Error(String(error));
+  }
+  return { outcome, settled, bodies: transport.bodies };
+}
+
+describe('what was set aside for a request', () => {
+  it('is settled with its answer, with its cost and its tokens, once', async () => {
+    const { outcome, settled } = await ask(answers(200));
+    if (outcome instanceof Error) throw outcome;
+    expect(settled).toEqual([]);
+    outcome.settlement.settle('finished', 200, { promptTokens: 3, completionTokens: 4 });
+    outcome.settlement.settle('broken', 200, undefined);
+    expect(settled).toEqual([[11_000, 7]]);
+  });
+
+  it.each([
+    ['the upstream says no', answers(400, Buffer.from('{"error":{"message":"no"}}')), [0, 0]],
+    ['the upstream fails', answers(500, Buffer.from('{}')), [0, 0]],
+    ['the connection breaks in the middle, which may be billed', () => Promise.reject(reset()), [null, null]],
+    [
+      'the connection is refused',
+      () => Promise.reject(Object.assign(new Error('x'), { code: 'ECONNREFUSED' })),
+      [0, 0],
+    ],
+  ])('is settled once when %s', async (_case, send, expected) => {
+    const { outcome, settled } = await ask(send);
+    expect(outcome).toBeInstanceOf(Error);
+    expect(settled).toEqual([expected]);
+  });
+
+  it.each([
+    ['the client leaves', new ClientGone()],
+    ['the time is over', new DeadlineExceeded(1)],
+  ])('is settled once, as perhaps billed, when %s', async (_case, reason) => {
+    const controller = new AbortController();
+    const send = () => {
+      controller.abort(reason);
+      return Promise.reject(reason);
+    };
+    const { outcome, settled } = await ask(send, { signal: controller.signal });
+    expect(outcome).toBe(reason);
+    expect(settled).toEqual([[null, null]]);
+  });
+
+  it.each([
+    [
+      'an adapter cannot express the request',
+      new Refusal({ status: 400, type: 'invalid_request_error', message: 'no' }),
+      [0, 0],
+    ],
+    ['an adapter has a fault', new TypeError('a fault'), [null, null]],
+  ])('is settled once when %s', async (_case, error, expected) => {
+    const adapter = {
+      ...openAIAdapter,
+      toUpstream: () => {
+        throw error;
+      },
+    };
+    const { outcome, settled } = await ask(answers(200), { over: { adapterFor: () => adapter } });
+    expect(outcome).toBe(error);
+    expect(settled).toEqual([expected]);
+  });
+
+  it('is settled once when there is no such adapter at all', async () => {
+    const missing = () => {
+      throw new Error('no adapter');
+    };
+    const { outcome, settled } = await ask(answers(200), { over: { adapterFor: missing } });
+    expect(outcome).toBeInstanceOf(Error);
+    expect(settled).toHaveLength(1);
+  });
+
+  it('is nothing when the request is refused: by its model, or by admission itself', async () => {
+    const unknown = await ask(answers(200), { request: exampleRequest(undefined, { model: 'unknown' }) });
+    expect(unknown.outcome).toMatchObject({ status: 400 });
+    const no = new Refusal({ status: 429, type: 'budget_exceeded', message: 'no' });
+    const refused = await ask(answers(200), { over: { admission: { admit: () => Promise.reject(no) } } });
+    expect(refused.outcome).toBe(no);
+    expect([...unknown.settled, ...refused.settled, ...refused.bodies]).toEqual([]);
+  });
+
+  it('may bound the output: the upstream is told', async () => {
+    const { bodies } = await ask(answers(200), { maxOutputTokens: 42 });
+    expect(bodies).toMatchObject([{ max_tokens: 42 }]);
+  });
+});
+
+const reset = (): Error => Object.assign(new Error('reset'), { code: 'ECONNRESET' });
