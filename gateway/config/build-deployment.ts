@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { modelIdOf, regionOf, regionOfArn } from '../domain/bedrock-model.ts';
 import type { AwsAccess, Deployment } from '../domain/deployment.ts';
-import { clientApisOf } from './client-apis.ts';
 import { readAwsRole } from './aws-role.ts';
+import { clientApisOf } from './client-apis.ts';
 import type { ConfigPath } from './document.ts';
 import type { Environment } from './environment.ts';
 import { providers, refusedProviders, splitModel } from './providers.ts';

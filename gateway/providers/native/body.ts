@@ -1,8 +1,8 @@
 /** The client's own bytes for a provider of the same API: the model's name is spliced in, little else ever changes. */
 import type { JsonObject, ModelRequest } from '../../domain/request.ts';
+import { gatewayMembers } from '../gateway-members.ts';
 import { isObject, printBody } from '../json.ts';
 import { type ByteSpan, scanTopLevel } from '../json-bytes.ts';
-import { gatewayMembers } from '../gateway-members.ts';
 
 /** Top-level members with the texts that take the place of their values. */
 export type Replacements = Readonly<Record<string, string>>;
