@@ -104,6 +104,14 @@ describe('what is always left out', () => {
     });
   });
 
+  it('is left out of requests that pass through in the provider’s own API, too', () => {
+    const body = { ...question, max_tokens: 5, metadata: { user_id: 'u' } };
+    const native = chooseAdapters({ dropParams: false })('anthropic').native?.messages;
+    const deployment = exampleDeployment('d', { provider: 'anthropic', model: 'm', droppedParams: ['metadata'] });
+    const call = native?.toUpstream(exampleRequest(body), deployment);
+    expect(JSON.parse(call?.body.toString() ?? '')).toEqual({ ...question, model: 'm', max_tokens: 5 });
+  });
+
   it('where nothing is to be left out the client’s bytes are sent on as they came', () => {
     const request = exampleRequest({ ...question, model: 'm' });
     const adapter = chooseAdapters({ dropParams: true })('openai');
