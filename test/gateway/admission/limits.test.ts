@@ -17,7 +17,11 @@ beforeAll(async () => {
 afterAll(() => redis.flush());
 
 const fresh = (): string => `${redis.prefix}${serial++}`;
+/** Cases within one window have a long one: its end is not to come in between. */
+const hourMs = 3_600_000;
+/** For cases that go on in the next window. */
 const windowMs = 2_000;
+const shortWindows = { settings: { rateWindowMs: windowMs } };
 /** Three processes know of each other. */
 const three = (options: InstanceOptions = {}) =>
   Promise.all(
@@ -26,18 +30,13 @@ const three = (options: InstanceOptions = {}) =>
         redisUrl: redis.url,
         siblings: { logId: '', live: 3, rank },
         ...options,
-        settings: { rateWindowMs: windowMs, slotExpiryMs: 3_000, ...options.settings },
+        settings: { rateWindowMs: hourMs, slotExpiryMs: 3_000, ...options.settings },
       }),
     ),
   );
 
 /** A window has just begun; Redis and this process share a clock here. */
 const beginning = (): Promise<void> => sleep(windowMs - (Date.now() % windowMs) + 30);
-
-/** Time enough before the window ends; what other cases did in it is not this one's affair. */
-const roomy = async (): Promise<void> => {
-  if (Date.now() % windowMs > windowMs / 2) await roomy();
-};
 
 const many = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 
@@ -54,7 +53,7 @@ async function burst(
 
 describe('requests in a window', () => {
   it('are exactly the limit of 10 when three processes get 200 at once, in each window', async () => {
-    const instances = await three();
+    const instances = await three(shortWindows);
     const id = fresh();
     for (let window = 0; window < 2; window++) {
       await beginning();
@@ -66,14 +65,13 @@ describe('requests in a window', () => {
   it('come to their limit whichever process they come through, and are not refused below it', async () => {
     const instances = await three();
     const own = [limited(fresh(), { requestsPerMinute: 30 })];
-    await roomy();
     const answers = [];
     for (let count = 0; count < 40; count++) answers.push(await at(instances, count).ask(own));
     expect(answers.map(isAdmitted)).toEqual(many(40).map((index) => index < 30));
   });
 
   it('cost a busy process few calls', async () => {
-    const [instance] = await three({ settings: { rateWindowMs: 60_000 } });
+    const [instance] = await three({ settings: { rateWindowMs: hourMs } });
     if (instance === undefined) return;
     const own = [limited(fresh(), { requestsPerMinute: 1_000_000 })];
     const load = async (): Promise<void> => {
@@ -91,7 +89,6 @@ describe('requests in a window', () => {
   it('that were refused do not count', async () => {
     const [instance] = await three();
     const id = fresh();
-    await roomy();
     const both = [limited(id, { requestsPerMinute: 5, parallelRequests: 0 })];
     for (let count = 0; count < 20; count++) expect(isAdmitted(await at([instance], 0).ask(both))).toBe(false);
     expect(await burst([at([instance], 0)], 20, { requestsPerMinute: 5 }, id)).toBe(5);
@@ -113,7 +110,6 @@ describe('requests in a window', () => {
         models: { gpt: { limits: { requestsPerMinute: 1 } } },
       }),
     ];
-    await roomy();
     const ask = async (group: string) => isAdmitted(await at([instance], 0).ask(own, {}, { group }));
     expect([
       await ask('gpt'),
@@ -130,12 +126,11 @@ describe('a refusal', () => {
   it("names the scope, the kind, the limit and the reset, in LiteLLM's words and headers", async () => {
     const [instance] = await three();
     const own = [scope('key', fresh(), { name: 'sk-...wxyz', limits: { requestsPerMinute: 1 } })];
-    await roomy();
     await at([instance], 0).ask(own);
     const refusal = await at([instance], 0).ask(own);
     expect(refusal).toMatchObject({
       status: 429,
-      retryAfterSeconds: 2,
+      retryAfterSeconds: expect.closeTo(hourMs / 2_000, -4),
       headers: { rate_limit_type: 'requests', reset_at: expect.stringMatching(/^\d{4}-.*Z$/) },
       message: expect.stringMatching(
         /^Rate limit exceeded for api_key: sk-\.\.\.wxyz\. Limit type: requests\. Current limit: 1, Remaining: 0\. Limit resets at: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/,
@@ -147,7 +142,6 @@ describe('a refusal', () => {
     const [instance] = await three();
     const team = scope('team', fresh(), { limits: { requestsPerMinute: 3 } });
     const own = limited(fresh(), { requestsPerMinute: 1 });
-    await roomy();
     const answers = [];
     for (let count = 0; count < 10; count++) answers.push(await at([instance], 0).ask([team, own]));
     expect(answers.filter(isAdmitted)).toHaveLength(1);
@@ -162,12 +156,11 @@ describe('headers', () => {
       scope('team', fresh(), { limits: { requestsPerMinute: 3 } }),
       limited(fresh(), { requestsPerMinute: 10, tokensPerMinute: 1_000 }),
     ];
-    await roomy();
     const answer = await at([instance], 0).ask(own, { tokens: 100 });
     expect(isAdmitted(answer) && answer.headers()).toMatchObject({
       'x-ratelimit-limit-requests': '3',
       'x-ratelimit-remaining-requests': '2',
-      'x-ratelimit-reset-requests': expect.stringMatching(/^[12]s$/),
+      'x-ratelimit-reset-requests': expect.stringMatching(/^\d+s$/),
       'x-ratelimit-limit-tokens': '1000',
       'x-ratelimit-remaining-tokens': '900',
       'x-ratelimit-api_key-limit-requests': '10',
@@ -188,7 +181,6 @@ describe('tokens in a window', () => {
   it('never exceed the limit by more than the requests exceed their estimates', async () => {
     const instances = await three();
     const own = [limited(fresh(), { tokensPerMinute: 1_000 })];
-    await roomy();
     let used = 0;
     await Promise.all(
       many(120).map(async (index) => {
@@ -206,7 +198,6 @@ describe('tokens in a window', () => {
   it('that were used beyond the estimate are missing to everybody', async () => {
     const [one, two] = await three();
     const own = [limited(fresh(), { tokensPerMinute: 1_000 })];
-    await roomy();
     settled(await at([one], 0).ask(own, { tokens: 100 }), 900);
     // The overdraft is told with the next call.
     expect(await at([one], 0).ask(own, { tokens: 200 })).toBeInstanceOf(Refusal);
@@ -215,7 +206,7 @@ describe('tokens in a window', () => {
   });
 
   it('of a window that is over change nothing in the next', async () => {
-    const [instance] = await three();
+    const [instance] = await three(shortWindows);
     const own = [limited(fresh(), { tokensPerMinute: 1_000 })];
     await beginning();
     const early = await at([instance], 0).ask(own, { tokens: 1_000 });
@@ -298,10 +289,9 @@ describe('parallel requests', () => {
 
 describe('without Redis', () => {
   it('three processes together let exactly the limit through, each its share', async () => {
-    const options = { settings: { rateWindowMs: 60_000 } };
     const url = `redis://127.0.0.1:${await freePort()}`;
     for (const redisUrl of [undefined, url]) {
-      const instances = await three({ ...options, redisUrl });
+      const instances = await three({ redisUrl });
       const own = [limited(fresh(), { requestsPerMinute: 10 })];
       const shares = await Promise.all(instances.map((instance) => burstOf(instance, own, 50)));
       expect(sorted(shares)).toEqual([3, 3, 4]);
@@ -324,7 +314,7 @@ describe('without Redis', () => {
 
   it('a limit below the number of processes leaves some with nothing, unless at least one is configured', async () => {
     const shares = async (shareMinimumOne: boolean) => {
-      const instances = await three({ redisUrl: undefined, settings: { shareMinimumOne, rateWindowMs: 60_000 } });
+      const instances = await three({ redisUrl: undefined, settings: { shareMinimumOne } });
       const own = [limited(fresh(), { requestsPerMinute: 1 })];
       return sorted(await Promise.all(instances.map((instance) => burstOf(instance, own, 9))));
     };
@@ -333,7 +323,7 @@ describe('without Redis', () => {
   });
 
   it('each window has its shares anew', async () => {
-    const instances = await three({ redisUrl: undefined });
+    const instances = await three({ redisUrl: undefined, ...shortWindows });
     const id = fresh();
     for (let window = 0; window < 2; window++) {
       await beginning();
@@ -353,7 +343,7 @@ describe('a Redis that fails', () => {
   });
 
   it('and is frozen: the shares hold, within a second, and the limit is not exceeded; then it is used again', async () => {
-    const instances = await three({ redisUrl: server.url });
+    const instances = await three({ redisUrl: server.url, ...shortWindows });
     server.kill('SIGSTOP');
     onTestFinished(() => server.kill('SIGCONT'));
     await beginning();
@@ -397,7 +387,7 @@ describe('a Redis that fails', () => {
   });
 
   it('and ends in the middle of a window lets no more than twice the limit through in it, and the limit in the next', async () => {
-    const instances = await three({ redisUrl: server.url });
+    const instances = await three({ redisUrl: server.url, ...shortWindows });
     const own = [limited(fresh(), { requestsPerMinute: 10 })];
     await beginning();
     expect(await burstOf(at(instances, 0), own, 50)).toBe(10);
