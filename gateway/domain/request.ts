@@ -44,6 +44,8 @@ export interface SpokenRequest {
    * @throws Refusal 400 that names the parameter which chat completions cannot express.
    */
   readonly toChat: () => ModelRequest;
+  /** Another request of the same client in the same words. */
+  readonly again: (request: ModelRequest) => ModelRequest;
   /** Id of the only deployment that can continue what this request refers to. */
   readonly onlyAt?: string;
 }
@@ -54,7 +56,14 @@ export interface RequestOverrides {
   readonly timeoutSeconds?: number;
   readonly disableFallbacks: boolean;
   /** Model groups to try instead of the configured ones. */
-  readonly fallbacks?: readonly string[];
+  readonly fallbacks?: readonly RequestedFallback[];
+}
+
+/** A model that the client names as a fallback, and how its request to that model differs. */
+export interface RequestedFallback {
+  readonly model: string;
+  /** Members that replace those of the body; undefined = the same request. */
+  readonly members?: JsonObject;
 }
 
 /** The verified identity behind a key. */

@@ -62,7 +62,7 @@ export async function attempt(
 
 /** The deployment's own endpoint for the client's API, if the client speaks one that the deployment speaks, too. */
 export function nativeOf(
-  { spoken }: ModelRequest,
+  { spoken }: Pick<ModelRequest, 'spoken'>,
   deployment: Deployment,
   adapter: ProviderAdapter,
 ): NativeAdapter | undefined {

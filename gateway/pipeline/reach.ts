@@ -1,5 +1,4 @@
 /** From a request to an answer: choose, attempt, and after each failure do what `nextMove` says. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Reached } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { DeadlineExceeded, Refusal, UpstreamError } from '../domain/errors.ts';
@@ -14,6 +13,8 @@ import { attempt, nativeOf, type SignCall } from './attempt.ts';
 import { acceptedFrom, continuationRefusal, NotTranslatable } from './native-only.ts';
 import { nextMove } from './next-move.ts';
 import { estimatePromptTokens } from './prompt-tokens.ts';
+import { changedBy } from './requested-fallbacks.ts';
+import { Trail } from './trail.ts';
 
 export interface ReachDependencies {
   readonly router: Router;
@@ -27,6 +28,8 @@ export interface ReachDependencies {
   readonly random: () => number;
   /** Monotonic, milliseconds. */
   readonly now: () => number;
+  /** Resolves after so many milliseconds on that clock; rejects when the signal fires first. */
+  readonly wait: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   readonly onAttempt: (deployment: Deployment, outcome: 'success' | UpstreamError) => void;
 }
 
@@ -60,26 +63,20 @@ export async function reach(
   dependencies: ReachDependencies,
 ): Promise<Reached> {
   const { router, load, retries, recovery, random, now, adapterFor } = dependencies;
-  let wanted: Wanted = {
-    tags: request.tags,
-    stream: request.stream,
-    promptTokens: estimatePromptTokens(request),
-    ...acceptedFrom(request),
-  };
+  const trail = new Trail(router.directory, group, request.model);
+  let asking = request;
+  let wanted = wantedBy(asking);
   /** Why the deployments that are not `accept`ed cannot serve it. */
-  let refusal = continuationRefusal(request);
-  const groups = [group];
+  let refusal = continuationRefusal(asking);
   let failures: UpstreamError[] = [];
-  let failed = new Set<string>();
   let attempts = 0;
   let last: UpstreamError | undefined;
-  let asked = request.model;
-  let current = group;
-  retries.countRequest(current);
+  retries.countRequest(group);
   for (;;) {
-    const fallbacks = groups.length - 1;
+    const { current, failed } = trail;
+    const fallbacks = trail.groups.length - 1;
     const chosen = router.choose(current, failed, wanted);
-    const deployment = chosen === undefined ? undefined : router.directory.concrete(chosen, asked);
+    const deployment = chosen === undefined ? undefined : router.directory.concrete(chosen, trail.asked);
     let result: Answer | Error;
     if (deployment === undefined) {
       // A fallback that names nothing must not hide what happened before it.
@@ -90,15 +87,19 @@ export async function reach(
     } else {
       attempts++;
       const release = load.begin(deployment.id);
-      result = await tryOne(request, deployment, signal, dependencies);
+      result = await tryOne(asking, deployment, signal, dependencies);
       // The attempt of a stream lasts as long as the stream.
       if (!(result instanceof Error)) return { answer: result, deployment, attempts, fallbacks, release };
       release();
-      if (result instanceof Refusal && refusal === undefined && request.spoken !== undefined) {
+      if (result instanceof Refusal && refusal === undefined && asking.spoken !== undefined) {
         // Nothing was sent; whoever speaks the client's own API needs no translation.
         attempts--;
         refusal = result;
-        wanted = { ...wanted, accepts: (other) => nativeOf(request, other, adapterFor(other.provider)) !== undefined };
+        const { spoken } = asking;
+        wanted = {
+          ...wanted,
+          accepts: (other) => nativeOf({ spoken }, other, adapterFor(other.provider)) !== undefined,
+        };
         continue;
       }
     }
@@ -106,16 +107,18 @@ export async function reach(
 
     last = result;
     failures.push(result);
-    if (deployment !== undefined) failed.add(deployment.id);
+    if (deployment !== undefined) trail.hasFailed(deployment);
     const move = nextMove(
       {
-        groups,
+        groups: trail.groups,
         requested: request.model,
         failures,
         deployments: router.availability(current, failed, wanted),
         retryBudgetLeft: retries.mayRetry(current) || router.hasSound(current, failed, wanted),
         deploymentRetries: deployment?.maxRetries,
         overrides: request.overrides,
+        isSpent: (name) => trail.isSpent(name),
+        taken: trail.taken,
         remainingMs: deadlineMs - now(),
       },
       recovery,
@@ -124,18 +127,21 @@ export async function reach(
     switch (move.kind) {
       case 'retry': {
         retries.countRetry(current);
-        const interrupted = move.afterMs > 0 ? await pause(move.afterMs, signal) : undefined;
+        const interrupted = move.afterMs > 0 ? await pause(move.afterMs, signal, dependencies) : undefined;
         if (interrupted !== undefined) throw new NotReached(interrupted, deployment, attempts, fallbacks);
         break;
       }
       case 'fallback':
-        groups.push(move.group);
+        trail.enter(move.to);
         failures = [];
-        failed = new Set();
-        asked = move.group;
-        current = router.directory.resolve(asked) ?? asked;
+        if (asking !== request || move.to.members !== undefined) {
+          // Each fallback starts from what the client sent, not from what the one before it made of that.
+          asking = move.to.members === undefined ? request : changedBy(request, move.to.members);
+          wanted = wantedBy(asking);
+          refusal = continuationRefusal(asking);
+        }
         // A client may name anything; only what exists is counted, since counting takes memory.
-        if (router.directory.deployments(current).length > 0) retries.countRequest(current);
+        if (router.directory.deployments(trail.current).length > 0) retries.countRequest(trail.current);
         break;
       case 'give-up':
         throw new NotReached(
@@ -147,6 +153,13 @@ export async function reach(
     }
   }
 }
+
+const wantedBy = (request: ModelRequest): Wanted => ({
+  tags: request.tags,
+  stream: request.stream,
+  promptTokens: estimatePromptTokens(request),
+  ...acceptedFrom(request),
+});
 
 /** An attempt and what the router learns from it. Failures come back as values, since the loop decides about them. */
 async function tryOne(
@@ -186,9 +199,13 @@ async function tryOne(
 }
 
 /** Waits; returns the signal's reason when it fires first. */
-async function pause(milliseconds: number, signal: AbortSignal): Promise<Error | undefined> {
+async function pause(
+  milliseconds: number,
+  signal: AbortSignal,
+  { wait }: Pick<ReachDependencies, 'wait'>,
+): Promise<Error | undefined> {
   try {
-    await sleep(milliseconds, undefined, { signal });
+    await wait(milliseconds, signal);
     return undefined;
   } catch (error) {
     if (signal.aborted && signal.reason instanceof Error) return signal.reason;

@@ -3,6 +3,7 @@ import { Refusal } from '../domain/errors.ts';
 import { readForm } from '../domain/multipart.ts';
 import { type Operation, specOf } from '../domain/operation.ts';
 import type { JsonObject, ModelRequest, RequestOverrides } from '../domain/request.ts';
+import { readFallbacks } from './requested-fallbacks.ts';
 
 export interface RequestHeaders {
   readonly callId: string | undefined;
@@ -33,8 +34,8 @@ export function readRequest(
   if (typeof model !== 'string' || model === '') {
     throw invalid('model', `model must be the name of a model, is ${show(model)}; GET /v1/models lists the names`);
   }
-  if (operation === 'chat' && !spoken) checkMessages(body);
-  for (const [member, forms] of Object.entries(spec.required)) checkMember(body, member, forms);
+  if (spoken) checkRequired(operation, body, '');
+  else checkContent(operation, body, '');
   const stream = body['stream'] ?? false;
   if (typeof stream !== 'boolean') throw invalid('stream', `stream must be true or false, is ${show(stream)}`);
   const id = newId();
@@ -47,33 +48,48 @@ export function readRequest(
     body,
     bytes,
     contentType,
-    overrides: readOverrides(body, headers),
+    overrides: readOverrides(
+      body,
+      headers,
+      spoken ? undefined : (changed, where) => checkContent(operation, changed, where),
+    ),
     tags: readTags(body, headers.tags),
     startedAtMs: nowMs,
   };
 }
 
-function checkMessages(body: JsonObject): void {
+/** @param where the body stands: empty, or the place of a fallback's own. */
+function checkContent(operation: Operation, body: JsonObject, where: string): void {
+  if (operation === 'chat') checkMessages(body, where);
+  checkRequired(operation, body, where);
+}
+
+function checkRequired(operation: Operation, body: JsonObject, where: string): void {
+  for (const [member, forms] of Object.entries(specOf(operation).required)) checkMember(body, member, forms, where);
+}
+
+function checkMessages(body: JsonObject, where: string): void {
   const messages = body['messages'];
-  if (!Array.isArray(messages)) throw invalid('messages', `messages must be a list, is ${typeOf(messages)}`);
-  if (messages.length === 0) throw invalid('messages', 'messages is empty; send at least one message');
+  const name = `${where}messages`;
+  if (!Array.isArray(messages)) throw invalid(name, `${name} must be a list, is ${typeOf(messages)}`);
+  if (messages.length === 0) throw invalid(name, `${name} is empty; send at least one message`);
   for (const [index, message] of messages.entries()) {
     if (!isObject(message) || typeof message['role'] !== 'string') {
-      throw invalid(`messages[${index}]`, `messages[${index}] must be an object with a role and content`);
+      throw invalid(`${name}[${index}]`, `${name}[${index}] must be an object with a role and content`);
     }
   }
 }
 
 const formNames = { text: 'text', list: 'a list of texts' } as const;
 
-function checkMember(body: JsonObject, member: string, forms: readonly ('text' | 'list')[]): void {
+function checkMember(body: JsonObject, member: string, forms: readonly ('text' | 'list')[], where: string): void {
   const value = body[member];
   const fits =
     (forms.includes('text') && typeof value === 'string' && value !== '') ||
     (forms.includes('list') && Array.isArray(value) && value.length > 0);
   if (fits) return;
   const wanted = forms.map((form) => formNames[form]).join(' or ');
-  throw invalid(member, `${member} must be ${wanted} and not empty, is ${typeOf(value)}`);
+  throw invalid(where + member, `${where}${member} must be ${wanted} and not empty, is ${typeOf(value)}`);
 }
 
 /** The fields of a form as the members of a body; a file counts as its presence. */
@@ -101,14 +117,15 @@ function readTags(body: JsonObject, header: string | undefined): readonly string
   return [...new Set([...fromHeader, ...stated.flat().map(String)])].filter((tag) => tag !== '');
 }
 
-function readOverrides(body: JsonObject, headers: RequestHeaders): RequestOverrides {
+function readOverrides(
+  body: JsonObject,
+  headers: RequestHeaders,
+  check: (body: JsonObject, where: string) => void = () => {},
+): RequestOverrides {
   const numRetries = readNumber('num_retries', headers.numRetries ?? body['num_retries']);
   const timeoutSeconds = readNumber('timeout', headers.timeout ?? body['timeout']);
   if (timeoutSeconds === 0) throw invalid('timeout', 'timeout must be more than 0 seconds');
-  const fallbacks = body['fallbacks'];
-  if (fallbacks !== undefined && !(Array.isArray(fallbacks) && fallbacks.every((name) => typeof name === 'string'))) {
-    throw invalid('fallbacks', 'fallbacks must be a list of model names');
-  }
+  const fallbacks = readFallbacks(body, check);
   return {
     disableFallbacks: body['disable_fallbacks'] === true,
     ...(numRetries === undefined ? {} : { numRetries }),

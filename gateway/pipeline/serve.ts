@@ -72,7 +72,7 @@ const endingOf = (last: Error): Ending => (isNo(last) ? 'failed' : last instance
 /** What the caller may ask for at all. @returns the model group to start with. */
 function permit(request: ModelRequest, caller: Caller, { router }: ServeDependencies): string {
   const group = router.directory.resolve(request.model);
-  for (const model of [request.model, ...(request.overrides.fallbacks ?? [])]) {
+  for (const model of [request.model, ...(request.overrides.fallbacks?.map((fallback) => fallback.model) ?? [])]) {
     if (!mayUseModel(caller, model)) {
       throw new Refusal({
         status: 403,

@@ -119,19 +119,19 @@ describe('which group is the fallback', () => {
     ['nobody with max_fallbacks 0', exhausted('timeout'), { fallbacks: toBackup, maxFallbacks: 0 }, giveUp],
     [
       'nobody with disable_fallbacks',
-      exhausted('timeout', { overrides: { disableFallbacks: true, fallbacks: ['mine'] } }),
+      exhausted('timeout', { overrides: { disableFallbacks: true, fallbacks: [{ model: 'mine' }] } }),
       { fallbacks: toBackup },
       giveUp,
     ],
     [
       'those of the request instead of the configured ones',
-      exhausted('timeout', { overrides: { disableFallbacks: false, fallbacks: ['mine'] } }),
+      exhausted('timeout', { overrides: { disableFallbacks: false, fallbacks: [{ model: 'mine' }] } }),
       { fallbacks: toBackup },
       fallbackTo('mine'),
     ],
     [
       'those of the request also for prompts that are too long',
-      exhausted('context-window', { overrides: { disableFallbacks: false, fallbacks: ['mine'] } }),
+      exhausted('context-window', { overrides: { disableFallbacks: false, fallbacks: [{ model: 'mine' }] } }),
       { contextWindowFallbacks: new Map([['chat', ['long']]]) },
       fallbackTo('mine'),
     ],

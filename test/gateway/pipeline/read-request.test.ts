@@ -47,7 +47,28 @@ describe('a request that cannot be served is refused with 400, naming the field'
     ['no time at all', { model: 'chat', messages, timeout: 0 }, 'timeout'],
     ['a time that is a list', { model: 'chat', messages, timeout: [1] }, 'timeout'],
     ['fallbacks that are a word', { model: 'chat', messages, fallbacks: 'backup' }, 'fallbacks'],
-    ['fallbacks that are objects', { model: 'chat', messages, fallbacks: [{ model: 'backup' }] }, 'fallbacks'],
+    ['a fallback without a model', { model: 'chat', messages, fallbacks: ['b', { messages }] }, 'fallbacks[1]'],
+    ['a fallback that is a number', { model: 'chat', messages, fallbacks: [7] }, 'fallbacks[0]'],
+    [
+      'a fallback with no message',
+      { model: 'chat', messages, fallbacks: [{ model: 'b', messages: [] }] },
+      'fallbacks[0].messages',
+    ],
+    [
+      'a fallback that would stream otherwise',
+      { model: 'chat', messages, fallbacks: [{ model: 'b', stream: true }] },
+      'fallbacks[0].stream',
+    ],
+    [
+      'a fallback with fallbacks of its own',
+      { model: 'chat', messages, fallbacks: [{ model: 'b', fallbacks: ['c'] }] },
+      'fallbacks[0].fallbacks',
+    ],
+    [
+      'a fallback that pretends',
+      { model: 'm', messages, fallbacks: [{ model: 'b', mock_response: 'x' }] },
+      'fallbacks[0].mock_response',
+    ],
     ['no input', { model: 'chat' }, 'input', 'embeddings'],
     ['an empty input', { model: 'chat', input: '' }, 'input', 'embeddings'],
     ['an empty list of inputs', { model: 'chat', input: [] }, 'input', 'embeddings'],
@@ -134,7 +155,7 @@ describe('a request that is let through', () => {
     expect(read(body).overrides).toEqual({
       numRetries: 1,
       timeoutSeconds: 5,
-      fallbacks: ['b'],
+      fallbacks: [{ model: 'b' }],
       disableFallbacks: true,
     });
     const { overrides } = read(body, { numRetries: '3', timeout: '2.5' });
@@ -142,6 +163,21 @@ describe('a request that is let through', () => {
     expect(read({ model: 'chat', messages, num_retries: null, timeout: null }).overrides).toEqual({
       disableFallbacks: false,
     });
+  });
+
+  it('keeps what a fallback says differently apart from its model', () => {
+    const shorter = [{ role: 'user', content: 'Hi' }];
+    const { overrides } = read({
+      model: 'chat',
+      messages,
+      fallbacks: ['a', { model: 'b' }, { model: 'chat', messages: shorter, temperature: 0 }],
+    });
+    expect(overrides.fallbacks).toEqual([
+      { model: 'a' },
+      { model: 'b' },
+      { model: 'chat', members: { messages: shorter, temperature: 0 } },
+    ]);
+    expect(read({ model: 'chat', messages, fallbacks: null }).overrides).not.toHaveProperty('fallbacks');
   });
 
   it('a timeout beyond what a timer can hold becomes a day, and not a millisecond', () => {
