@@ -17,6 +17,7 @@ export interface DeploymentOptions {
   /** Defaults for entries that state none of their own. */
   readonly requestTimeoutSeconds: number;
   readonly streamTimeoutSeconds: number | undefined;
+  readonly streamIdleSeconds: number;
   readonly maxParallelRequests: number | undefined;
 }
 
@@ -89,6 +90,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     timeoutSeconds: params.timeout ?? options.requestTimeoutSeconds,
     streamTimeoutSeconds:
       params.stream_timeout ?? options.streamTimeoutSeconds ?? params.timeout ?? options.requestTimeoutSeconds,
+    streamIdleSeconds: params.stream_idle_timeout ?? options.streamIdleSeconds,
   };
 }
 

@@ -63,6 +63,8 @@ const litellmParams = z.looseObject({
   timeout: positiveSeconds.optional(),
   /** Seconds to the first chunk of a stream. */
   stream_timeout: positiveSeconds.optional(),
+  /** Longest silence inside a stream, seconds. Our own key. */
+  stream_idle_timeout: positiveSeconds.optional(),
   /** Retries after a failure of this deployment. */
   max_retries: count.optional(),
   num_retries: count.optional(),
@@ -132,6 +134,7 @@ const shared = {
   default_fallbacks: names.optional(),
   allowed_fails: count.optional(),
   cooldown_time: seconds.optional(),
+  stream_idle_timeout: positiveSeconds.optional(),
 };
 
 export const routerSettings = z.looseObject({

@@ -71,6 +71,8 @@ export interface Deployment {
   readonly timeoutSeconds: number;
   /** Time to the first chunk of a stream. */
   readonly streamTimeoutSeconds: number;
+  /** Longest silence inside a stream. */
+  readonly streamIdleSeconds: number;
   /** Own cooldown; 0 = never cooled. */
   readonly cooldownSeconds?: number;
   readonly prices?: TokenPrices;

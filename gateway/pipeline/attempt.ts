@@ -20,7 +20,9 @@ export async function attempt(
   signal: AbortSignal,
 ): Promise<Answer> {
   const seconds = request.stream ? deployment.streamTimeoutSeconds : deployment.timeoutSeconds;
-  const timers = { firstByteMs: seconds * 1000, idleMs: seconds * 1000, wholeMs: seconds * 1000 };
+  // Of a stream, the wait for its first chunk and the silence inside it have timers of their own, which know a chunk.
+  const idleSeconds = request.stream ? Math.max(seconds, deployment.streamIdleSeconds) : seconds;
+  const timers = { firstByteMs: seconds * 1000, idleMs: idleSeconds * 1000, wholeMs: seconds * 1000 };
   // Outside the try: a request that cannot be mapped is the client's fault and says nothing about the deployment.
   const native = nativeOf(request, deployment, adapter);
   const speaker = native ?? adapter;

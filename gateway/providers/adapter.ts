@@ -33,7 +33,7 @@ export interface WholeReply {
 /** A part of an answer that arrives piece by piece, in OpenAI's wire format whatever the provider speaks. */
 export type StreamPart =
   /** Whole server-sent events for the client, blank lines included. */
-  | { readonly is: 'chunk'; readonly bytes: Buffer }
+  | { readonly is: 'chunk'; readonly bytes: Buffer /** Only that the upstream is alive. */; readonly comment?: true }
   /** Token counts of the answer so far; the last one counts. */
   | { readonly is: 'usage'; readonly usage: Usage }
   /** The provider finished its answer properly; nothing follows. `[DONE]` was emitted as a chunk before. */
