@@ -171,6 +171,7 @@ export function wire(options: WiringOptions): Dependencies {
         wait: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
         random: Math.random,
         recovery: config.recovery,
+        clientsMayMock: config.clientsMayMock,
         sign: awsSigner(settings.environment, logger),
         adapterFor: chooseAdapters({ dropParams: config.dropParams }),
         onAttempt: (deployment, outcome) => metrics.attempted(deployment, outcome),

@@ -141,6 +141,7 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
         allowedFailsByKind: byKind(router.allowed_fails_policy ?? {}, 'AllowedFails'),
       },
       dropParams: litellm.drop_params ?? false,
+      clientsMayMock: general.dangerously_allow_mock_testing_request_params ?? false,
       requestTimeoutSeconds,
       masterKey: general.master_key,
       databaseUrl: general.database_url,

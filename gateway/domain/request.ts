@@ -1,5 +1,6 @@
 /** A request of a client, parsed once at the edge. */
 import type { Scope } from './entitlements.ts';
+import type { Mock } from './mock.ts';
 import type { Operation } from './operation.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -27,6 +28,12 @@ export interface ModelRequest {
   readonly tags: readonly string[];
   /** The customer of the caller for whom it asks: body `user`, or a header. */
   readonly endUser?: string;
+  /** What the client wants to find in the spend row. */
+  readonly spendMetadata?: JsonObject;
+  /** The client forbids that anything keeps its prompt or its answer. */
+  readonly redacted?: true;
+  /** Test hooks; undefined for a request that means what it says. */
+  readonly mock?: Mock;
   /** Wall clock, milliseconds. */
   readonly startedAtMs: number;
 }
@@ -54,6 +61,8 @@ export interface SpokenRequest {
 export interface RequestOverrides {
   readonly numRetries?: number;
   readonly timeoutSeconds?: number;
+  /** Time to the first chunk of a stream, for each attempt. */
+  readonly streamTimeoutSeconds?: number;
   readonly disableFallbacks: boolean;
   /** Model groups to try instead of the configured ones. */
   readonly fallbacks?: readonly RequestedFallback[];

@@ -3,6 +3,7 @@ import { Refusal } from '../domain/errors.ts';
 import { readForm } from '../domain/multipart.ts';
 import { type Operation, specOf } from '../domain/operation.ts';
 import type { JsonObject, ModelRequest, RequestOverrides } from '../domain/request.ts';
+import { readMock } from './read-mock.ts';
 import { readFallbacks } from './requested-fallbacks.ts';
 
 export interface RequestHeaders {
@@ -11,6 +12,12 @@ export interface RequestHeaders {
   readonly numRetries: string | undefined;
   /** `a,b` */
   readonly tags?: string | undefined;
+  readonly streamTimeout?: string | undefined;
+  /** A JSON object. */
+  readonly spendMetadata?: string | undefined;
+  readonly customerId?: string | undefined;
+  readonly endUserId?: string | undefined;
+  readonly redaction?: string | undefined;
   readonly contentType?: string | undefined;
 }
 
@@ -39,6 +46,9 @@ export function readRequest(
   const stream = body['stream'] ?? false;
   if (typeof stream !== 'boolean') throw invalid('stream', `stream must be true or false, is ${show(stream)}`);
   const id = newId();
+  const mock = readMock(body);
+  const endUser = readEndUser(body, headers);
+  const spendMetadata = readSpendMetadata(body, headers.spendMetadata);
   return {
     id,
     callId: headers.callId?.slice(0, longestCallId) || id,
@@ -54,6 +64,10 @@ export function readRequest(
       spoken ? undefined : (changed, where) => checkContent(operation, changed, where),
     ),
     tags: readTags(body, headers.tags),
+    ...(endUser === undefined ? undefined : { endUser }),
+    ...(spendMetadata === undefined ? undefined : { spendMetadata }),
+    ...(headers.redaction === undefined || headers.redaction === 'false' ? undefined : { redacted: true }),
+    ...(mock === undefined ? undefined : { mock }),
     startedAtMs: nowMs,
   };
 }
@@ -123,15 +137,64 @@ function readOverrides(
   check: (body: JsonObject, where: string) => void = () => {},
 ): RequestOverrides {
   const numRetries = readNumber('num_retries', headers.numRetries ?? body['num_retries']);
-  const timeoutSeconds = readNumber('timeout', headers.timeout ?? body['timeout']);
-  if (timeoutSeconds === 0) throw invalid('timeout', 'timeout must be more than 0 seconds');
+  const timeoutSeconds = readSeconds('timeout', headers.timeout ?? body['timeout']);
+  const streamTimeoutSeconds = readSeconds('stream_timeout', headers.streamTimeout ?? body['stream_timeout']);
   const fallbacks = readFallbacks(body, check);
   return {
     disableFallbacks: body['disable_fallbacks'] === true,
     ...(numRetries === undefined ? {} : { numRetries }),
-    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds: Math.min(timeoutSeconds, longestTimeoutSeconds) }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(streamTimeoutSeconds === undefined ? {} : { streamTimeoutSeconds }),
     ...(fallbacks === undefined ? {} : { fallbacks }),
   };
+}
+
+function readSeconds(name: string, value: unknown): number | undefined {
+  const seconds = readNumber(name, value);
+  if (seconds === 0) throw invalid(name, `${name} must be more than 0 seconds`);
+  return seconds === undefined ? undefined : Math.min(seconds, longestTimeoutSeconds);
+}
+
+const longestEndUser = 256;
+
+/** Who the caller asks for: the first that is stated, headers before the body, in LiteLLM's order. */
+function readEndUser(body: JsonObject, headers: RequestHeaders): string | undefined {
+  const stated =
+    headers.customerId ??
+    headers.endUserId ??
+    body['user'] ??
+    memberOf(body['litellm_metadata'], 'user') ??
+    memberOf(body['metadata'], 'user_id') ??
+    body['safety_identifier'];
+  const name = typeof stated === 'number' ? String(stated) : stated;
+  return typeof name === 'string' && name !== '' ? name.slice(0, longestEndUser) : undefined;
+}
+
+const memberOf = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined);
+
+/** A row is no place for more. */
+const largestSpendMetadata = 8_192;
+
+function readSpendMetadata(body: JsonObject, header: string | undefined): JsonObject | undefined {
+  const stated = header === undefined ? memberOf(body['metadata'], 'spend_logs_metadata') : parseHeader(header);
+  if (stated === undefined || stated === null) return undefined;
+  const name = header === undefined ? 'metadata.spend_logs_metadata' : spendMetadataHeader;
+  if (!isObject(stated)) throw invalid(name, `${name} must be a JSON object, is ${typeOf(stated)}`);
+  if (JSON.stringify(stated).length > largestSpendMetadata) {
+    throw invalid(name, `${name} is larger than ${largestSpendMetadata} characters`);
+  }
+  return stated;
+}
+
+const spendMetadataHeader = 'x-litellm-spend-logs-metadata';
+
+function parseHeader(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw invalid(spendMetadataHeader, `${spendMetadataHeader} is not valid JSON`);
+  }
 }
 
 function readNumber(name: string, value: unknown): number | undefined {

@@ -4,6 +4,8 @@ import type { Deployment } from '../domain/deployment.ts';
 import { UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
 import type { StreamDecoder, StreamPart } from './adapter.ts';
 import { IdleWatch } from './idle-watch.ts';
+import { isKeepAlive } from './keep-alive.ts';
+import type { ModelStamp } from './model-stamp.ts';
 import { isOpening } from './opening.ts';
 import type { RawStream } from './transport.ts';
 import { transportError } from './transport-error.ts';
@@ -15,6 +17,7 @@ export class AnswerStream implements ChunkSource {
   readonly #source: RawStream;
   readonly #decoder: StreamDecoder;
   readonly #deployment: Deployment;
+  readonly #stamp: ModelStamp | undefined;
   #consumer: ChunkConsumer | undefined;
   /** Chunks that arrived before the consumer, and how the stream ended if it did. */
   #early: Buffer[] = [];
@@ -23,10 +26,12 @@ export class AnswerStream implements ChunkSource {
   readonly #watch: IdleWatch;
   #first: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
-  constructor(source: RawStream, decoder: StreamDecoder, deployment: Deployment) {
+  /** @param stamp for the model's name in chunks; undefined = the provider's own stays. */
+  constructor(source: RawStream, decoder: StreamDecoder, deployment: Deployment, stamp?: ModelStamp) {
     this.#source = source;
     this.#decoder = decoder;
     this.#deployment = deployment;
+    this.#stamp = stamp;
     this.#watch = new IdleWatch(deployment.streamIdleSeconds * 1000, (silentMs) =>
       this.#finish(this.#stalled(silentMs)),
     );
@@ -96,7 +101,7 @@ export class AnswerStream implements ChunkSource {
       if (this.#over !== undefined) return;
       switch (part.is) {
         case 'chunk':
-          withChunk ||= part.comment !== true;
+          withChunk ||= !isKeepAlive(part.bytes);
           this.#onChunk(part.bytes);
           break;
         case 'usage':
@@ -113,7 +118,8 @@ export class AnswerStream implements ChunkSource {
     this.#watch.heard(withChunk);
   }
 
-  #onChunk(bytes: Buffer): void {
+  #onChunk(arrived: Buffer): void {
+    const bytes = this.#stamp?.apply(arrived) ?? arrived;
     if (this.#consumer !== undefined) {
       this.#consumer.chunk(bytes);
       return;

@@ -101,12 +101,10 @@ export class PassThroughDecoder implements StreamDecoder {
     const block = this.#began ? arrived : withoutLeadingComments(arrived);
     if (block.length === 0) return;
     this.#began = true;
-    if (block[0] === commentMark && !block.includes(dataLine)) {
-      parts.push({ is: 'chunk', bytes: block, comment: true });
-      return;
+    if (block[0] !== commentMark || block.includes(dataLine)) {
+      this.#previousBlock = this.#lastBlock;
+      this.#lastBlock = block;
     }
-    this.#previousBlock = this.#lastBlock;
-    this.#lastBlock = block;
     parts.push({ is: 'chunk', bytes: block });
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Reservation } from '../../../gateway/domain/admission.ts';
 import { ClientGone, DeadlineExceeded, Refusal } from '../../../gateway/domain/errors.ts';
 import type { ModelRequest } from '../../../gateway/domain/request.ts';
+import { NotReached } from '../../../gateway/pipeline/reach.ts';
 import { type ServeDependencies, type Served, serve } from '../../../gateway/pipeline/serve.ts';
 import { openAIAdapter } from '../../../gateway/providers/openai.ts';
 import { type Reply, Transport } from '../../../gateway/providers/transport.ts';
@@ -79,6 +80,8 @@ async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
     recovery: recovery({ numRetries: 0 }),
     random: () => 0,
     now,
+    wait: () => Promise.resolve(),
+    clientsMayMock: false,
     onAttempt: () => undefined,
     admission: { admit: () => reservation },
     estimate: () => ({ micros: 1, tokens: 1 }),
@@ -90,7 +93,8 @@ async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
   try {
     outcome = await serve(asked.request ?? exampleRequest(), exampleCaller, now() + 1_000, signal, dependencies);
   } catch (error) {
-    outcome = error instanceof Error ? error : new Error(String(error));
+    const last = error instanceof NotReached ? error.last : error;
+    outcome = last instanceof Error ? last : new Error(String(last));
   }
   return { outcome, settled, bodies: transport.bodies };
 }
