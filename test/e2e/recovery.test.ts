@@ -98,7 +98,7 @@ ${entry('large', 'large-model')}
   - {model_name: canned, litellm_params: {model: openai/gpt-4o, mock_response: "Canned!", input_cost_per_token: 1}}
   - {model_name: canned-failure, litellm_params: {model: openai/gpt-4o, mock_response: litellm.RateLimitError}}
 router_settings:
-  num_retries: 1
+  num_retries: 0
   timeout: 20
   disable_cooldowns: true
   fallbacks: [{"broken": [spare]}, {chat: [spare]}, {silent: [spare]}, {pinging: [spare]}, {refuses-late: [spare]}, {stalls: [spare]}]
@@ -181,7 +181,7 @@ describe('test hooks in a request', () => {
       '1',
     ]);
     expect(answeredBy(await ask('chat', { mock_testing_context_window_fallbacks: true }))).toBe('large-id');
-    const limited = await ask('chat', { mock_testing_rate_limit_error: true, disable_fallbacks: true });
+    const limited = await ask('chat', { mock_testing_rate_limit_error: true, disable_fallbacks: true, num_retries: 1 });
     expect([limited.status, limited.headers.get('x-litellm-attempted-retries')]).toEqual([200, '1']);
     for (const { body } of upstream.requests.slice(-3))
       expect(Object.keys(body).toSorted()).toEqual(['messages', 'model']);
@@ -293,7 +293,7 @@ describe('headers', () => {
   });
 
   it('of a failure tell how far it came', async () => {
-    const { status, headers } = await ask('broken', { disable_fallbacks: true });
+    const { status, headers } = await ask('broken', { disable_fallbacks: true, num_retries: 1 });
     expect(status).toBe(500);
     expect(Object.fromEntries(headers)).toMatchObject({
       'x-litellm-model-id': 'broken-id',

@@ -519,6 +519,16 @@ describe('a fallback', () => {
     expect(world.transport.calls.map(({ model }) => model)).toEqual(['gpt-mini', 'gpt-large']);
   });
 
+  it('that names a cooling deployment by its id is asked all the same', async () => {
+    const world = worldOf({
+      deployments: [at('a'), at('b', { modelGroup: 'spare' }), at('c', { modelGroup: 'spare' })],
+      recovery: { numRetries: 0 },
+    });
+    world.router.adopt('b', 60_000);
+    world.transport.behaviour = (host) => (host === 'a' ? 500 : 200);
+    expect(await world.ask(naming('b'))).toMatchObject({ deployment: { id: 'b' } });
+  });
+
   it('as an object changes the members it names and no other, and the next one starts from the client’s own request', async () => {
     const world = worldOf({
       deployments: [at('a'), at('b', { modelGroup: 'spare' }), at('c', { modelGroup: 'last' })],
