@@ -41,6 +41,8 @@ export class NotReached extends Error {
   readonly deployment: Deployment | undefined;
   readonly attempts: number;
   readonly fallbacks: number;
+  /** Whether any of the attempts may have cost something. */
+  readonly mayBeBilled: boolean;
   /** That the last attempt, or the request as a whole, had. */
   readonly timeoutSeconds: number | undefined;
 
@@ -49,6 +51,7 @@ export class NotReached extends Error {
     deployment: Deployment | undefined,
     attempts: number,
     fallbacks: number,
+    mayBeBilled: boolean,
     timeoutSeconds: number | undefined,
   ) {
     super(last.message, { cause: last });
@@ -57,6 +60,7 @@ export class NotReached extends Error {
     this.deployment = deployment;
     this.attempts = attempts;
     this.fallbacks = fallbacks;
+    this.mayBeBilled = mayBeBilled;
     this.timeoutSeconds = timeoutSeconds;
   }
 }
@@ -82,6 +86,7 @@ export async function reach(
   const stopwatch: Stopwatch = { now, waitedMs: 0 };
   let failures: UpstreamError[] = [];
   let attempts = 0;
+  let mayBeBilled = false;
   let last: UpstreamError | undefined;
   retries.countRequest(group);
   for (;;) {
@@ -91,6 +96,7 @@ export async function reach(
     const chosen = pretended === undefined ? router.choose(current, failed, wanted) : undefined;
     const deployment = chosen === undefined ? undefined : router.directory.concrete(chosen, trail.asked);
     let result: Answer | Error;
+    let isPretended = false;
     if (pretended !== undefined) {
       result = pretended;
     } else if (deployment === undefined) {
@@ -112,6 +118,7 @@ export async function reach(
         return { answer: result, deployment, attempts, fallbacks, maxRetries, waitedMs, release };
       }
       release();
+      isPretended = (pretenceOf(asking, attempts) ?? deployment.mock) !== undefined;
       if (result instanceof Refusal && refusal === undefined && asking.spoken !== undefined) {
         // Nothing was sent; whoever speaks the client's own API needs no translation.
         attempts--;
@@ -124,9 +131,11 @@ export async function reach(
         continue;
       }
     }
+    // One that was left in the middle may bill what it had done.
+    mayBeBilled ||= result instanceof UpstreamError ? result.mayBeBilled : !isPretended && !(result instanceof Refusal);
     const notReached = (why: Error): NotReached => {
       const { timeoutSeconds = deployment && attemptSeconds(asking, deployment) } = request.overrides;
-      return new NotReached(why, deployment, attempts, fallbacks, timeoutSeconds);
+      return new NotReached(why, deployment, attempts, fallbacks, mayBeBilled, timeoutSeconds);
     };
     if (!(result instanceof UpstreamError)) throw notReached(result);
 

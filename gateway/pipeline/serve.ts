@@ -54,11 +54,10 @@ export async function serve(
       reservation.settle(null, null);
       throw error;
     }
-    const { last, deployment, attempts, fallbacks } = error;
+    const { last, deployment, attempts, fallbacks, mayBeBilled } = error;
     const facts = { request, caller, reservation, deployment, attempts, fallbacks };
     const settlement = new Settlement(facts, dependencies.onSettled);
     const status = isNo(last) ? last.status : statusWithoutAnswer;
-    const mayBeBilled = last instanceof UpstreamError ? last.mayBeBilled : !isNo(last);
     settlement.settle(endingOf(last), status, undefined, mayBeBilled);
     throw error;
   }
@@ -67,7 +66,6 @@ export async function serve(
 /** The upstream's, or that of an adapter which cannot express the request. */
 const isNo = (last: Error): last is UpstreamError | Refusal => last instanceof UpstreamError || last instanceof Refusal;
 
-/** An upstream that said no bills nothing; one that was left in the middle may bill what it had done. */
 const endingOf = (last: Error): Ending => (isNo(last) ? 'failed' : last instanceof ClientGone ? 'abandoned' : 'broken');
 
 /** What the caller may ask for at all. @returns the model group to start with. */

@@ -3,18 +3,21 @@ import type { Deployment } from '../domain/deployment.ts';
 import type { RequestedFallback } from '../domain/request.ts';
 import { isPattern, type ModelDirectory } from '../routing/directory.ts';
 
+/** Nearly every request is answered where it was first sent; it pays for nothing but this. */
+const nothing: ReadonlySet<RequestedFallback> = new Set();
+
 export class Trail {
   /** As they were named, in the order they were entered. */
   readonly groups: string[];
   /** Fallbacks of the request that were taken, of those that change it. */
-  readonly taken = new Set<RequestedFallback>();
+  taken: ReadonlySet<RequestedFallback> = nothing;
   /** Model group that is being tried, and the name by which it was entered. */
   current: string;
   asked: string;
   /** Deployments that failed what is being asked now. */
   failed = new Set<string>();
   readonly #directory: ModelDirectory;
-  readonly #entered = new Set<string>();
+  readonly #entered: { readonly name: string; readonly group: string }[];
   /** Deployments that failed the request as the client sent it. */
   #failedUnchanged = this.failed;
 
@@ -23,7 +26,7 @@ export class Trail {
     this.groups = [group];
     this.current = group;
     this.asked = asked;
-    this.#entered.add(this.#identity(asked, group));
+    this.#entered = [{ name: asked, group }];
   }
 
   hasFailed(deployment: Deployment): void {
@@ -35,12 +38,12 @@ export class Trail {
     this.asked = to.model;
     this.current = this.#directory.resolve(to.model) ?? to.model;
     if (to.members === undefined) {
-      this.#entered.add(this.#identity(to.model, this.current));
+      this.#entered.push({ name: to.model, group: this.current });
       // A pattern's deployment stands for many models; that one of them failed says nothing about the others.
       this.#failedUnchanged = new Set([...this.#failedUnchanged].filter((id) => !this.#isPattern(id)));
       this.failed = this.#failedUnchanged;
     } else {
-      this.taken.add(to);
+      this.taken = new Set([...this.taken, to]);
       this.failed = new Set();
     }
   }
@@ -48,7 +51,8 @@ export class Trail {
   /** Whether all that a name stands for has had the unchanged request: its group, or each of its deployments. */
   isSpent(name: string): boolean {
     const group = this.#directory.resolve(name) ?? name;
-    if (this.#entered.has(this.#identity(name, group))) return true;
+    const identity = this.#identity(name, group);
+    if (this.#entered.some((entered) => this.#identity(entered.name, entered.group) === identity)) return true;
     const deployments = this.#directory.deployments(group);
     return (
       deployments.length > 0 &&

@@ -16,7 +16,7 @@ import { Router } from '../../../gateway/routing/router.ts';
 import { cooldownSettings, exampleDeployment, exampleRequest, recovery, routingSettings } from '../examples.ts';
 
 /** What an upstream does with a call: a status, or a connection that fails. */
-type Fate = number | 'refused' | 'hangs';
+type Fate = number | 'refused' | 'lost' | 'hangs';
 type Behaviour = (host: string, call: number) => Fate;
 
 /** Sends nothing: answers at once or after a while of the simulated time. */
@@ -47,6 +47,7 @@ class FakeTransport extends Transport {
         signal.addEventListener('abort', () => reject(asError(signal.reason)));
       });
     }
+    if (fate === 'lost') throw Object.assign(new Error('reset'), { code: 'ECONNRESET' });
     if (fate === 'refused') throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
     return {
       kind: 'whole',
@@ -612,7 +613,8 @@ describe('the wait before a retry', () => {
     const running = world.ask({}, controller.signal);
     await turn();
     controller.abort(new ClientGone());
-    expect(await running).toMatchObject({ last: controller.signal.reason, attempts: 1 });
+    // Nothing was under way, and the attempt before it was refused.
+    expect(await running).toMatchObject({ last: controller.signal.reason, attempts: 1, mayBeBilled: false });
     expect(world.transport.calls).toHaveLength(1);
   });
 });
@@ -721,4 +723,32 @@ describe('the time that is spent in waiting', () => {
     }
     expect(await running).toMatchObject({ waitedMs: 30_200, maxRetries: 1 });
   });
+});
+
+describe('whether a failed request may have cost something', () => {
+  it.each<[string, Behaviour, boolean]>([
+    ['refused by everybody: no', () => 500, false],
+    ['the last refuses, but one before it never answered: unknown', (_host, call) => (call === 1 ? 'lost' : 400), true],
+    ['nobody could be connected to: no', () => 'refused', false],
+  ])('%s', async (_case, behaviour, mayBeBilled) => {
+    const world = worldOf({ deployments: [at('a'), at('b')], recovery: { numRetries: 1 } });
+    world.transport.behaviour = behaviour;
+    expect(await world.ask()).toMatchObject({ mayBeBilled });
+  });
+
+  it.each([
+    [{}, true],
+    [{ mock: { everyAttempt: { is: 'timeout' } } } as const, false],
+  ])(
+    'the time was over while an answer was awaited: only of a provider that was asked (%j)',
+    async (over, expected) => {
+      const world = worldOf({ deployments: [at('a')] });
+      world.transport.behaviour = () => 'hangs';
+      const controller = new AbortController();
+      const running = world.ask(over, controller.signal);
+      await turn();
+      controller.abort(new DeadlineExceeded(1));
+      expect(await running).toMatchObject({ mayBeBilled: expected });
+    },
+  );
 });
