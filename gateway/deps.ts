@@ -1,5 +1,6 @@
 /** The wiring: from settings and a config to a running application and the things behind it. */
 import { randomUUIDv7 } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SlicedAdmission } from './admission/sliced-admission.ts';
 import { type AppOptions, buildApp } from './app.ts';
 import { awsSigner } from './aws-signer.ts';
@@ -167,8 +168,10 @@ export function wire(options: WiringOptions): Dependencies {
         retries: new RetryBudget(now),
         transport,
         now,
+        wait: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
         random: Math.random,
         recovery: config.recovery,
+        clientsMayMock: config.clientsMayMock,
         sign: awsSigner(settings.environment, logger),
         adapterFor: chooseAdapters({ dropParams: config.dropParams }),
         onAttempt: (deployment, outcome) => metrics.attempted(deployment, outcome),

@@ -17,6 +17,7 @@ export interface DeploymentOptions {
   /** Defaults for entries that state none of their own. */
   readonly requestTimeoutSeconds: number;
   readonly streamTimeoutSeconds: number | undefined;
+  readonly streamIdleSeconds: number;
   readonly maxParallelRequests: number | undefined;
 }
 
@@ -46,6 +47,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     params.api_version ?? (provider === 'azure' ? options.environment['AZURE_API_VERSION'] : undefined);
   const speaks =
     demo === undefined ? clientApisOf({ provider, base, apiVersion, useResponses: params.use_responses_api }) : [];
+  const region = params.region_name ?? aws?.region;
   const weight = params.weight;
   const rpm = entry.rpm ?? params.rpm;
   const tpm = entry.tpm ?? params.tpm;
@@ -80,6 +82,10 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(params.drop_params === undefined ? {} : { dropParams: params.drop_params }),
     ...(params.additional_drop_params === undefined ? {} : { droppedParams: params.additional_drop_params }),
     ...(aws === undefined ? {} : { aws }),
+    ...(region === undefined ? {} : { region }),
+    ...(params.mock_response === undefined || params.mock_response === null
+      ? {}
+      : { mock: { is: 'answer', content: params.mock_response } }),
     ...(params.use_in_pass_through === true && demo === undefined ? { inPassThrough: true } : {}),
     ...(speaks.length === 0 ? {} : { speaks }),
     ...(params.order === undefined ? {} : { order: params.order }),
@@ -89,6 +95,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     timeoutSeconds: params.timeout ?? options.requestTimeoutSeconds,
     streamTimeoutSeconds:
       params.stream_timeout ?? options.streamTimeoutSeconds ?? params.timeout ?? options.requestTimeoutSeconds,
+    streamIdleSeconds: params.stream_idle_timeout ?? options.streamIdleSeconds,
   };
 }
 
@@ -198,7 +205,7 @@ function reachProvider(
       leaveOut: false,
     };
   }
-  if ((key === undefined || key === '') && known.keyOptional !== true) {
+  if ((key === undefined || key === '') && known.keyOptional !== true && params.mock_response === undefined) {
     return {
       invalid: `has no api_key and ${known.apiKeyVariable} is not set`,
       path: ['litellm_params'],

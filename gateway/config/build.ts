@@ -24,6 +24,8 @@ interface Built {
 
 /** LiteLLM's own default is 6000 s; a request that long is a leak, so ten minutes, the longest stream of the contract. */
 const defaultRequestTimeoutSeconds = 600;
+/** Models that think say so within this time; one that says nothing has stalled. */
+const defaultStreamIdleSeconds = 30;
 const defaultCooldownSeconds = 5;
 const defaultLatencyTtlSeconds = 3_600;
 const defaultMaxRequestMegabytes = 32;
@@ -45,6 +47,7 @@ export function buildDeployments(
   router: NonNullable<LiteLLMConfig['router_settings']>,
   requestTimeoutSeconds: number,
   options: BuildOptions,
+  streamIdleSeconds = router.stream_idle_timeout ?? defaultStreamIdleSeconds,
 ): Deployments {
   const faults: Finding[] = [];
   const warnings: Finding[] = [];
@@ -56,6 +59,7 @@ export function buildDeployments(
       ...options,
       requestTimeoutSeconds,
       streamTimeoutSeconds: router.stream_timeout,
+      streamIdleSeconds,
       maxParallelRequests: router.default_max_parallel_requests,
     });
     if ('invalid' in result) {
@@ -84,7 +88,13 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
   const general = file.general_settings ?? {};
   const litellm = file.litellm_settings ?? {};
   const requestTimeoutSeconds = router.timeout ?? litellm.request_timeout ?? defaultRequestTimeoutSeconds;
-  const built = buildDeployments([...file.model_list.entries()], router, requestTimeoutSeconds, options);
+  const built = buildDeployments(
+    [...file.model_list.entries()],
+    router,
+    requestTimeoutSeconds,
+    options,
+    router.stream_idle_timeout ?? litellm.stream_idle_timeout,
+  );
   const { groups } = built;
   const faults = [...built.faults];
   if (groups.size === 0 && faults.length === 0) {
@@ -131,6 +141,7 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
         allowedFailsByKind: byKind(router.allowed_fails_policy ?? {}, 'AllowedFails'),
       },
       dropParams: litellm.drop_params ?? false,
+      clientsMayMock: general.dangerously_allow_mock_testing_request_params ?? false,
       requestTimeoutSeconds,
       masterKey: general.master_key,
       databaseUrl: general.database_url,

@@ -15,6 +15,8 @@ export interface GatewayConfig {
   readonly cooldown: CooldownSettings;
   /** Leave out parameters that a provider cannot express, instead of refusing the request. */
   readonly dropParams: boolean;
+  /** Test hooks in requests of every key, not of administrators alone. */
+  readonly clientsMayMock: boolean;
   /** Time for a whole request, all attempts together. */
   readonly requestTimeoutSeconds: number;
   readonly masterKey: string | undefined;

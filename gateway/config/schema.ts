@@ -63,6 +63,12 @@ const litellmParams = z.looseObject({
   timeout: positiveSeconds.optional(),
   /** Seconds to the first chunk of a stream. */
   stream_timeout: positiveSeconds.optional(),
+  /** Longest silence inside a stream, seconds. Our own key. */
+  stream_idle_timeout: positiveSeconds.optional(),
+  /** Where it is; shown in a header. */
+  region_name: name.optional(),
+  /** Answers instead of the provider: a text, an answer, or the name of an error. */
+  mock_response: z.unknown().optional(),
   /** Retries after a failure of this deployment. */
   max_retries: count.optional(),
   num_retries: count.optional(),
@@ -132,6 +138,7 @@ const shared = {
   default_fallbacks: names.optional(),
   allowed_fails: count.optional(),
   cooldown_time: seconds.optional(),
+  stream_idle_timeout: positiveSeconds.optional(),
 };
 
 export const routerSettings = z.looseObject({
@@ -241,6 +248,8 @@ const generalSettings = z.looseObject({
   share_minimum: number(z.literal([0, 1])).optional(),
   /** Processes to divide limits by until the database has said how many live. */
   expected_replicas: positiveCount.optional(),
+  /** Test hooks (`mock_response` and its kin) in the requests of every key, not of administrators alone. */
+  dangerously_allow_mock_testing_request_params: boolean.optional(),
 });
 
 export const configSchema = z.looseObject({

@@ -30,9 +30,15 @@ export interface WholeAnswer {
   readonly contentType: string;
   readonly body: Buffer;
   readonly usage: Usage | undefined;
+  readonly upstreamHeaders?: PassedHeaders;
+  /** Nobody was asked: it costs nothing, and must not be kept for others. */
+  readonly mocked?: true;
   /** Already in the words of a client that speaks another API than chat completions. */
   readonly native?: true;
 }
+
+/** Headers of an upstream that clients may see: their names in lower case, their values printable ASCII. */
+export type PassedHeaders = Readonly<Record<string, string>>;
 
 /**
  * A stream exists only once its first chunk has arrived: before that a failure is a failed attempt and may be retried
@@ -42,6 +48,9 @@ export interface StreamAnswer {
   readonly kind: 'stream';
   readonly contentType: string;
   readonly chunks: ChunkSource;
+  readonly upstreamHeaders?: PassedHeaders;
+  /** Nobody was asked: it costs nothing, and must not be kept for others. */
+  readonly mocked?: true;
   /** Already in the words of a client that speaks another API than chat completions. */
   readonly native?: true;
 }
@@ -77,6 +86,10 @@ export interface Reached {
   readonly deployment: Deployment;
   readonly attempts: number;
   readonly fallbacks: number;
+  /** Retries that the group which answered would have had. */
+  readonly maxRetries: number;
+  /** Spent in waiting: for upstreams, and between attempts. */
+  readonly waitedMs: number;
   /** The deployment is no longer busy with this request. Idempotent. */
   readonly release: () => void;
 }

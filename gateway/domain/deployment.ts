@@ -1,4 +1,5 @@
 /** A deployment is one callable upstream: one entry of `model_list`. */
+import type { Pretence } from './mock.ts';
 import type { ClientApi } from './request.ts';
 
 /** Prices per token in US dollars. One that nobody stated is unknown, and so is the cost of its tokens: never 0. */
@@ -59,6 +60,10 @@ export interface Deployment {
   readonly dropParams?: boolean;
   /** Left out of every request: names, and paths such as `tools[*].function.strict`. */
   readonly droppedParams?: readonly string[];
+  /** Where it is, for people (LiteLLM's `region_name`). */
+  readonly region?: string;
+  /** Nobody is called: this is pretended instead. */
+  readonly mock?: Pretence;
   /** Calls must be signed. */
   readonly aws?: AwsAccess;
   /** Weights of simple-shuffle, in LiteLLM's order of preference. */
@@ -71,6 +76,8 @@ export interface Deployment {
   readonly timeoutSeconds: number;
   /** Time to the first chunk of a stream. */
   readonly streamTimeoutSeconds: number;
+  /** Longest silence inside a stream. */
+  readonly streamIdleSeconds: number;
   /** Own cooldown; 0 = never cooled. */
   readonly cooldownSeconds?: number;
   readonly prices?: TokenPrices;

@@ -69,6 +69,20 @@ export class UpstreamError extends Error {
   }
 }
 
+/** Nobody of a model group may be asked now. LiteLLM's own words, as clients look for them. */
+export class NoDeployments extends UpstreamError {
+  constructor(group: string, retryAfterSeconds: number) {
+    super({
+      kind: 'rate-limit',
+      status: 429,
+      provider: 'gateway',
+      message: `No deployments available for selected model, Try again in ${retryAfterSeconds} seconds. Passed model=${group}`,
+      retryAfterSeconds,
+    });
+    this.name = 'NoDeployments';
+  }
+}
+
 export interface RefusalDetail {
   readonly status: number;
   /** LiteLLM's error type, for example `auth_error`. */

@@ -1,5 +1,6 @@
 /** A request of a client, parsed once at the edge. */
 import type { Scope } from './entitlements.ts';
+import type { Mock } from './mock.ts';
 import type { Operation } from './operation.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -27,6 +28,12 @@ export interface ModelRequest {
   readonly tags: readonly string[];
   /** The customer of the caller for whom it asks: body `user`, or a header. */
   readonly endUser?: string;
+  /** What the client wants to find in the spend row. */
+  readonly spendMetadata?: JsonObject;
+  /** The client forbids that anything keeps its prompt or its answer. */
+  readonly redacted?: true;
+  /** Test hooks; undefined for a request that means what it says. */
+  readonly mock?: Mock;
   /** Wall clock, milliseconds. */
   readonly startedAtMs: number;
 }
@@ -44,6 +51,8 @@ export interface SpokenRequest {
    * @throws Refusal 400 that names the parameter which chat completions cannot express.
    */
   readonly toChat: () => ModelRequest;
+  /** Another request of the same client in the same words. */
+  readonly again: (request: ModelRequest) => ModelRequest;
   /** Id of the only deployment that can continue what this request refers to. */
   readonly onlyAt?: string;
 }
@@ -52,9 +61,18 @@ export interface SpokenRequest {
 export interface RequestOverrides {
   readonly numRetries?: number;
   readonly timeoutSeconds?: number;
+  /** Time to the first chunk of a stream, for each attempt. */
+  readonly streamTimeoutSeconds?: number;
   readonly disableFallbacks: boolean;
   /** Model groups to try instead of the configured ones. */
-  readonly fallbacks?: readonly string[];
+  readonly fallbacks?: readonly RequestedFallback[];
+}
+
+/** A model that the client names as a fallback, and how its request to that model differs. */
+export interface RequestedFallback {
+  readonly model: string;
+  /** Members that replace those of the body; undefined = the same request. */
+  readonly members?: JsonObject;
 }
 
 /** The verified identity behind a key. */

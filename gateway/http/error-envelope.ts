@@ -5,6 +5,7 @@ import {
   DeadlineExceeded,
   exceptionClass,
   GatewayLeaving,
+  NoDeployments,
   Refusal,
   UpstreamError,
 } from '../domain/errors.ts';
@@ -39,6 +40,8 @@ function describe(error: unknown): { status: number; envelope: ErrorEnvelope; re
   if (error instanceof Refusal) {
     return answer(error.status, error.message, error.type, error.param ?? null, error.retryAfterSeconds);
   }
+  // LiteLLM prints Python's word for a type and a parameter that are not there.
+  if (error instanceof NoDeployments) return answer(429, error.message, 'None', 'None', error.retryAfterSeconds);
   if (error instanceof UpstreamError) {
     const type = error.type ?? typeOf(error.status);
     const message = `litellm.${exceptionClass[error.kind]}: ${vendor(error.provider)}Exception - ${error.message}`;

@@ -10,9 +10,11 @@ import { responsesDialect } from '../dialects/responses/responses.ts';
 import { ClientGone, DeadlineExceeded, Refusal } from '../domain/errors.ts';
 import { type Operation, operationNames, specOf } from '../domain/operation.ts';
 import type { Caller } from '../domain/request.ts';
+import { NotReached } from '../pipeline/reach.ts';
 import { parseBody, readRequest } from '../pipeline/read-request.ts';
 import { type ServeDependencies, type Served, serve } from '../pipeline/serve.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { failureHeaders } from './answer-headers.ts';
 import { toErrorAnswer } from './error-envelope.ts';
 import type { InFlight } from './in-flight.ts';
 import { spokenIn } from './spoken-request.ts';
@@ -79,6 +81,7 @@ async function handle(
 ): Promise<void> {
   const controller = new AbortController();
   const { signal } = controller;
+  const startedAtMs = options.serve.now();
   let callId: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   let served: Served | undefined;
@@ -104,6 +107,7 @@ async function handle(
     const { deployment, answer } = served;
     writeAnswer(response, served, {
       leaving: options.isLeaving(),
+      elapsedMs: () => options.serve.now() - startedAtMs,
       signal,
       dialect:
         dialect === undefined
@@ -129,11 +133,12 @@ function giveUp({ answer, settlement }: Served, error: unknown): void {
 
 function writeError(
   response: ServerResponse,
-  error: unknown,
+  thrown: unknown,
   callId: string | undefined,
   dialect: Dialect | undefined,
   options: ModelRouteOptions,
 ): void {
+  const error = thrown instanceof NotReached ? thrown.last : thrown;
   const answer = toErrorAnswer(error, dialect);
   if (answer.status === 500 && error instanceof Error && error.name !== 'UpstreamError') {
     options.logger.error({ err: error, callId }, 'a request failed by a fault of the gateway');
@@ -147,6 +152,7 @@ function writeError(
     ...answer.headers,
     'content-length': Buffer.byteLength(answer.body),
     ...(callId === undefined ? {} : { 'x-litellm-call-id': callId }),
+    ...(thrown instanceof NotReached ? failureHeaders(thrown) : {}),
     ...(options.isLeaving() ? { connection: 'close' } : {}),
   });
   response.end(answer.body);
@@ -162,6 +168,11 @@ const headersOf = (incoming: IncomingMessage) => ({
   timeout: single(incoming.headers['x-litellm-timeout']),
   numRetries: single(incoming.headers['x-litellm-num-retries']),
   tags: single(incoming.headers['x-litellm-tags']),
+  streamTimeout: single(incoming.headers['x-litellm-stream-timeout']),
+  spendMetadata: single(incoming.headers['x-litellm-spend-logs-metadata']),
+  customerId: single(incoming.headers['x-litellm-customer-id']),
+  endUserId: single(incoming.headers['x-litellm-end-user-id']),
+  redaction: single(incoming.headers['x-litellm-enable-message-redaction']),
   contentType: incoming.headers['content-type'],
 });
 

@@ -32,6 +32,7 @@ export function spokenIn(
         }),
       ),
       toChat: () => (chat ??= translated(dialect, request, options)),
+      again: (other) => spokenIn(dialect, other, headers, options),
       ...(address === undefined ? {} : { onlyAt: address.deploymentId }),
     },
   };

@@ -6,11 +6,14 @@ import { ClientGone, UpstreamError } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/request.ts';
 import type { Served } from '../pipeline/serve.ts';
 import { costMicros } from '../pipeline/settlement.ts';
+import { answerHeaders } from './answer-headers.ts';
 import { toErrorEvent } from './error-envelope.ts';
 
 export interface WriteOptions {
   /** True while the gateway leaves: the client is asked to open its next connection elsewhere. */
   readonly leaving: boolean;
+  /** Since the request was taken up. */
+  readonly elapsedMs: () => number;
   readonly signal: AbortSignal;
   /** The client's format, when it is not OpenAI's, and the client's own body. */
   readonly dialect: SpokenDialect | undefined;
@@ -35,10 +38,11 @@ export function writeAnswer(response: ServerResponse, served: Served, options: W
     return;
   }
   const body = inClientsWords(served, answer, options.dialect);
-  settlement.settle('finished', answer.status, answer.usage);
-  const cost = costMicros(answer.usage, served.deployment.prices);
+  settlement.settle('finished', answer.status, answer.usage, answer.mocked !== true);
+  const cost = answer.mocked === true ? 0n : costMicros(answer.usage, served.deployment.prices);
   response.writeHead(answer.status, {
-    ...headersOf(served, options),
+    ...answerHeaders(served, options.elapsedMs()),
+    ...(options.leaving ? { connection: 'close' } : undefined),
     'content-type': answer.contentType,
     'content-length': body.length,
     ...(cost === null ? {} : { 'x-litellm-response-cost': String(Number(cost) / 1e6) }),
@@ -53,7 +57,7 @@ function inClientsWords(served: Served, answer: WholeAnswer, spoken: SpokenDiale
   try {
     return spoken.dialect.fromReply(answer.body, spoken.body);
   } catch (cause) {
-    served.settlement.settle('broken', 502, answer.usage);
+    served.settlement.settle('broken', 502, answer.usage, answer.mocked !== true);
     const { provider } = served.deployment;
     throw new UpstreamError({
       kind: 'unavailable',
@@ -69,6 +73,7 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
   const { chunks } = answer;
   const encoder = options.dialect?.dialect.encoder(options.dialect.body);
   const { settlement } = served;
+  const mayBeBilled = answer.mocked !== true;
   let stalled: NodeJS.Timeout | undefined;
   let over = false;
   const finish = (): void => {
@@ -84,7 +89,8 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
   };
   response.on('drain', onDrain);
   response.writeHead(200, {
-    ...headersOf(served, options),
+    ...answerHeaders(served, options.elapsedMs()),
+    ...(options.leaving ? { connection: 'close' } : undefined),
     'content-type': encoder === undefined ? answer.contentType : 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
     // nginx would collect the chunks otherwise.
@@ -96,46 +102,27 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
       if (over || bytes.length === 0 || response.write(bytes) || stalled !== undefined) return;
       chunks.pause();
       stalled = setTimeout(() => {
-        settlement.settle('abandoned', 200, chunks.usage());
+        settlement.settle('abandoned', 200, chunks.usage(), mayBeBilled);
         chunks.abort(new ClientGone());
         response.destroy();
         finish();
       }, stalledClientMs);
     },
     finished() {
-      settlement.settle('finished', 200, chunks.usage());
+      settlement.settle('finished', 200, chunks.usage(), mayBeBilled);
       response.end(encoder?.end());
       finish();
     },
     broken(error) {
       const cause: unknown = options.signal.aborted ? options.signal.reason : error;
       if (cause instanceof ClientGone) {
-        settlement.settle('abandoned', 200, chunks.usage());
+        settlement.settle('abandoned', 200, chunks.usage(), mayBeBilled);
       } else {
-        settlement.settle('broken', 200, chunks.usage());
-        if (cause instanceof UpstreamError) options.onBroken(cause);
+        settlement.settle('broken', 200, chunks.usage(), mayBeBilled);
+        if (cause instanceof UpstreamError && mayBeBilled) options.onBroken(cause);
         response.end(toErrorEvent(cause, encoder));
       }
       finish();
     },
   });
 }
-
-function headersOf(served: Served, options: WriteOptions): Record<string, string | number> {
-  const { deployment, attempts, fallbacks } = served;
-  const { request } = served.settlement.facts;
-  return {
-    'x-litellm-call-id': request.callId,
-    'x-litellm-model-id': headerText(deployment.id),
-    'x-litellm-model-group': headerText(deployment.modelGroup),
-    'x-litellm-model-api-base': `${deployment.origin}${deployment.basePath}`,
-    'x-litellm-attempted-retries': Math.max(0, attempts - 1 - fallbacks),
-    'x-litellm-attempted-fallbacks': fallbacks,
-    'x-litellm-response-duration-ms': Date.now() - request.startedAtMs,
-    ...served.reservation.headers(),
-    ...(options.leaving ? { connection: 'close' } : {}),
-  };
-}
-
-/** A header holds no more than ASCII safely; names in other scripts are written as in a URL. */
-const headerText = (text: string): string => (/^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text));

@@ -2,7 +2,7 @@
 import type { Estimator } from '../domain/admission.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
-import type { ModelRequest } from '../domain/request.ts';
+import type { JsonObject, ModelRequest } from '../domain/request.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 
 export interface EstimatorOptions {
@@ -19,22 +19,32 @@ const bytesPerToken = 3;
 export function makeEstimator({ directory, recovery, defaultOutputTokens }: EstimatorOptions): Estimator {
   return (request, group) => {
     const promptTokens = Math.ceil(request.bytes.length / bytesPerToken);
-    const stated = outputTokensOf(request);
-    const choices = Math.max(1, integerOf(request.body['n']) ?? 1);
-    const outputTokens = hasOutput(request) ? (stated ?? defaultOutputTokens) : 0;
+    const bodies = bodiesOf(request);
+    const choices = Math.max(1, ...bodies.map((body) => integerOf(body['n']) ?? 1));
+    const outputTokens = hasOutput(request)
+      ? Math.max(...bodies.map((body) => outputTokensOf(body) ?? defaultOutputTokens))
+      : 0;
     const prices = dearest(deploymentsOf(group, request, directory, recovery));
     const tokens = promptTokens + outputTokens * choices;
     if (prices === undefined) return { micros: undefined, tokens };
     const microsPerToken = prices.output * 1e6 * choices;
     const micros = Math.ceil(promptTokens * prices.input * 1e6 + outputTokens * microsPerToken);
-    if (stated !== undefined || outputTokens === 0) return { micros, tokens };
+    // What a fallback states of its own is not bounded by what the request is allowed.
+    const isOpen = bodies.length === 1 && outputTokensOf(request.body) === undefined;
+    if (!isOpen || outputTokens === 0) return { micros, tokens };
     return { micros, tokens, openOutput: { tokens: outputTokens, microsPerToken } };
   };
 }
 
 const hasOutput = ({ operation }: ModelRequest): boolean => operation === 'chat';
 
-function outputTokensOf({ body }: ModelRequest): number | undefined {
+/** As it may be sent: by the client's word, and as its fallbacks change it. Their prompts stand in its bytes. */
+const bodiesOf = ({ body, overrides }: ModelRequest): readonly JsonObject[] => [
+  body,
+  ...(overrides.fallbacks?.flatMap(({ members }) => (members === undefined ? [] : [{ ...body, ...members }])) ?? []),
+];
+
+function outputTokensOf(body: JsonObject): number | undefined {
   return integerOf(body['max_completion_tokens']) ?? integerOf(body['max_tokens']);
 }
 
@@ -48,7 +58,7 @@ function deploymentsOf(
   recovery: RecoverySettings,
 ): Deployment[] {
   const named =
-    request.overrides.fallbacks ??
+    request.overrides.fallbacks?.map((fallback) => fallback.model) ??
     [recovery.fallbacks, recovery.contextWindowFallbacks, recovery.contentPolicyFallbacks].flatMap(
       (map) => map.get(group) ?? recovery.defaultFallbacks,
     );

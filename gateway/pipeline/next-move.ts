@@ -1,7 +1,7 @@
 /** Every rule of retry, wait and fallback, as one pure decision. The caller acts on it and decides nothing itself. */
 import type { UpstreamError } from '../domain/errors.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
-import type { RequestOverrides } from '../domain/request.ts';
+import type { RequestedFallback, RequestOverrides } from '../domain/request.ts';
 
 /** Where a request stands after a failed attempt. */
 export interface Standing {
@@ -18,12 +18,16 @@ export interface Standing {
   /** `max_retries` of the deployment that failed last. */
   readonly deploymentRetries: number | undefined;
   readonly overrides: RequestOverrides;
+  /** Whether all that a name stands for has had this request before: its group, or each of its deployments. */
+  readonly isSpent: (name: string) => boolean;
+  /** Fallbacks of the request that were taken, of those that change it. */
+  readonly taken: ReadonlySet<RequestedFallback>;
   readonly remainingMs: number;
 }
 
 export type Move =
   | { readonly kind: 'retry'; readonly afterMs: number }
-  | { readonly kind: 'fallback'; readonly group: string }
+  | { readonly kind: 'fallback'; readonly to: RequestedFallback }
   | { readonly kind: 'give-up' };
 
 /** Bounds of the exponential wait, and the longest `Retry-After` that is waited for (LiteLLM's numbers). */
@@ -39,8 +43,8 @@ export function nextMove(standing: Standing, settings: RecoverySettings, random:
     const afterMs = waitBeforeRetry(standing, last, settings, random);
     if (afterMs < standing.remainingMs) return { kind: 'retry', afterMs };
   }
-  const target = nextGroup(standing, last, settings);
-  return target === undefined ? { kind: 'give-up' } : { kind: 'fallback', group: target };
+  const to = nextFallback(standing, last, settings);
+  return to === undefined ? { kind: 'give-up' } : { kind: 'fallback', to };
 }
 
 function mayRetry(standing: Standing, last: UpstreamError, group: string, settings: RecoverySettings): boolean {
@@ -63,7 +67,7 @@ function isWorthRetrying(last: UpstreamError, standing: Standing, settings: Reco
       return true;
     case 'rate-limit':
       // Waiting for a quota is for those who have nowhere else to go.
-      return standing.deployments.untried > 0 || nextGroup(standing, last, settings) === undefined;
+      return standing.deployments.untried > 0 || nextFallback(standing, last, settings) === undefined;
     case 'authentication':
       // Another key may be valid; the same one will not become so.
       return standing.deployments.untried > 0;
@@ -91,17 +95,25 @@ function waitBeforeRetry(
 }
 
 /**
- * The first group that was not entered yet: from the failed group's own list, then from those of the groups that led
- * to it. So `a: [b]` and `b: [c]` reach c, and `max_fallbacks` bounds the way.
+ * The first that is not spent: from the failed group's own list, then from those of the groups that led to it. So
+ * `a: [b]` and `b: [c]` reach c, and `max_fallbacks` bounds the way.
  */
-function nextGroup(standing: Standing, last: UpstreamError, settings: RecoverySettings): string | undefined {
-  if (standing.overrides.disableFallbacks) return undefined;
-  if (standing.groups.length - 1 >= settings.maxFallbacks) return undefined;
-  const lists =
-    standing.overrides.fallbacks === undefined
-      ? namesOf(standing).map((names) => fallbackList(names, last, settings))
-      : [standing.overrides.fallbacks];
-  return lists.flat().find((group) => !standing.groups.includes(group));
+function nextFallback(
+  standing: Standing,
+  last: UpstreamError,
+  settings: RecoverySettings,
+): RequestedFallback | undefined {
+  const { overrides, groups, isSpent, taken } = standing;
+  if (overrides.disableFallbacks) return undefined;
+  if (groups.length - 1 >= settings.maxFallbacks) return undefined;
+  if (overrides.fallbacks !== undefined) {
+    // Another request may go where this one has been: a shorter prompt to the same model.
+    return overrides.fallbacks.find((one) => (one.members === undefined ? !isSpent(one.model) : !taken.has(one)));
+  }
+  const model = namesOf(standing)
+    .flatMap((names) => fallbackList(names, last, settings))
+    .find((name) => !isSpent(name));
+  return model === undefined ? undefined : { model };
 }
 
 /** Names by which a list may be stored for each group, the newest group first. */

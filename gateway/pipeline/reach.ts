@@ -1,19 +1,22 @@
 /** From a request to an answer: choose, attempt, and after each failure do what `nextMove` says. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Reached } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { DeadlineExceeded, Refusal, UpstreamError } from '../domain/errors.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
 import type { ModelRequest } from '../domain/request.ts';
 import type { ProviderAdapter } from '../providers/adapter.ts';
+import { mockFailure } from '../providers/mock-answer.ts';
 import type { Transport } from '../providers/transport.ts';
 import type { LoadBook } from '../routing/load.ts';
 import type { RetryBudget } from '../routing/retry-budget.ts';
 import type { Router, Wanted } from '../routing/router.ts';
-import { attempt, nativeOf, type SignCall } from './attempt.ts';
+import { attempt, attemptSeconds, nativeOf, type SignCall, type Stopwatch } from './attempt.ts';
 import { acceptedFrom, continuationRefusal, NotTranslatable } from './native-only.ts';
 import { nextMove } from './next-move.ts';
+import { pretenceOf, pretend } from './pretend.ts';
 import { estimatePromptTokens } from './prompt-tokens.ts';
+import { changedBy } from './requested-fallbacks.ts';
+import { Trail } from './trail.ts';
 
 export interface ReachDependencies {
   readonly router: Router;
@@ -27,6 +30,8 @@ export interface ReachDependencies {
   readonly random: () => number;
   /** Monotonic, milliseconds. */
   readonly now: () => number;
+  /** Resolves after so many milliseconds on that clock; rejects when the signal fires first. */
+  readonly wait: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   readonly onAttempt: (deployment: Deployment, outcome: 'success' | UpstreamError) => void;
 }
 
@@ -36,14 +41,27 @@ export class NotReached extends Error {
   readonly deployment: Deployment | undefined;
   readonly attempts: number;
   readonly fallbacks: number;
+  /** Whether any of the attempts may have cost something. */
+  readonly mayBeBilled: boolean;
+  /** That the last attempt, or the request as a whole, had. */
+  readonly timeoutSeconds: number | undefined;
 
-  constructor(last: Error, deployment: Deployment | undefined, attempts: number, fallbacks: number) {
+  constructor(
+    last: Error,
+    deployment: Deployment | undefined,
+    attempts: number,
+    fallbacks: number,
+    mayBeBilled: boolean,
+    timeoutSeconds: number | undefined,
+  ) {
     super(last.message, { cause: last });
     this.name = 'NotReached';
     this.last = last;
     this.deployment = deployment;
     this.attempts = attempts;
     this.fallbacks = fallbacks;
+    this.mayBeBilled = mayBeBilled;
+    this.timeoutSeconds = timeoutSeconds;
   }
 }
 
@@ -60,28 +78,28 @@ export async function reach(
   dependencies: ReachDependencies,
 ): Promise<Reached> {
   const { router, load, retries, recovery, random, now, adapterFor } = dependencies;
-  let wanted: Wanted = {
-    tags: request.tags,
-    stream: request.stream,
-    promptTokens: estimatePromptTokens(request),
-    ...acceptedFrom(request),
-  };
+  const trail = new Trail(router.directory, group, request.model);
+  let asking = request;
+  let wanted = wantedBy(asking);
   /** Why the deployments that are not `accept`ed cannot serve it. */
-  let refusal = continuationRefusal(request);
-  const groups = [group];
+  let refusal = continuationRefusal(asking);
+  const stopwatch: Stopwatch = { now, waitedMs: 0 };
   let failures: UpstreamError[] = [];
-  let failed = new Set<string>();
   let attempts = 0;
+  let mayBeBilled = false;
   let last: UpstreamError | undefined;
-  let asked = request.model;
-  let current = group;
-  retries.countRequest(current);
+  retries.countRequest(group);
   for (;;) {
-    const fallbacks = groups.length - 1;
-    const chosen = router.choose(current, failed, wanted);
-    const deployment = chosen === undefined ? undefined : router.directory.concrete(chosen, asked);
+    const { current, failed } = trail;
+    const fallbacks = trail.groups.length - 1;
+    const pretended = request.mock !== undefined && last === undefined ? groupFailure(request) : undefined;
+    const chosen = pretended === undefined ? router.choose(current, failed, wanted) : undefined;
+    const deployment = chosen === undefined ? undefined : router.directory.concrete(chosen, trail.asked);
     let result: Answer | Error;
-    if (deployment === undefined) {
+    let isPretended = false;
+    if (pretended !== undefined) {
+      result = pretended;
+    } else if (deployment === undefined) {
       // A fallback that names nothing must not hide what happened before it.
       const exists = router.directory.deployments(current).length > 0;
       result =
@@ -90,32 +108,51 @@ export async function reach(
     } else {
       attempts++;
       const release = load.begin(deployment.id);
-      result = await tryOne(request, deployment, signal, dependencies);
-      // The attempt of a stream lasts as long as the stream.
-      if (!(result instanceof Error)) return { answer: result, deployment, attempts, fallbacks, release };
+      // After a fallback the client is told who really answered.
+      const answerAs = fallbacks === 0 ? request.model : undefined;
+      result = await tryOne(asking, deployment, { attempts, answerAs, signal, stopwatch }, dependencies);
+      if (!(result instanceof Error)) {
+        const maxRetries = request.overrides.numRetries ?? deployment.maxRetries ?? recovery.numRetries;
+        const { waitedMs } = stopwatch;
+        // The attempt of a stream lasts as long as the stream.
+        return { answer: result, deployment, attempts, fallbacks, maxRetries, waitedMs, release };
+      }
       release();
-      if (result instanceof Refusal && refusal === undefined && request.spoken !== undefined) {
+      isPretended = (pretenceOf(asking, attempts) ?? deployment.mock) !== undefined;
+      if (result instanceof Refusal && refusal === undefined && asking.spoken !== undefined) {
         // Nothing was sent; whoever speaks the client's own API needs no translation.
         attempts--;
         refusal = result;
-        wanted = { ...wanted, accepts: (other) => nativeOf(request, other, adapterFor(other.provider)) !== undefined };
+        const { spoken } = asking;
+        wanted = {
+          ...wanted,
+          accepts: (other) => nativeOf({ spoken }, other, adapterFor(other.provider)) !== undefined,
+        };
         continue;
       }
     }
-    if (!(result instanceof UpstreamError)) throw new NotReached(result, deployment, attempts, fallbacks);
+    // One that was left in the middle may bill what it had done.
+    mayBeBilled ||= result instanceof UpstreamError ? result.mayBeBilled : !isPretended && !(result instanceof Refusal);
+    const notReached = (why: Error): NotReached => {
+      const { timeoutSeconds = deployment && attemptSeconds(asking, deployment) } = request.overrides;
+      return new NotReached(why, deployment, attempts, fallbacks, mayBeBilled, timeoutSeconds);
+    };
+    if (!(result instanceof UpstreamError)) throw notReached(result);
 
     last = result;
     failures.push(result);
-    if (deployment !== undefined) failed.add(deployment.id);
+    if (deployment !== undefined) trail.hasFailed(deployment);
     const move = nextMove(
       {
-        groups,
+        groups: trail.groups,
         requested: request.model,
         failures,
-        deployments: router.availability(current, failed, wanted),
+        deployments: pretended === undefined ? router.availability(current, failed, wanted) : nobody,
         retryBudgetLeft: retries.mayRetry(current) || router.hasSound(current, failed, wanted),
         deploymentRetries: deployment?.maxRetries,
         overrides: request.overrides,
+        isSpent: (name) => trail.isSpent(name),
+        taken: trail.taken,
         remainingMs: deadlineMs - now(),
       },
       recovery,
@@ -124,48 +161,88 @@ export async function reach(
     switch (move.kind) {
       case 'retry': {
         retries.countRetry(current);
-        const interrupted = move.afterMs > 0 ? await pause(move.afterMs, signal) : undefined;
-        if (interrupted !== undefined) throw new NotReached(interrupted, deployment, attempts, fallbacks);
+        stopwatch.waitedMs += move.afterMs;
+        const interrupted = move.afterMs > 0 ? await pause(move.afterMs, signal, dependencies) : undefined;
+        if (interrupted !== undefined) throw notReached(interrupted);
         break;
       }
       case 'fallback':
-        groups.push(move.group);
+        trail.enter(move.to);
         failures = [];
-        failed = new Set();
-        asked = move.group;
-        current = router.directory.resolve(asked) ?? asked;
+        if (asking !== request || move.to.members !== undefined) {
+          // Each fallback starts from what the client sent, not from what the one before it made of that.
+          asking = move.to.members === undefined ? request : changedBy(request, move.to.members);
+          wanted = wantedBy(asking);
+          refusal = continuationRefusal(asking);
+        }
         // A client may name anything; only what exists is counted, since counting takes memory.
-        if (router.directory.deployments(current).length > 0) retries.countRequest(current);
+        if (router.directory.deployments(trail.current).length > 0) retries.countRequest(trail.current);
         break;
       case 'give-up':
-        throw new NotReached(
-          result instanceof NotTranslatable ? result.refusal : result,
-          deployment,
-          attempts,
-          fallbacks,
-        );
+        throw notReached(result instanceof NotTranslatable ? result.refusal : result);
     }
   }
+}
+
+const wantedBy = (request: ModelRequest): Wanted => ({
+  tags: request.tags,
+  stream: request.stream,
+  promptTokens: estimatePromptTokens(request),
+  ...acceptedFrom(request),
+});
+
+/** `mock_testing_fallbacks` and its kin: nobody of the group is asked. */
+function groupFailure({ mock, model }: ModelRequest): UpstreamError | undefined {
+  if (mock?.groupFails === undefined) return undefined;
+  return mockFailure(mock.groupFails, `this is a mock exception for model=${model}, to trigger a fallback`);
+}
+
+const nobody = { all: 0, eligible: 0, untried: 0 };
+
+interface Try {
+  /** Counting this one. */
+  readonly attempts: number;
+  readonly answerAs: string | undefined;
+  readonly signal: AbortSignal;
+  readonly stopwatch: Stopwatch;
 }
 
 /** An attempt and what the router learns from it. Failures come back as values, since the loop decides about them. */
 async function tryOne(
   request: ModelRequest,
   deployment: Deployment,
-  signal: AbortSignal,
+  { attempts, answerAs, signal, stopwatch }: Try,
   dependencies: ReachDependencies,
 ): Promise<Answer | Error> {
-  const { router, load, transport, adapterFor, sign, onAttempt, now } = dependencies;
+  const { router, load, transport, adapterFor, sign, wait, onAttempt, now } = dependencies;
   const startedAt = now();
+  const ofClient = pretenceOf(request, attempts);
+  const pretence = ofClient ?? deployment.mock;
   try {
-    const answer = await attempt(request, deployment, adapterFor(deployment.provider), transport, sign, signal);
+    const answer = await (pretence === undefined
+      ? attempt(request, deployment, {
+          adapter: adapterFor(deployment.provider),
+          transport,
+          sign,
+          answerAs,
+          signal,
+          stopwatch,
+        })
+      : pretend(pretence, request, { timeoutSeconds: attemptSeconds(request, deployment), signal, wait }));
+    if (ofClient !== undefined) {
+      // What a client pretends says nothing about a deployment.
+      router.withdraw(deployment);
+      return answer;
+    }
     router.record(deployment, 'success');
     const completionTokens = answer.kind === 'whole' ? answer.usage?.completionTokens : undefined;
     load.measured(deployment.id, { seconds: (now() - startedAt) / 1000, stream: request.stream, completionTokens });
     onAttempt(deployment, 'success');
     return answer;
   } catch (error) {
-    if (error instanceof UpstreamError) {
+    if (ofClient !== undefined) {
+      router.withdraw(deployment);
+    } else if (error instanceof UpstreamError) {
       // A slow failure must not look faster than an answer.
       if (error.kind === 'timeout')
         load.measured(deployment.id, {
@@ -186,9 +263,13 @@ async function tryOne(
 }
 
 /** Waits; returns the signal's reason when it fires first. */
-async function pause(milliseconds: number, signal: AbortSignal): Promise<Error | undefined> {
+async function pause(
+  milliseconds: number,
+  signal: AbortSignal,
+  { wait }: Pick<ReachDependencies, 'wait'>,
+): Promise<Error | undefined> {
   try {
-    await sleep(milliseconds, undefined, { signal });
+    await wait(milliseconds, signal);
     return undefined;
   } catch (error) {
     if (signal.aborted && signal.reason instanceof Error) return signal.reason;

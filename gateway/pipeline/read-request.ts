@@ -3,6 +3,8 @@ import { Refusal } from '../domain/errors.ts';
 import { readForm } from '../domain/multipart.ts';
 import { type Operation, specOf } from '../domain/operation.ts';
 import type { JsonObject, ModelRequest, RequestOverrides } from '../domain/request.ts';
+import { readMock } from './read-mock.ts';
+import { readFallbacks } from './requested-fallbacks.ts';
 
 export interface RequestHeaders {
   readonly callId: string | undefined;
@@ -10,6 +12,12 @@ export interface RequestHeaders {
   readonly numRetries: string | undefined;
   /** `a,b` */
   readonly tags?: string | undefined;
+  readonly streamTimeout?: string | undefined;
+  /** A JSON object. */
+  readonly spendMetadata?: string | undefined;
+  readonly customerId?: string | undefined;
+  readonly endUserId?: string | undefined;
+  readonly redaction?: string | undefined;
   readonly contentType?: string | undefined;
 }
 
@@ -33,11 +41,14 @@ export function readRequest(
   if (typeof model !== 'string' || model === '') {
     throw invalid('model', `model must be the name of a model, is ${show(model)}; GET /v1/models lists the names`);
   }
-  if (operation === 'chat' && !spoken) checkMessages(body);
-  for (const [member, forms] of Object.entries(spec.required)) checkMember(body, member, forms);
+  if (spoken) checkRequired(operation, body, '');
+  else checkContent(operation, body, '');
   const stream = body['stream'] ?? false;
   if (typeof stream !== 'boolean') throw invalid('stream', `stream must be true or false, is ${show(stream)}`);
   const id = newId();
+  const mock = readMock(body);
+  const endUser = readEndUser(body, headers);
+  const spendMetadata = readSpendMetadata(body, headers.spendMetadata);
   return {
     id,
     callId: headers.callId?.slice(0, longestCallId) || id,
@@ -47,33 +58,52 @@ export function readRequest(
     body,
     bytes,
     contentType,
-    overrides: readOverrides(body, headers),
+    overrides: readOverrides(
+      body,
+      headers,
+      spoken ? undefined : (changed, where) => checkContent(operation, changed, where),
+    ),
     tags: readTags(body, headers.tags),
+    ...(endUser === undefined ? undefined : { endUser }),
+    ...(spendMetadata === undefined ? undefined : { spendMetadata }),
+    ...(headers.redaction === undefined || headers.redaction === 'false' ? undefined : { redacted: true }),
+    ...(mock === undefined ? undefined : { mock }),
     startedAtMs: nowMs,
   };
 }
 
-function checkMessages(body: JsonObject): void {
+/** @param where the body stands: empty, or the place of a fallback's own. */
+function checkContent(operation: Operation, body: JsonObject, where: string): void {
+  if (operation === 'chat') checkMessages(body, where);
+  checkRequired(operation, body, where);
+}
+
+function checkRequired(operation: Operation, body: JsonObject, where: string): void {
+  for (const [member, forms] of Object.entries(specOf(operation).required)) checkMember(body, member, forms, where);
+}
+
+function checkMessages(body: JsonObject, where: string): void {
   const messages = body['messages'];
-  if (!Array.isArray(messages)) throw invalid('messages', `messages must be a list, is ${typeOf(messages)}`);
-  if (messages.length === 0) throw invalid('messages', 'messages is empty; send at least one message');
+  const name = `${where}messages`;
+  if (!Array.isArray(messages)) throw invalid(name, `${name} must be a list, is ${typeOf(messages)}`);
+  if (messages.length === 0) throw invalid(name, `${name} is empty; send at least one message`);
   for (const [index, message] of messages.entries()) {
     if (!isObject(message) || typeof message['role'] !== 'string') {
-      throw invalid(`messages[${index}]`, `messages[${index}] must be an object with a role and content`);
+      throw invalid(`${name}[${index}]`, `${name}[${index}] must be an object with a role and content`);
     }
   }
 }
 
 const formNames = { text: 'text', list: 'a list of texts' } as const;
 
-function checkMember(body: JsonObject, member: string, forms: readonly ('text' | 'list')[]): void {
+function checkMember(body: JsonObject, member: string, forms: readonly ('text' | 'list')[], where: string): void {
   const value = body[member];
   const fits =
     (forms.includes('text') && typeof value === 'string' && value !== '') ||
     (forms.includes('list') && Array.isArray(value) && value.length > 0);
   if (fits) return;
   const wanted = forms.map((form) => formNames[form]).join(' or ');
-  throw invalid(member, `${member} must be ${wanted} and not empty, is ${typeOf(value)}`);
+  throw invalid(where + member, `${where}${member} must be ${wanted} and not empty, is ${typeOf(value)}`);
 }
 
 /** The fields of a form as the members of a body; a file counts as its presence. */
@@ -101,20 +131,70 @@ function readTags(body: JsonObject, header: string | undefined): readonly string
   return [...new Set([...fromHeader, ...stated.flat().map(String)])].filter((tag) => tag !== '');
 }
 
-function readOverrides(body: JsonObject, headers: RequestHeaders): RequestOverrides {
+function readOverrides(
+  body: JsonObject,
+  headers: RequestHeaders,
+  check: (body: JsonObject, where: string) => void = () => {},
+): RequestOverrides {
   const numRetries = readNumber('num_retries', headers.numRetries ?? body['num_retries']);
-  const timeoutSeconds = readNumber('timeout', headers.timeout ?? body['timeout']);
-  if (timeoutSeconds === 0) throw invalid('timeout', 'timeout must be more than 0 seconds');
-  const fallbacks = body['fallbacks'];
-  if (fallbacks !== undefined && !(Array.isArray(fallbacks) && fallbacks.every((name) => typeof name === 'string'))) {
-    throw invalid('fallbacks', 'fallbacks must be a list of model names');
-  }
+  const timeoutSeconds = readSeconds('timeout', headers.timeout ?? body['timeout']);
+  const streamTimeoutSeconds = readSeconds('stream_timeout', headers.streamTimeout ?? body['stream_timeout']);
+  const fallbacks = readFallbacks(body, check);
   return {
     disableFallbacks: body['disable_fallbacks'] === true,
     ...(numRetries === undefined ? {} : { numRetries }),
-    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds: Math.min(timeoutSeconds, longestTimeoutSeconds) }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(streamTimeoutSeconds === undefined ? {} : { streamTimeoutSeconds }),
     ...(fallbacks === undefined ? {} : { fallbacks }),
   };
+}
+
+function readSeconds(name: string, value: unknown): number | undefined {
+  const seconds = readNumber(name, value);
+  if (seconds === 0) throw invalid(name, `${name} must be more than 0 seconds`);
+  return seconds === undefined ? undefined : Math.min(seconds, longestTimeoutSeconds);
+}
+
+const longestEndUser = 256;
+
+/** Who the caller asks for: the first that is stated, headers before the body, in LiteLLM's order. */
+function readEndUser(body: JsonObject, headers: RequestHeaders): string | undefined {
+  const stated =
+    headers.customerId ??
+    headers.endUserId ??
+    body['user'] ??
+    memberOf(body['litellm_metadata'], 'user') ??
+    memberOf(body['metadata'], 'user_id') ??
+    body['safety_identifier'];
+  const name = typeof stated === 'number' ? String(stated) : stated;
+  return typeof name === 'string' && name !== '' ? name.slice(0, longestEndUser) : undefined;
+}
+
+const memberOf = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined);
+
+/** A row is no place for more. */
+const largestSpendMetadata = 8_192;
+
+function readSpendMetadata(body: JsonObject, header: string | undefined): JsonObject | undefined {
+  const stated = header === undefined ? memberOf(body['metadata'], 'spend_logs_metadata') : parseHeader(header);
+  if (stated === undefined || stated === null) return undefined;
+  const name = header === undefined ? 'metadata.spend_logs_metadata' : spendMetadataHeader;
+  if (!isObject(stated)) throw invalid(name, `${name} must be a JSON object, is ${typeOf(stated)}`);
+  if (JSON.stringify(stated).length > largestSpendMetadata) {
+    throw invalid(name, `${name} is larger than ${largestSpendMetadata} characters`);
+  }
+  return stated;
+}
+
+const spendMetadataHeader = 'x-litellm-spend-logs-metadata';
+
+function parseHeader(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw invalid(spendMetadataHeader, `${spendMetadataHeader} is not valid JSON`);
+  }
 }
 
 function readNumber(name: string, value: unknown): number | undefined {

@@ -12,6 +12,8 @@ import { Settlement } from './settlement.ts';
 export interface ServeDependencies extends ReachDependencies {
   readonly admission: Admission;
   readonly estimate: Estimator;
+  /** Whether keys that are no administrator's may use test hooks. */
+  readonly clientsMayMock: boolean;
   /** Takes the spend row; must not block and must not throw. */
   readonly onSettled: (event: SpendEvent) => void;
 }
@@ -27,8 +29,7 @@ export interface Served extends Reached {
 
 /**
  * @param deadlineMs on the clock of `now`; the signal fires then too, and when the client leaves.
- * @throws Refusal, or the signal's reason, before any upstream is called; UpstreamError, or the signal's
- * reason, after everything was tried.
+ * @throws Refusal, or the signal's reason, before any upstream is called; NotReached after everything was tried.
  */
 export async function serve(
   request: ModelRequest,
@@ -53,26 +54,25 @@ export async function serve(
       reservation.settle(null, null);
       throw error;
     }
-    const { last, deployment, attempts, fallbacks } = error;
+    const { last, deployment, attempts, fallbacks, mayBeBilled } = error;
     const facts = { request, caller, reservation, deployment, attempts, fallbacks };
     const settlement = new Settlement(facts, dependencies.onSettled);
     const status = isNo(last) ? last.status : statusWithoutAnswer;
-    const mayBeBilled = last instanceof UpstreamError ? last.mayBeBilled : !isNo(last);
     settlement.settle(endingOf(last), status, undefined, mayBeBilled);
-    throw last;
+    throw error;
   }
 }
 
 /** The upstream's, or that of an adapter which cannot express the request. */
 const isNo = (last: Error): last is UpstreamError | Refusal => last instanceof UpstreamError || last instanceof Refusal;
 
-/** An upstream that said no bills nothing; one that was left in the middle may bill what it had done. */
 const endingOf = (last: Error): Ending => (isNo(last) ? 'failed' : last instanceof ClientGone ? 'abandoned' : 'broken');
 
 /** What the caller may ask for at all. @returns the model group to start with. */
-function permit(request: ModelRequest, caller: Caller, { router }: ServeDependencies): string {
+function permit(request: ModelRequest, caller: Caller, { router, clientsMayMock }: ServeDependencies): string {
+  if (request.mock !== undefined && caller.role !== 'admin' && !clientsMayMock) throw mayNotMock();
   const group = router.directory.resolve(request.model);
-  for (const model of [request.model, ...(request.overrides.fallbacks ?? [])]) {
+  for (const model of [request.model, ...(request.overrides.fallbacks?.map((fallback) => fallback.model) ?? [])]) {
     if (!mayUseModel(caller, model)) {
       throw new Refusal({
         status: 403,
@@ -92,3 +92,12 @@ function permit(request: ModelRequest, caller: Caller, { router }: ServeDependen
   }
   return group;
 }
+
+/** With them a client could have fallbacks answer that its key does not name, or wait for nothing for hours. */
+const mayNotMock = (): Refusal =>
+  new Refusal({
+    status: 403,
+    type: 'auth_error',
+    message:
+      'Test hooks (mock_response, mock_timeout, mock_testing_*) are for administrators; general_settings.dangerously_allow_mock_testing_request_params opens them to every key',
+  });

@@ -3,6 +3,7 @@ import type { Usage } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { UpstreamError } from '../domain/errors.ts';
 import type { ClientApi, ModelRequest } from '../domain/request.ts';
+import type { ByteSpan } from './json-bytes.ts';
 
 export interface UpstreamCall {
   readonly origin: string;
@@ -28,6 +29,8 @@ export interface UpstreamResponse {
 export interface WholeReply {
   readonly body: Buffer;
   readonly usage: Usage | undefined;
+  /** Where the model's name stands in the body, when that is known. */
+  readonly model?: ByteSpan | undefined;
 }
 
 /** A part of an answer that arrives piece by piece, in OpenAI's wire format whatever the provider speaks. */

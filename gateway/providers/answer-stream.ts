@@ -1,30 +1,44 @@
 /** A running stream between an upstream's connection and whoever reads it: decoded, held back until its first chunk. */
 import type { ChunkConsumer, ChunkSource, Usage } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
-import { UpstreamError } from '../domain/errors.ts';
+import { UpstreamError, type UpstreamErrorKind } from '../domain/errors.ts';
 import type { StreamDecoder, StreamPart } from './adapter.ts';
+import { IdleWatch } from './idle-watch.ts';
+import { isKeepAlive } from './keep-alive.ts';
+import type { ModelStamp } from './model-stamp.ts';
+import { isOpening } from './opening.ts';
 import type { RawStream } from './transport.ts';
 import { transportError } from './transport-error.ts';
+
+/** Events ahead of an answer that are held back; whoever sends more is taken at his word. */
+const longestOpening = 100;
 
 export class AnswerStream implements ChunkSource {
   readonly #source: RawStream;
   readonly #decoder: StreamDecoder;
   readonly #deployment: Deployment;
+  readonly #stamp: ModelStamp | undefined;
   #consumer: ChunkConsumer | undefined;
   /** Chunks that arrived before the consumer, and how the stream ended if it did. */
   #early: Buffer[] = [];
   #over: { readonly error: Error | undefined } | undefined;
   #usage: Usage | undefined;
+  readonly #watch: IdleWatch;
   #first: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
-  constructor(source: RawStream, decoder: StreamDecoder, deployment: Deployment) {
+  /** @param stamp for the model's name in chunks; undefined = the provider's own stays. */
+  constructor(source: RawStream, decoder: StreamDecoder, deployment: Deployment, stamp?: ModelStamp) {
     this.#source = source;
     this.#decoder = decoder;
     this.#deployment = deployment;
+    this.#stamp = stamp;
+    this.#watch = new IdleWatch(deployment.streamIdleSeconds * 1000, (silentMs) =>
+      this.#finish(this.#stalled(silentMs)),
+    );
   }
 
   /**
-   * Resolves when the first chunk has arrived; until then a failure is a failed attempt.
+   * Resolves when the answer has begun: a role or a comment is no answer. Until then a failure is a failed attempt.
    * @param timeoutMs for that chunk, whatever else arrives meanwhile.
    */
   ready(timeoutMs: number): Promise<void> {
@@ -52,19 +66,26 @@ export class AnswerStream implements ChunkSource {
     this.#consumer = consumer;
     for (const chunk of this.#early) consumer.chunk(chunk);
     this.#early = [];
-    if (this.#over !== undefined) this.#tellEnd(consumer, this.#over.error);
-    else this.#source.resume();
+    if (this.#over !== undefined) {
+      this.#tellEnd(consumer, this.#over.error);
+      return;
+    }
+    this.#watch.start();
+    this.#source.resume();
   }
 
   pause(): void {
+    this.#watch.pause();
     this.#source.pause();
   }
 
   resume(): void {
+    this.#watch.resume();
     this.#source.resume();
   }
 
   abort(reason: Error): void {
+    this.#watch.stop();
     this.#over ??= { error: reason };
     this.#consumer = undefined;
     this.#source.abort(reason);
@@ -75,10 +96,12 @@ export class AnswerStream implements ChunkSource {
   }
 
   #take(parts: readonly StreamPart[]): void {
+    let withChunk = false;
     for (const part of parts) {
       if (this.#over !== undefined) return;
       switch (part.is) {
         case 'chunk':
+          withChunk ||= !isKeepAlive(part.bytes);
           this.#onChunk(part.bytes);
           break;
         case 'usage':
@@ -92,15 +115,17 @@ export class AnswerStream implements ChunkSource {
           break;
       }
     }
+    this.#watch.heard(withChunk);
   }
 
-  #onChunk(bytes: Buffer): void {
+  #onChunk(arrived: Buffer): void {
+    const bytes = this.#stamp?.apply(arrived) ?? arrived;
     if (this.#consumer !== undefined) {
       this.#consumer.chunk(bytes);
       return;
     }
     this.#early.push(bytes);
-    if (this.#first !== undefined) {
+    if (this.#first !== undefined && (this.#early.length > longestOpening || !isOpening(bytes))) {
       this.#source.pause();
       this.#first.resolve();
       this.#first = undefined;
@@ -110,6 +135,7 @@ export class AnswerStream implements ChunkSource {
   #finish(error: Error | undefined): void {
     if (this.#over !== undefined) return;
     this.#over = { error };
+    this.#watch.stop();
     if (this.#first !== undefined) {
       this.#first.reject(error ?? this.#endedEmpty());
       this.#first = undefined;
@@ -127,24 +153,18 @@ export class AnswerStream implements ChunkSource {
   }
 
   #firstTooLate(): UpstreamError {
-    const message = 'no first chunk in time';
-    return new UpstreamError({
-      kind: 'timeout',
-      status: 408,
-      provider: this.#deployment.provider,
-      message,
-      mayBeBilled: true,
-    });
+    return this.#failure('timeout', 408, 'no first chunk in time');
+  }
+
+  #stalled(silentMs: number): UpstreamError {
+    return this.#failure('timeout', 408, `the answer stalled: no chunk for ${Math.round(silentMs / 100) / 10} s`);
   }
 
   #endedEmpty(): UpstreamError {
-    const message = 'the stream ended without an answer';
-    return new UpstreamError({
-      kind: 'unavailable',
-      status: 502,
-      provider: this.#deployment.provider,
-      message,
-      mayBeBilled: true,
-    });
+    return this.#failure('unavailable', 502, 'the stream ended without an answer');
+  }
+
+  #failure(kind: UpstreamErrorKind, status: number, message: string): UpstreamError {
+    return new UpstreamError({ kind, status, provider: this.#deployment.provider, message, mayBeBilled: true });
   }
 }

@@ -57,6 +57,32 @@ export function scanTopLevel(bytes: Buffer, wanted: readonly string[]): TopLevel
   }
 }
 
+/**
+ * Where the value of one member of the object at `from` stands; undefined when there is none, or no object. It stops there:
+ * what follows is not looked at. In bytes that are not JSON it finds anything or nothing.
+ */
+export function findMember(bytes: Buffer, from: number, name: string): ByteSpan | undefined {
+  let at = skipSpace(bytes, from);
+  if (bytes[at] !== braceOpen) return undefined;
+  at++;
+  for (;;) {
+    at = skipSpace(bytes, at);
+    if (bytes[at] !== quote) return undefined;
+    const keyEnd = stringEnd(bytes, at);
+    if (keyEnd === -1) return undefined;
+    const isWanted = keyEnd - at - 2 === name.length && bytes.toString('latin1', at + 1, keyEnd - 1) === name;
+    at = skipSpace(bytes, keyEnd);
+    if (bytes[at] !== colon) return undefined;
+    const start = skipSpace(bytes, at + 1);
+    const end = valueEnd(bytes, start);
+    if (end <= start) return undefined;
+    if (isWanted) return { start, end };
+    at = skipSpace(bytes, end);
+    if (bytes[at] !== comma) return undefined;
+    at++;
+  }
+}
+
 /** Position behind a string that starts at `at`, or -1. */
 function stringEnd(bytes: Buffer, at: number): number {
   let end = bytes.indexOf(quote, at + 1);

@@ -37,7 +37,7 @@ export const openAIAdapter: PassThroughAdapter = {
     if (specOf(request.operation).answers === 'anything' && !response.contentType.startsWith('application/json')) {
       return { body: response.body, usage: undefined };
     }
-    const top = scanTopLevel(response.body, ['usage', 'error']);
+    const top = scanTopLevel(response.body, ['usage', 'error', 'model']);
     if (top === undefined) throw this.classify({ ...response, status: 502 }, deployment);
     const error = top.spans.get('error');
     if (error !== undefined && !isNull(response.body, error)) {
@@ -48,6 +48,7 @@ export const openAIAdapter: PassThroughAdapter = {
     return {
       body: response.body,
       usage: usage === undefined ? undefined : readUsage(parse(response.body.subarray(usage.start, usage.end))),
+      model: top.spans.get('model'),
     };
   },
 

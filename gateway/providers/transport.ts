@@ -1,7 +1,7 @@
 /** The one place that talks to upstreams. It sends bytes, enforces the timers, and reports what came back. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
-import type { UpstreamCall, UpstreamResponse } from './adapter.ts';
+import type { UpstreamCall, UpstreamHeaders, UpstreamResponse } from './adapter.ts';
 
 export interface Timers {
   /** To the response's headers, milliseconds. */
@@ -24,6 +24,7 @@ export class AnswerTimeout extends Error {
 /** A response that is still arriving. One consumer, callbacks in order; after `end` or `error` none follows. */
 export interface RawStream {
   readonly contentType: string;
+  readonly headers: UpstreamHeaders;
   start(consumer: RawConsumer): void;
   pause(): void;
   resume(): void;
@@ -118,6 +119,7 @@ const asError = (reason: unknown): Error => (reason instanceof Error ? reason : 
 /** One request's side of the connection. */
 class Exchange implements Dispatcher.DispatchHandler, RawStream {
   contentType = '';
+  headers: IncomingHttpHeaders = {};
   readonly #resolve: (reply: Reply) => void;
   readonly #reject: (error: Error) => void;
   readonly #signal: AbortSignal;
@@ -127,7 +129,6 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
   /** Why nobody waits any more, when that happened before there was a connection. */
   #gone: Error | undefined;
   #status = 0;
-  #headers: IncomingHttpHeaders = {};
   #pieces: Buffer[] = [];
   #size = 0;
   #streaming = false;
@@ -153,7 +154,7 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
     if (status < 200) return;
     this.#status = status;
     this.contentType = headers['content-type'] ?? '';
-    this.#headers = headers;
+    this.headers = headers;
     if (status < 300 && streamTypes.some((type) => this.contentType.startsWith(type))) {
       this.#streaming = true;
       clearTimeout(this.#timer);
@@ -182,7 +183,7 @@ class Exchange implements Dispatcher.DispatchHandler, RawStream {
       this.#pieces.length === 1 && this.#pieces[0] !== undefined ? this.#pieces[0] : Buffer.concat(this.#pieces);
     this.#resolve({
       kind: 'whole',
-      response: { status: this.#status, contentType: this.contentType, headers: this.#headers, body },
+      response: { status: this.#status, contentType: this.contentType, headers: this.headers, body },
     });
   }
 

@@ -1,6 +1,6 @@
 /** Which deployment a request goes to, and what is known about the health of each. */
 import type { Deployment } from '../domain/deployment.ts';
-import { UpstreamError } from '../domain/errors.ts';
+import { NoDeployments, UpstreamError } from '../domain/errors.ts';
 import type { CooldownSettings, CooldownShare, RoutingSettings } from '../domain/recovery.ts';
 import {
   afterOutcome,
@@ -110,7 +110,7 @@ export class Router {
           `The prompt has about ${wanted.promptTokens} tokens; the largest context window of ${group} has ${narrowed.largestWindow}`,
         );
       case 'some':
-        return noneBecause('rate-limit', 429, `No deployments available for selected model. Passed model=${group}`);
+        return new NoDeployments(group, this.#secondsUntilRoom(narrowed.deployments));
     }
   }
 
@@ -191,11 +191,19 @@ export class Router {
     return isWithinLimits(deployment, this.#options.load.of(deployment.id), promptTokens);
   }
 
+  /** Limits of a minute end with it; when a place among parallel attempts is free again, nobody knows. */
+  #secondsUntilRoom(deployments: readonly Deployment[]): number {
+    if (!deployments.some((deployment) => this.#hasRoom(deployment))) return 1;
+    return Math.ceil((minuteMs - (this.#options.now() % minuteMs)) / 1000);
+  }
+
   #isServing(id: string, nowMs: number): boolean {
     const state = this.#states.get(id) ?? serving;
     return state.is === 'serving' || (state.is === 'cooling' && nowMs >= state.untilMs);
   }
 }
 
-const noneBecause = (kind: 'authentication' | 'context-window' | 'rate-limit', status: number, message: string) =>
+const minuteMs = 60_000;
+
+const noneBecause = (kind: 'authentication' | 'context-window', status: number, message: string) =>
   new UpstreamError({ kind, status, provider: 'gateway', message });

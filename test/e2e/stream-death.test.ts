@@ -158,3 +158,42 @@ it.each(['openai', 'azure', 'anthropic', 'gemini', 'bedrock'])(
     expect(health).toEqual({ in_flight_requests: 0 });
   },
 );
+
+it.each(['/v1/messages', '/v1/responses', '/v1/completions'])(
+  '%s: the same for a client of another API: never an answer that looks whole, and exactly one row each',
+  async (path) => {
+    const deaths = [0, 1, 2, 3, 10, 49, 50];
+    const prompt = (text: string) =>
+      path === '/v1/responses'
+        ? { input: text }
+        : path === '/v1/completions'
+          ? { prompt: text }
+          : { messages: [{ role: 'user', content: text }], max_tokens: 10 };
+    const answers = await Promise.all(
+      deaths.map(async (after) => {
+        const response = await gateway.request(path, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${masterKey}`, 'x-litellm-call-id': `${path} ${after}` },
+          body: JSON.stringify({ model: 'azure', stream: true, ...prompt(`die after ${after}.`) }),
+        });
+        return { after, status: response.status, text: await response.text() };
+      }),
+    );
+    for (const { after, status, text } of answers) {
+      const whole = /\[DONE\]|message_stop|response\.completed|"finish_reason":"stop"/.test(text);
+      expect({ after, whole, error: /"error":{|"type":"error"|response\.failed/.test(text) }).toEqual({
+        after,
+        whole: false,
+        error: true,
+      });
+      if (status !== 200) expect(status).toBeGreaterThanOrEqual(500);
+    }
+    const rows = () =>
+      query(
+        database.url,
+        `SELECT call_id, count(*)::int AS n FROM spend_event WHERE call_id LIKE '${path} %' GROUP BY call_id`,
+      );
+    await until(async () => (await rows()).length === deaths.length);
+    expect((await rows()).filter((row) => row['n'] !== 1)).toEqual([]);
+  },
+);

@@ -16,6 +16,7 @@ export const exampleDeployment = (id: string, over: Partial<Deployment> = {}): D
   headers: { authorization: 'Bearer sk-upstream' },
   timeoutSeconds: 10,
   streamTimeoutSeconds: 10,
+  streamIdleSeconds: 10,
   ...over,
 });
 

@@ -172,3 +172,20 @@ describe('a deployment', () => {
     expect(one(entry)).toMatchObject({ timeoutSeconds, streamTimeoutSeconds });
   });
 });
+
+describe('the longest silence inside a stream', () => {
+  const idleWith = (params: string, rest: string): number | undefined =>
+    load(`model_list:
+  - model_name: chat
+    litellm_params: {model: openai/gpt-4o, api_key: sk-a-key${params}}
+${rest}`).config.groups.get('chat')?.[0]?.streamIdleSeconds;
+
+  it.each([
+    ['', '', 30],
+    ['', 'litellm_settings: {stream_idle_timeout: 20}', 20],
+    ['', 'litellm_settings: {stream_idle_timeout: 20}\nrouter_settings: {stream_idle_timeout: "10"}', 10],
+    [', stream_idle_timeout: 5', 'router_settings: {stream_idle_timeout: 10}', 5],
+  ])('with %j and %j is %d s', (params, rest, seconds) => {
+    expect(idleWith(params, rest)).toBe(seconds);
+  });
+});

@@ -3,6 +3,7 @@ import {
   ClientGone,
   DeadlineExceeded,
   GatewayLeaving,
+  NoDeployments,
   Refusal,
   type UpstreamErrorKind,
 } from '../../../gateway/domain/errors.ts';
@@ -57,6 +58,19 @@ describe('an error of the gateway', () => {
     expect(toErrorAnswer(error)).toMatchObject({ status, headers: { 'content-type': 'application/json' } });
     expect(envelopeOf(error).error).toMatchObject({ type, code: String(status) });
     expect(Object.keys(envelopeOf(error).error).toSorted()).toEqual(['code', 'message', 'param', 'type']);
+  });
+
+  it('no deployment to ask is LiteLLM’s 429: its words, its missing type as "None", and when to come back', () => {
+    const error = new NoDeployments('chat', 7);
+    expect(toErrorAnswer(error)).toMatchObject({ status: 429, headers: { 'retry-after': '7' } });
+    expect(envelopeOf(error)).toEqual({
+      error: {
+        message: 'No deployments available for selected model, Try again in 7 seconds. Passed model=chat',
+        type: 'None',
+        param: 'None',
+        code: '429',
+      },
+    });
   });
 
   it('a bug shows nothing of itself', () => {

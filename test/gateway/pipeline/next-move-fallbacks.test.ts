@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { UpstreamErrorKind } from '../../../gateway/domain/errors.ts';
 import type { RecoverySettings } from '../../../gateway/domain/recovery.ts';
 import type { Move, Standing } from '../../../gateway/pipeline/next-move.ts';
+import { statusOfKind } from '../examples.ts';
 import { failures, fallbackTo, giveUp, move, standing, toBackup, tried } from './standing.ts';
 
 describe('which group is the fallback', () => {
@@ -119,19 +120,19 @@ describe('which group is the fallback', () => {
     ['nobody with max_fallbacks 0', exhausted('timeout'), { fallbacks: toBackup, maxFallbacks: 0 }, giveUp],
     [
       'nobody with disable_fallbacks',
-      exhausted('timeout', { overrides: { disableFallbacks: true, fallbacks: ['mine'] } }),
+      exhausted('timeout', { overrides: { disableFallbacks: true, fallbacks: [{ model: 'mine' }] } }),
       { fallbacks: toBackup },
       giveUp,
     ],
     [
       'those of the request instead of the configured ones',
-      exhausted('timeout', { overrides: { disableFallbacks: false, fallbacks: ['mine'] } }),
+      exhausted('timeout', { overrides: { disableFallbacks: false, fallbacks: [{ model: 'mine' }] } }),
       { fallbacks: toBackup },
       fallbackTo('mine'),
     ],
     [
       'those of the request also for prompts that are too long',
-      exhausted('context-window', { overrides: { disableFallbacks: false, fallbacks: ['mine'] } }),
+      exhausted('context-window', { overrides: { disableFallbacks: false, fallbacks: [{ model: 'mine' }] } }),
       { contextWindowFallbacks: new Map([['chat', ['long']]]) },
       fallbackTo('mine'),
     ],
@@ -148,6 +149,20 @@ describe('which group is the fallback', () => {
   it('a prompt that is too long goes to its list at once, with retries left', () => {
     const settings = { contextWindowFallbacks: new Map([['chat', ['long']]]), retriesByKind: { 'context-window': 3 } };
     expect(move(standing('context-window'), settings)).toEqual(fallbackTo('long'));
+  });
+
+  it.each(Object.keys(statusOfKind).filter((kind): kind is UpstreamErrorKind => kind in statusOfKind))(
+    'a failure of the kind %s that retries did not mend goes to the fallback (aisix#46: 429 did not)',
+    (kind) => {
+      expect(move(exhausted(kind), { fallbacks: toBackup })).toEqual(fallbackTo('backup'));
+    },
+  );
+
+  it('one that changes the request may lead where the request has been, each once', () => {
+    const shorter = { model: 'chat', members: { messages: [] } };
+    const overrides = { disableFallbacks: false, fallbacks: [{ model: 'chat' }, shorter, { model: 'b' }] };
+    expect(move(exhausted('timeout', { overrides }))).toEqual({ kind: 'fallback', to: shorter });
+    expect(move(exhausted('timeout', { overrides, taken: new Set([shorter]) }))).toEqual(fallbackTo('b'));
   });
 
   it('a bad request of the client goes to the fallbacks without a retry', () => {

@@ -27,7 +27,14 @@ const settings = fc.record({
   maxFallbacks: fc.integer({ min: 0, max: 6 }),
 });
 const overrides = fc.record(
-  { disableFallbacks: fc.boolean(), fallbacks: fc.array(groupName, { maxLength: 3 }), numRetries: retries },
+  {
+    disableFallbacks: fc.boolean(),
+    fallbacks: fc.array(
+      groupName.map((model) => ({ model })),
+      { maxLength: 3 },
+    ),
+    numRetries: retries,
+  },
   { requiredKeys: ['disableFallbacks'] },
 );
 /** What happens at each attempt, for as long as the request goes on. */
@@ -71,6 +78,8 @@ it('every request ends: no group twice, no more attempts than the policy, no wai
               retryBudgetLeft: true,
               deploymentRetries,
               overrides: asked,
+              isSpent: (name) => groups.includes(name),
+              taken: new Set(),
               remainingMs: leftMs,
             },
             rules,
@@ -84,11 +93,11 @@ it('every request ends: no group twice, no more attempts than the policy, no wai
             expect(move.afterMs).toBeLessThan(leftMs);
             leftMs -= move.afterMs;
           } else {
-            expect(groups).not.toContain(move.group);
+            expect(groups).not.toContain(move.to.model);
             expect(asked.disableFallbacks).toBe(false);
-            groups.push(move.group);
+            groups.push(move.to.model);
             expect(groups.length - 1).toBeLessThanOrEqual(rules.maxFallbacks);
-            if (asked.fallbacks !== undefined) expect(asked.fallbacks).toContain(move.group);
+            if (asked.fallbacks !== undefined) expect(asked.fallbacks).toContain(move.to);
             failures = [];
           }
         }

@@ -81,6 +81,14 @@ describe('whether the same group is tried again', () => {
     }
   });
 
+  it('InternalServerErrorRetries is acted on: LiteLLM documents it and never reads it', () => {
+    const settings = { numRetries: 0, retriesByKind: { unavailable: 2 } };
+    for (let failed = 1; failed <= 4; failed++) {
+      const next = move(standing('unavailable', { failures: failures('unavailable', failed) }), settings);
+      expect([failed, next.kind]).toEqual([failed, failed <= 2 ? 'retry' : 'give-up']);
+    }
+  });
+
   it('retry_policy also retries what would not be worth it, as LiteLLM does', () => {
     expect(move(standing('bad-request'), { retriesByKind: { 'bad-request': 1 } })).toEqual(retryNow);
     expect(

@@ -16,13 +16,15 @@ import { Router } from '../../../gateway/routing/router.ts';
 import { cooldownSettings, exampleDeployment, exampleRequest, recovery, routingSettings } from '../examples.ts';
 
 /** What an upstream does with a call: a status, or a connection that fails. */
-type Fate = number | 'refused' | 'hangs';
+type Fate = number | 'refused' | 'lost' | 'hangs';
 type Behaviour = (host: string, call: number) => Fate;
 
 /** Sends nothing: answers at once or after a while of the simulated time. */
 class FakeTransport extends Transport {
   /** Host and model of each call, oldest first. */
   readonly calls: { readonly host: string; readonly model: unknown }[] = [];
+  /** Bodies of these calls. */
+  readonly bodies: unknown[] = [];
   behaviour: Behaviour = () => 200;
   latencyMs = 0;
   readonly #clock: Clock;
@@ -37,6 +39,7 @@ class FakeTransport extends Transport {
     const body: unknown = JSON.parse(call.body.toString());
     const model: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, 'model') : undefined;
     this.calls.push({ host, model });
+    this.bodies.push(body);
     const fate = this.behaviour(host, this.calls.length);
     if (this.latencyMs > 0) await this.#clock.wait(this.latencyMs);
     if (fate === 'hangs') {
@@ -44,6 +47,7 @@ class FakeTransport extends Transport {
         signal.addEventListener('abort', () => reject(asError(signal.reason)));
       });
     }
+    if (fate === 'lost') throw Object.assign(new Error('reset'), { code: 'ECONNRESET' });
     if (fate === 'refused') throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
     return {
       kind: 'whole',
@@ -68,8 +72,11 @@ class Clock {
   #sleepers: { readonly dueMs: number; readonly wake: () => void }[] = [];
   readonly now = (): number => this.ms;
 
-  wait(milliseconds: number): Promise<void> {
-    return new Promise((wake) => this.#sleepers.push({ dueMs: this.ms + milliseconds, wake }));
+  wait(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((wake, reject) => {
+      this.#sleepers.push({ dueMs: this.ms + milliseconds, wake });
+      signal?.addEventListener('abort', () => reject(asError(signal.reason)));
+    });
   }
 
   async pass(milliseconds: number): Promise<void> {
@@ -115,6 +122,7 @@ interface WorldOptions {
   readonly recovery?: Partial<RecoverySettings>;
   readonly routing?: Partial<RoutingSettings>;
   readonly cooldown?: Partial<CooldownSettings>;
+  readonly random?: () => number;
 }
 
 function worldOf(options: WorldOptions): World {
@@ -144,9 +152,10 @@ function worldOf(options: WorldOptions): World {
     sign: (call: UpstreamCall) => Promise.resolve(call),
     adapterFor: () => openAIAdapter,
     recovery: recovery(options.recovery),
-    // The exponential wait is drawn between 0 and its ceiling: nobody waits in real time.
-    random: () => 0,
+    // The exponential wait is drawn between 0 and its ceiling.
+    random: options.random ?? (() => 0),
     now: clock.now,
+    wait: (milliseconds: number, signal: AbortSignal) => clock.wait(milliseconds, signal),
     onAttempt: (_deployment: Deployment, _outcome: 'success' | UpstreamError) => undefined,
   };
   const ask: World['ask'] = async (over = {}, signal = new AbortController().signal) => {
@@ -365,6 +374,16 @@ describe('a deployment without room', () => {
     expect(world.budget.retries).toBe(0);
   });
 
+  it('tells when to come back: limits of a minute end with it', async () => {
+    const world = worldOf({ deployments: [at('a', { rpm: 1 })], routing: { strategy: 'usage-based-routing-v2' } });
+    await world.clock.pass(48_000);
+    await world.ask();
+    const message = 'No deployments available for selected model, Try again in 12 seconds. Passed model=chat';
+    expect(await world.ask()).toMatchObject({ last: { status: 429, message, retryAfterSeconds: 12 } });
+    await world.clock.pass(12_000);
+    expect(served([await world.ask()])).toBe(1);
+  });
+
   it('hands its requests to a fallback without a retry', async () => {
     const world = worldOf({
       deployments: [at('a', { rpm: 1 }), at('b', { modelGroup: 'spare' })],
@@ -432,7 +451,7 @@ describe('names', () => {
     const world = worldOf({ deployments: [at('a')], recovery: { numRetries: 0 } });
     world.transport.behaviour = () => 500;
     for (let request = 0; request < 50; request++) {
-      await world.ask({ overrides: { disableFallbacks: false, fallbacks: [`invented-${request}`] } });
+      await world.ask({ overrides: { disableFallbacks: false, fallbacks: [{ model: `invented-${request}` }] } });
     }
     expect([...world.budget.groups]).toEqual(['chat']);
   });
@@ -443,4 +462,293 @@ describe('names', () => {
     await world.ask();
     expect([...world.budget.groups]).toEqual(['chat']);
   });
+});
+
+describe('a fallback', () => {
+  const hosts = (world: World): string[] => world.transport.calls.map(({ host }) => host);
+  const naming = (...names: string[]) => ({
+    overrides: { disableFallbacks: false, fallbacks: names.map((model) => ({ model })) },
+  });
+
+  it.each([
+    ['an alias of the group that failed', 'cheap'],
+    ['the id of the deployment that failed', 'a'],
+    ['the model string of the deployment that failed', 'openai/upstream-model'],
+  ])('that names %s is passed over: nobody is asked twice for the same', async (_case, name) => {
+    const world = worldOf({
+      deployments: [at('a'), at('b', { modelGroup: 'spare', model: 'other' })],
+      aliases: { cheap: 'chat' },
+      recovery: { numRetries: 0 },
+    });
+    world.transport.behaviour = (host) => (host === 'a' ? 500 : 200);
+    const result = await world.ask(naming(name, 'spare'));
+    expect(hosts(world)).toEqual(['a', 'b']);
+    expect(result).toMatchObject({ fallbacks: 1 });
+    // The same from a config.
+    const configured = worldOf({
+      deployments: [at('a')],
+      aliases: { cheap: 'chat' },
+      recovery: { numRetries: 0, fallbacks: new Map([['chat', [name]]]) },
+    });
+    configured.transport.behaviour = () => 500;
+    await configured.ask();
+    expect(hosts(configured)).toEqual(['a']);
+  });
+
+  it('that names a deployment which this request has not tried is asked, although its group failed', async () => {
+    const world = worldOf({ deployments: [at('a', { order: 1 }), at('b', { order: 2 })], recovery: { numRetries: 0 } });
+    world.transport.behaviour = (host) => (host === 'a' ? 500 : 200);
+    expect(await world.ask(naming('b'))).toMatchObject({ fallbacks: 1, deployment: { id: 'b' } });
+  });
+
+  it('that shares a deployment with the group that failed asks the others first', async () => {
+    const world = worldOf({
+      deployments: [at('a'), at('b', { modelGroup: 'spare', model: 'upstream-model', weight: 0 })],
+      recovery: { numRetries: 0 },
+    });
+    world.transport.behaviour = (host) => (host === 'a' ? 500 : 200);
+    for (let request = 0; request < 20; request++) {
+      expect(await world.ask(naming('openai/upstream-model'))).toMatchObject({ deployment: { id: 'b' } });
+    }
+  });
+
+  it('to another model of the same pattern is asked, and one to the same model is not', async () => {
+    const wild = at('wild', { modelGroup: 'openai/*', model: '*' });
+    const world = worldOf({ deployments: [wild], aliases: { mini: 'openai/gpt-mini' }, recovery: { numRetries: 0 } });
+    world.transport.behaviour = () => 500;
+    await world.ask({ model: 'openai/gpt-mini', ...naming('mini', 'openai/gpt-large', 'openai/gpt-large') });
+    expect(world.transport.calls.map(({ model }) => model)).toEqual(['gpt-mini', 'gpt-large']);
+  });
+
+  it('that names a cooling deployment by its id is asked all the same', async () => {
+    const world = worldOf({
+      deployments: [at('a'), at('b', { modelGroup: 'spare' }), at('c', { modelGroup: 'spare' })],
+      recovery: { numRetries: 0 },
+    });
+    world.router.adopt('b', 60_000);
+    world.transport.behaviour = (host) => (host === 'a' ? 500 : 200);
+    expect(await world.ask(naming('b'))).toMatchObject({ deployment: { id: 'b' } });
+  });
+
+  it('as an object changes the members it names and no other, and the next one starts from the client’s own request', async () => {
+    const world = worldOf({
+      deployments: [at('a'), at('b', { modelGroup: 'spare' }), at('c', { modelGroup: 'last' })],
+      recovery: { numRetries: 0 },
+    });
+    world.transport.behaviour = (host) => (host === 'c' ? 200 : 500);
+    const shorter = [{ role: 'user', content: 'Hi' }];
+    const result = await world.ask({
+      overrides: {
+        disableFallbacks: false,
+        fallbacks: [{ model: 'spare', members: { messages: shorter, temperature: 0 } }, { model: 'last' }],
+      },
+    });
+    const messages = [{ role: 'user', content: 'Hello!' }];
+    expect(world.transport.bodies).toEqual([
+      { model: 'upstream-model', messages },
+      { model: 'upstream-model', messages: shorter, temperature: 0 },
+      { model: 'upstream-model', messages },
+    ]);
+    expect(result).toMatchObject({ fallbacks: 2, deployment: { id: 'c' } });
+  });
+
+  it('as an object may send a shorter prompt to the same model, once', async () => {
+    const world = worldOf({ deployments: [at('a')], recovery: { numRetries: 2 } });
+    world.transport.behaviour = () => 413;
+    const shorter = { model: 'chat', members: { messages: [{ role: 'user', content: 'Hi' }] } };
+    await world.ask({ overrides: { disableFallbacks: false, fallbacks: [shorter, { model: 'chat' }] } });
+    expect(world.transport.calls).toHaveLength(2);
+  });
+
+  it('that fails is taken out of rotation like any other deployment (PR #34416)', async () => {
+    const world = worldOf({
+      deployments: [at('a'), at('b', { modelGroup: 'spare' }), at('c', { modelGroup: 'spare' })],
+      recovery: { numRetries: 0, fallbacks: new Map([['chat', ['spare']]]) },
+      routing: { strategy: 'least-busy' },
+    });
+    world.transport.behaviour = (host) => (host === 'c' ? 200 : 401);
+    for (let request = 0; request < 10; request++) await world.ask();
+    expect(world.cooled.map(({ id }) => id)).toContain('b');
+  });
+
+  it('is not asked with disable_fallbacks, and no more than max_fallbacks are', async () => {
+    const groups = ['g1', 'g2', 'g3', 'g4', 'g5', 'g6', 'g7'];
+    const world = worldOf({
+      deployments: ['chat', ...groups].map((modelGroup) => at(modelGroup, { modelGroup })),
+      recovery: { numRetries: 0, fallbacks: new Map([['chat', groups]]) },
+    });
+    world.transport.behaviour = () => 500;
+    await world.ask();
+    expect(hosts(world)).toEqual(['chat', 'g1', 'g2', 'g3', 'g4', 'g5']);
+    await world.ask({ overrides: { disableFallbacks: true, fallbacks: [{ model: 'g1' }] } });
+    expect(hosts(world).slice(6)).toEqual(['chat']);
+  });
+
+  it('that failed too: its own error is the one the client gets', async () => {
+    const world = worldOf({
+      deployments: [at('a'), at('b', { modelGroup: 'spare' })],
+      recovery: { numRetries: 0, fallbacks: new Map([['chat', ['spare']]]) },
+    });
+    world.transport.behaviour = (host) => (host === 'a' ? 500 : 404);
+    expect(await world.ask()).toMatchObject({ last: { status: 404 }, deployment: { id: 'b' } });
+  });
+});
+
+describe('the wait before a retry', () => {
+  it('passes on the injected clock: the only deployment is asked again when it is over, and not before', async () => {
+    const world = worldOf({ deployments: [at('a')], recovery: { numRetries: 1, retryAfterSeconds: 30 } });
+    world.transport.behaviour = (_host, call) => (call === 1 ? 500 : 200);
+    const running = world.ask();
+    await turn();
+    await world.clock.pass(29_999);
+    expect(world.transport.calls).toHaveLength(1);
+    await world.clock.pass(1);
+    expect(await running).toMatchObject({ attempts: 2 });
+  });
+
+  it('ends when the client leaves, and nobody is asked again', async () => {
+    const world = worldOf({ deployments: [at('a')], recovery: { numRetries: 1, retryAfterSeconds: 30 } });
+    world.transport.behaviour = () => 500;
+    const controller = new AbortController();
+    const running = world.ask({}, controller.signal);
+    await turn();
+    controller.abort(new ClientGone());
+    // Nothing was under way, and the attempt before it was refused.
+    expect(await running).toMatchObject({ last: controller.signal.reason, attempts: 1, mayBeBilled: false });
+    expect(world.transport.calls).toHaveLength(1);
+  });
+});
+
+it('a deployment that always fails gets no more than its failures and its probes, whatever weight it has (PR #34836)', async () => {
+  const world = worldOf({
+    deployments: [at('bad', { weight: 200 }), at('good', { weight: 1 })],
+    recovery: { numRetries: 2 },
+    cooldown: { cooldownSeconds: 1 },
+  });
+  world.transport.behaviour = (host) => (host === 'bad' ? 500 : 200);
+  const results = await offer(world, 100, 5);
+  expect(served(results)).toBe(500);
+  // Five failures in a row take it out, then one probe for each second.
+  expect(world.transport.countOf('bad')).toBeLessThanOrEqual(5 + 5);
+});
+
+describe('what a client pretends', () => {
+  const failing = (kind: 'rate-limit' | 'timeout'): Partial<ModelRequest> =>
+    kind === 'rate-limit' ? { mock: { firstAttempt: { is: kind } } } : { mock: { everyAttempt: { is: kind } } };
+
+  it('is sent to nobody, and says nothing about a deployment: none is cooled, measured or counted', async () => {
+    const world = worldOf({ deployments: [at('a')], recovery: { numRetries: 0 }, cooldown: { allowedFails: 0 } });
+    for (let request = 0; request < 20; request++) {
+      const content = request % 2 === 0 ? 'Hi' : 'litellm.InternalServerError';
+      await world.ask({ mock: { everyAttempt: { is: 'answer', content } } });
+    }
+    expect(world.transport.calls).toEqual([]);
+    expect(world.cooled).toEqual([]);
+    expect(world.load.of('a')).toMatchObject({ inFlight: 0, secondsPerToken: undefined });
+  });
+
+  it('mock_testing_fallbacks: nobody of the group is asked, its fallback is, for real', async () => {
+    const world = worldOf({
+      deployments: [at('a'), at('b', { modelGroup: 'spare' })],
+      recovery: { fallbacks: new Map([['chat', ['spare']]]) },
+    });
+    expect(await world.ask({ mock: { groupFails: 'unavailable' } })).toMatchObject({
+      deployment: { id: 'b' },
+      attempts: 1,
+      fallbacks: 1,
+    });
+    expect(world.transport.calls.map(({ host }) => host)).toEqual(['b']);
+  });
+
+  it.each([
+    ['context-window', 'long'],
+    ['content-policy', 'free'],
+  ] as const)('a mock %s failure goes to its own list', async (groupFails, id) => {
+    const world = worldOf({
+      deployments: [at('a'), at('long', { modelGroup: 'long' }), at('free', { modelGroup: 'free' })],
+      recovery: {
+        contextWindowFallbacks: new Map([['chat', ['long']]]),
+        contentPolicyFallbacks: new Map([['chat', ['free']]]),
+      },
+    });
+    expect(await world.ask({ mock: { groupFails } })).toMatchObject({ deployment: { id } });
+  });
+
+  it('mock_testing_fallbacks without a fallback is the pretended error, and costs nothing', async () => {
+    const world = worldOf({ deployments: [at('a')] });
+    const failed = await world.ask({ mock: { groupFails: 'unavailable' } });
+    expect(failed).toMatchObject({ attempts: 0, last: { status: 500, mayBeBilled: false } });
+    expect(world.transport.calls).toEqual([]);
+  });
+
+  it('mock_testing_rate_limit_error: the first attempt fails, the retry is real', async () => {
+    const world = worldOf({ deployments: [at('a'), at('b')], recovery: { numRetries: 2 } });
+    expect(await world.ask(failing('rate-limit'))).toMatchObject({ attempts: 2, fallbacks: 0 });
+    expect(world.transport.calls).toHaveLength(1);
+    expect(world.cooled).toEqual([]);
+  });
+
+  it('mock_timeout: each attempt takes its whole time on the injected clock and fails', async () => {
+    const world = worldOf({ deployments: [at('a', { timeoutSeconds: 7 })], recovery: { numRetries: 0 } });
+    const running = world.ask(failing('timeout'));
+    await turn();
+    let ended = false;
+    void running.then(() => {
+      ended = true;
+    });
+    await world.clock.pass(6_999);
+    expect(ended).toBe(false);
+    await world.clock.pass(1);
+    expect(await running).toMatchObject({ last: { kind: 'timeout', status: 408 } });
+    expect(world.transport.calls).toEqual([]);
+  });
+
+  it('mock_response of a deployment is an attempt like any other: its failures cool it', async () => {
+    const mock = { is: 'answer', content: 'litellm.RateLimitError' } as const;
+    const world = worldOf({ deployments: [at('a', { mock, order: 1 }), at('b', { order: 2 })] });
+    expect(await world.ask()).toMatchObject({ deployment: { id: 'b' }, attempts: 2 });
+    expect(world.cooled.map(({ id }) => id)).toEqual(['a']);
+  });
+});
+
+describe('the time that is spent in waiting', () => {
+  it('is that for upstreams and between attempts', async () => {
+    const world = worldOf({ deployments: [at('a')], recovery: { numRetries: 1, retryAfterSeconds: 30 } });
+    world.transport.behaviour = (_host, call) => (call === 1 ? 500 : 200);
+    world.transport.latencyMs = 100;
+    const running = world.ask();
+    for (const step of [100, 30_000, 100]) {
+      await turn();
+      await world.clock.pass(step);
+    }
+    expect(await running).toMatchObject({ waitedMs: 30_200, maxRetries: 1 });
+  });
+});
+
+describe('whether a failed request may have cost something', () => {
+  it.each<[string, Behaviour, boolean]>([
+    ['refused by everybody: no', () => 500, false],
+    ['the last refuses, but one before it never answered: unknown', (_host, call) => (call === 1 ? 'lost' : 400), true],
+    ['nobody could be connected to: no', () => 'refused', false],
+  ])('%s', async (_case, behaviour, mayBeBilled) => {
+    const world = worldOf({ deployments: [at('a'), at('b')], recovery: { numRetries: 1 } });
+    world.transport.behaviour = behaviour;
+    expect(await world.ask()).toMatchObject({ mayBeBilled });
+  });
+
+  it.each([
+    [{}, true],
+    [{ mock: { everyAttempt: { is: 'timeout' } } } as const, false],
+  ])(
+    'the time was over while an answer was awaited: only of a provider that was asked (%j)',
+    async (over, expected) => {
+      const world = worldOf({ deployments: [at('a')] });
+      world.transport.behaviour = () => 'hangs';
+      const controller = new AbortController();
+      const running = world.ask(over, controller.signal);
+      await turn();
+      controller.abort(new DeadlineExceeded(1));
+      expect(await running).toMatchObject({ mayBeBilled: expected });
+    },
+  );
 });

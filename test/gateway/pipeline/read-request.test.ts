@@ -45,9 +45,31 @@ describe('a request that cannot be served is refused with 400, naming the field'
     ['negative retries', { model: 'chat', messages, num_retries: -1 }, 'num_retries'],
     ['retries that are a word', { model: 'chat', messages, num_retries: 'many' }, 'num_retries'],
     ['no time at all', { model: 'chat', messages, timeout: 0 }, 'timeout'],
+    ['no time to the first chunk', { model: 'chat', messages, stream_timeout: 0 }, 'stream_timeout'],
     ['a time that is a list', { model: 'chat', messages, timeout: [1] }, 'timeout'],
     ['fallbacks that are a word', { model: 'chat', messages, fallbacks: 'backup' }, 'fallbacks'],
-    ['fallbacks that are objects', { model: 'chat', messages, fallbacks: [{ model: 'backup' }] }, 'fallbacks'],
+    ['a fallback without a model', { model: 'chat', messages, fallbacks: ['b', { messages }] }, 'fallbacks[1]'],
+    ['a fallback that is a number', { model: 'chat', messages, fallbacks: [7] }, 'fallbacks[0]'],
+    [
+      'a fallback with no message',
+      { model: 'chat', messages, fallbacks: [{ model: 'b', messages: [] }] },
+      'fallbacks[0].messages',
+    ],
+    [
+      'a fallback that would stream otherwise',
+      { model: 'chat', messages, fallbacks: [{ model: 'b', stream: true }] },
+      'fallbacks[0].stream',
+    ],
+    [
+      'a fallback with fallbacks of its own',
+      { model: 'chat', messages, fallbacks: [{ model: 'b', fallbacks: ['c'] }] },
+      'fallbacks[0].fallbacks',
+    ],
+    [
+      'a fallback that pretends',
+      { model: 'm', messages, fallbacks: [{ model: 'b', mock_response: 'x' }] },
+      'fallbacks[0].mock_response',
+    ],
     ['no input', { model: 'chat' }, 'input', 'embeddings'],
     ['an empty input', { model: 'chat', input: '' }, 'input', 'embeddings'],
     ['an empty list of inputs', { model: 'chat', input: [] }, 'input', 'embeddings'],
@@ -65,6 +87,10 @@ describe('a request that cannot be served is refused with 400, naming the field'
     ['numRetries', 'NaN', 'num_retries'],
     ['numRetries', 'Infinity', 'num_retries'],
     ['numRetries', '', 'num_retries'],
+    ['streamTimeout', 'soon', 'stream_timeout'],
+    ['spendMetadata', '{', 'x-litellm-spend-logs-metadata'],
+    ['spendMetadata', '[1]', 'x-litellm-spend-logs-metadata'],
+    ['spendMetadata', `{"a":"${'x'.repeat(9_000)}"}`, 'x-litellm-spend-logs-metadata'],
   ])('a header %s of %j', (header, value, param) => {
     expect(refusalOf(() => read({ model: 'chat', messages }, { [header]: value })).param).toBe(param);
   });
@@ -134,7 +160,7 @@ describe('a request that is let through', () => {
     expect(read(body).overrides).toEqual({
       numRetries: 1,
       timeoutSeconds: 5,
-      fallbacks: ['b'],
+      fallbacks: [{ model: 'b' }],
       disableFallbacks: true,
     });
     const { overrides } = read(body, { numRetries: '3', timeout: '2.5' });
@@ -142,6 +168,21 @@ describe('a request that is let through', () => {
     expect(read({ model: 'chat', messages, num_retries: null, timeout: null }).overrides).toEqual({
       disableFallbacks: false,
     });
+  });
+
+  it('keeps what a fallback says differently apart from its model', () => {
+    const shorter = [{ role: 'user', content: 'Hi' }];
+    const { overrides } = read({
+      model: 'chat',
+      messages,
+      fallbacks: ['a', { model: 'b' }, { model: 'chat', messages: shorter, temperature: 0 }],
+    });
+    expect(overrides.fallbacks).toEqual([
+      { model: 'a' },
+      { model: 'b' },
+      { model: 'chat', members: { messages: shorter, temperature: 0 } },
+    ]);
+    expect(read({ model: 'chat', messages, fallbacks: null }).overrides).not.toHaveProperty('fallbacks');
   });
 
   it('a timeout beyond what a timer can hold becomes a day, and not a millisecond', () => {
@@ -158,5 +199,65 @@ describe('a request that is let through', () => {
 
   it('only disable_fallbacks: true disables fallbacks', () => {
     expect(read({ model: 'chat', messages, disable_fallbacks: 'no' }).overrides.disableFallbacks).toBe(false);
+  });
+});
+
+describe('what a request tells about itself', () => {
+  it.each<[string, object, Partial<RequestHeaders>, string | undefined]>([
+    ['nobody', {}, {}, undefined],
+    ['user', { user: 'u' }, {}, 'u'],
+    ['a number', { user: 7 }, {}, '7'],
+    ['litellm_metadata.user', { litellm_metadata: { user: 'l' } }, {}, 'l'],
+    ['metadata.user_id', { metadata: { user_id: 'm' } }, {}, 'm'],
+    ['safety_identifier', { safety_identifier: 's' }, {}, 's'],
+    ['the body’s own before its metadata', { user: 'u', metadata: { user_id: 'm' } }, {}, 'u'],
+    ['x-litellm-end-user-id before the body', { user: 'u' }, { endUserId: 'e' }, 'e'],
+    ['x-litellm-customer-id before that', { user: 'u' }, { endUserId: 'e', customerId: 'c' }, 'c'],
+    ['nothing that is no name', { user: { id: 1 } }, {}, undefined],
+    ['no more than a name has', { user: 'x'.repeat(5_000) }, {}, 'x'.repeat(256)],
+  ])('its end user is %s', (_case, more, headers, endUser) => {
+    expect(read({ model: 'chat', messages, ...more }, headers).endUser).toBe(endUser);
+  });
+
+  it('its spend metadata come from the header, else from metadata.spend_logs_metadata', () => {
+    const body = { model: 'chat', messages, metadata: { spend_logs_metadata: { job: 1 } } };
+    expect(read(body).spendMetadata).toEqual({ job: 1 });
+    expect(read(body, { spendMetadata: '{"job":2}' }).spendMetadata).toEqual({ job: 2 });
+    expect(read({ model: 'chat', messages })).not.toHaveProperty('spendMetadata');
+  });
+
+  it('a message for the log is never repeated in a refusal', () => {
+    expect(refusalOf(() => read({ model: 'chat', messages }, { spendMetadata: '{"secret' })).message).not.toContain(
+      'secret',
+    );
+  });
+
+  it.each([
+    ['true', true],
+    ['1', true],
+    ['false', undefined],
+    [undefined, undefined],
+  ])('x-litellm-enable-message-redaction: %s', (redaction, redacted) => {
+    expect(read({ model: 'chat', messages }, { redaction }).redacted).toBe(redacted);
+  });
+
+  it('its time to the first chunk comes from the header, else from the body', () => {
+    expect(read({ model: 'chat', messages, stream_timeout: 3 }).overrides.streamTimeoutSeconds).toBe(3);
+    const { overrides } = read({ model: 'chat', messages, stream_timeout: 3 }, { streamTimeout: '0.5' });
+    expect(overrides.streamTimeoutSeconds).toBe(0.5);
+  });
+
+  it.each<[object, object | undefined]>([
+    [{}, undefined],
+    [{ mock_testing_fallbacks: false, mock_timeout: null, mock_response: null }, undefined],
+    [{ mock_response: 'Hi' }, { everyAttempt: { is: 'answer', content: 'Hi' } }],
+    [{ mock_testing_fallbacks: true }, { groupFails: 'unavailable' }],
+    [{ mock_testing_context_fallbacks: true }, { groupFails: 'context-window' }],
+    [{ mock_testing_context_window_fallbacks: true }, { groupFails: 'context-window' }],
+    [{ mock_testing_content_policy_fallbacks: true }, { groupFails: 'content-policy' }],
+    [{ mock_testing_rate_limit_error: true }, { firstAttempt: { is: 'rate-limit' } }],
+    [{ mock_timeout: true, mock_response: 'Hi' }, { everyAttempt: { is: 'timeout' } }],
+  ])('its test hooks: %j', (more, mock) => {
+    expect(read({ model: 'chat', messages, ...more }).mock).toEqual(mock);
   });
 });

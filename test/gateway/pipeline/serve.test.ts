@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Reservation } from '../../../gateway/domain/admission.ts';
 import { ClientGone, DeadlineExceeded, Refusal } from '../../../gateway/domain/errors.ts';
-import type { ModelRequest } from '../../../gateway/domain/request.ts';
+import type { JsonObject, ModelRequest } from '../../../gateway/domain/request.ts';
+import { makeEstimator } from '../../../gateway/pipeline/estimate.ts';
+import { NotReached } from '../../../gateway/pipeline/reach.ts';
 import { type ServeDependencies, type Served, serve } from '../../../gateway/pipeline/serve.ts';
 import { openAIAdapter } from '../../../gateway/providers/openai.ts';
 import { type Reply, Transport } from '../../../gateway/providers/transport.ts';
@@ -79,6 +81,8 @@ async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
     recovery: recovery({ numRetries: 0 }),
     random: () => 0,
     now,
+    wait: () => Promise.resolve(),
+    clientsMayMock: false,
     onAttempt: () => undefined,
     admission: { admit: () => reservation },
     estimate: () => ({ micros: 1, tokens: 1 }),
@@ -90,7 +94,8 @@ async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
   try {
     outcome = await serve(asked.request ?? exampleRequest(), exampleCaller, now() + 1_000, signal, dependencies);
   } catch (error) {
-    outcome = error instanceof Error ? error : new Error(String(error));
+    const last = error instanceof NotReached ? error.last : error;
+    outcome = last instanceof Error ? last : new Error(String(last));
   }
   return { outcome, settled, bodies: transport.bodies };
 }
@@ -171,6 +176,26 @@ describe('what was set aside for a request', () => {
     expect([...unknown.settled, ...refused.settled, ...refused.bodies]).toEqual([]);
   });
 
+  it('is given back whole when a mock answered: it costs nothing and uses no token', async () => {
+    const mock = { everyAttempt: { is: 'answer', content: 'Hi' } } as const;
+    const { outcome, settled, bodies } = await ask(answers(200), {
+      request: exampleRequest(undefined, { mock }),
+      over: { clientsMayMock: true },
+    });
+    if (outcome instanceof Error) throw outcome;
+    const { answer, settlement } = outcome;
+    expect(answer.mocked).toBe(true);
+    settlement.settle('finished', 200, undefined, answer.mocked !== true);
+    expect([settled, bodies]).toEqual([[[0, 0]], []]);
+  });
+
+  it('is nothing for a key that may not use test hooks', async () => {
+    const mock = { everyAttempt: { is: 'answer', content: 'Hi' } } as const;
+    const { outcome, settled } = await ask(answers(200), { request: exampleRequest(undefined, { mock }) });
+    expect(outcome).toMatchObject({ status: 403 });
+    expect(settled).toEqual([]);
+  });
+
   it('may bound the output: the upstream is told', async () => {
     const { bodies } = await ask(answers(200), { maxOutputTokens: 42 });
     expect(bodies).toMatchObject([{ max_tokens: 42 }]);
@@ -178,3 +203,36 @@ describe('what was set aside for a request', () => {
 });
 
 const reset = (): Error => Object.assign(new Error('reset'), { code: 'ECONNRESET' });
+
+describe('what is set aside for fallbacks that change the request', () => {
+  const group = exampleGroup(exampleDeployment('one', { prices }));
+  const now = (): number => 0;
+  const { directory } = new Router({
+    groups: group,
+    aliases: new Map(),
+    cooldown: cooldownSettings(),
+    routing: routingSettings(),
+    load: new LoadBook({ now, latencyTtlSeconds: 60 }),
+    random: () => 0,
+    now,
+  });
+  const estimate = makeEstimator({ directory, recovery: recovery(), defaultOutputTokens: 100 });
+  const asking = (members?: JsonObject, more: JsonObject = {}) => {
+    const body = { model: 'chat', messages: [], ...more, fallbacks: [{ model: 'chat', ...members }] };
+    const fallbacks = [members === undefined ? { model: 'chat' } : { model: 'chat', members }];
+    return estimate(exampleRequest(body, { overrides: { disableFallbacks: false, fallbacks } }), 'chat');
+  };
+
+  it('is the most that any of them may use: its prompt, its maximum, its choices', () => {
+    const plain = asking(undefined, { max_tokens: 10 }).tokens;
+    const longer = [{ role: 'user', content: 'x'.repeat(3_000) }];
+    expect(asking({ messages: longer }, { max_tokens: 10 }).tokens).toBeGreaterThanOrEqual(plain + 1_000);
+    expect(asking({ max_tokens: 5_000 }, { max_tokens: 10 }).tokens).toBeGreaterThanOrEqual(plain + 4_990);
+    expect(asking({ n: 5 }, { max_tokens: 10 }).tokens).toBeGreaterThanOrEqual(plain + 40);
+  });
+
+  it('cannot be reduced by a bound on the output, which theirs would not keep', () => {
+    expect(asking().openOutput).toBeDefined();
+    expect(asking({ max_tokens: 5_000 }).openOutput).toBeUndefined();
+  });
+});

@@ -7,6 +7,8 @@ import { recovery, upstreamError } from '../examples.ts';
 /** One failed attempt, a sibling that has not been tried, and plenty of time. */
 export const standing = (kind: UpstreamErrorKind, over: Partial<Standing> = {}): Standing => ({
   groups: ['chat'],
+  isSpent: (name) => (over.groups ?? ['chat']).includes(name),
+  taken: new Set(),
   failures: [upstreamError(kind)],
   deployments: { all: 2, eligible: 2, untried: 1 },
   retryBudgetLeft: true,
@@ -25,5 +27,5 @@ export const move = (at: Standing, settings: Partial<RecoverySettings> = {}, ran
 
 export const giveUp: Move = { kind: 'give-up' };
 export const retryNow: Move = { kind: 'retry', afterMs: 0 };
-export const fallbackTo = (group: string): Move => ({ kind: 'fallback', group });
+export const fallbackTo = (group: string): Move => ({ kind: 'fallback', to: { model: group } });
 export const toBackup = new Map([['chat', ['backup']]]);

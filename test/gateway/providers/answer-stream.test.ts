@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UpstreamError } from '../../../gateway/domain/errors.ts';
 import type { JsonObject } from '../../../gateway/domain/request.ts';
 import { AnswerStream } from '../../../gateway/providers/answer-stream.ts';
@@ -268,4 +268,133 @@ it('an event beyond 16 MiB breaks the stream instead of filling the memory', asy
   stream.start(received);
   source.data('data: "', Buffer.alloc(16 * 1024 * 1024, 0x61));
   expect(received.ending).toMatchObject({ message: 'one event is larger than 16 MiB' });
+});
+
+describe('what is said ahead of an answer', () => {
+  const role = event({ choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }] });
+  const filter = event({ choices: [], prompt_filter_results: [{ prompt_index: 0 }] });
+  const busy = event({ error: { message: 'busy', code: 503 } });
+
+  it.each<[string, string]>([
+    ['a role', role],
+    ['results of a content filter', filter],
+    ['both, and comments', `: ping\n\n${filter}: ping\n\n${role}`],
+  ])('%s is held back: an error behind it is a failed attempt (#38610)', async (_case, opening) => {
+    for (const pieces of [[opening, busy], [opening + busy]]) {
+      const { source, ready } = open();
+      source.data(...pieces);
+      await expect(ready).rejects.toMatchObject({ status: 503, message: 'busy' });
+    }
+    const { source, ready } = open();
+    source.data(opening, done());
+    await expect(ready).rejects.toMatchObject({ status: 502, message: 'the stream ended without an answer' });
+  });
+
+  it('is relayed ahead of the answer, byte for byte', async () => {
+    const { received } = await relayed([filter, role, delta('x'), stop(), done()]);
+    expect(received.text).toBe(filter + role + delta('x') + stop() + done());
+  });
+
+  it.each<[string, object]>([
+    ['a reason for finishing', { delta: {}, finish_reason: 'stop' }],
+    ['a call of a tool', { delta: { tool_calls: [{ index: 0 }] } }],
+    ['reasoning', { delta: { reasoning_content: 'hm' } }],
+    ['a refusal', { delta: { refusal: 'no' } }],
+    ['a member that nobody knows', { delta: { hologram: 'x' } }],
+    ['a text of the older API', { text: 'x' }],
+  ])('%s is an answer', async (_case, choice) => {
+    const { source, ready } = open();
+    source.data(event({ choices: [choice] }));
+    await expect(ready).resolves.toBeUndefined();
+  });
+
+  it('cannot go on for ever: after a hundred events it is taken for the answer', async () => {
+    const { source, ready } = open();
+    for (let count = 0; count <= 101; count++) source.data(role);
+    await expect(ready).resolves.toBeUndefined();
+  });
+});
+
+describe('silence inside a stream', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  async function begun() {
+    const { source, stream, ready } = open();
+    source.data(delta('x'));
+    await ready;
+    const received = new Received();
+    stream.start(received);
+    return { source, stream, received };
+  }
+  const stalled = (seconds: number): string => `the answer stalled: no chunk for ${seconds} s`;
+
+  it('of its idle time ends it: the client is told, the upstream is let go, what it reported is kept', async () => {
+    const { source, stream, received } = await begun();
+    source.data(event({ choices: [{ delta: { content: 'y' } }], usage: counts }));
+    vi.advanceTimersByTime(9_990);
+    expect(received.ending).toBeUndefined();
+    vi.advanceTimersByTime(20);
+    expect(received.ending).toMatchObject({ kind: 'timeout', status: 408, message: stalled(10), mayBeBilled: true });
+    expect(source.aborted).toBe(received.ending);
+    expect(stream.usage()).toEqual({ promptTokens: 5, completionTokens: 2 });
+  });
+
+  it('that is shorter, however often, does not: a slow stream that lives survives', async () => {
+    const { source, received } = await begun();
+    for (let chunk = 0; chunk < 100; chunk++) {
+      vi.advanceTimersByTime(9_900);
+      source.data(delta('y'));
+    }
+    source.data(stop(), done());
+    expect(received).toMatchObject({ ending: 'finished', endings: 1 });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it.each([': ping\n\n', ': ping\n\n: ping\n\n'])(
+    'is not ended by comments: they buy four idle times and no more (%j)',
+    async (comment) => {
+      const { source, received } = await begun();
+      for (let second = 0; second < 39; second++) {
+        vi.advanceTimersByTime(1_000);
+        source.data(comment);
+      }
+      expect(received.ending).toBeUndefined();
+      expect(received.text).toContain(comment);
+      vi.advanceTimersByTime(1_010);
+      expect(received.ending).toMatchObject({ kind: 'timeout', message: stalled(40) });
+    },
+  );
+
+  it('of an upstream that trickles a byte at a time without an event ends in the same way', async () => {
+    const { source, received } = await begun();
+    for (let second = 0; second < 41; second++) {
+      vi.advanceTimersByTime(1_000);
+      source.data('x');
+    }
+    expect(received.ending).toMatchObject({ kind: 'timeout', message: stalled(40) });
+  });
+
+  it('does not count while the client takes nothing', async () => {
+    const { source, stream, received } = await begun();
+    stream.pause();
+    vi.advanceTimersByTime(600_000);
+    stream.resume();
+    vi.advanceTimersByTime(9_900);
+    expect(received.ending).toBeUndefined();
+    source.data(stop(), done());
+    expect(received.ending).toBe('finished');
+  });
+
+  it('is not waited for when the client left or the stream broke: no timer is left', async () => {
+    const left = await begun();
+    left.stream.abort(new Error('left'));
+    const broken = await begun();
+    broken.source.error(new Error('x'));
+    expect(vi.getTimerCount()).toBe(0);
+  });
 });

@@ -4,6 +4,7 @@ import type { RawConsumer, RawStream } from '../../../gateway/providers/transpor
 
 export class RawSource implements RawStream {
   readonly contentType = 'text/event-stream';
+  readonly headers = {};
   paused = false;
   aborted: Error | undefined;
   #consumer: RawConsumer | undefined;

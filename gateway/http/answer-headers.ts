@@ -1,0 +1,64 @@
+/** What the gateway tells about an answer beside it: LiteLLM's headers, and those of the provider that may be seen. */
+import { version } from '../contract.ts';
+import type { PassedHeaders } from '../domain/answer.ts';
+import type { Deployment } from '../domain/deployment.ts';
+import { attemptSeconds } from '../pipeline/attempt.ts';
+import type { NotReached } from '../pipeline/reach.ts';
+import type { Served } from '../pipeline/serve.ts';
+
+type Headers = Record<string, string | number>;
+
+/** @param elapsedMs since the request was taken up. */
+export function answerHeaders(served: Served, elapsedMs: number): Headers {
+  const { answer, deployment, maxRetries, waitedMs } = served;
+  const { request } = served.settlement.facts;
+  return {
+    'x-litellm-call-id': request.callId,
+    ...wayHeaders(deployment, served),
+    'x-litellm-max-retries': maxRetries,
+    'x-litellm-timeout': request.overrides.timeoutSeconds ?? attemptSeconds(request, deployment),
+    'x-litellm-response-duration-ms': Date.now() - request.startedAtMs,
+    'x-litellm-overhead-duration-ms': Math.max(0, Math.round((elapsedMs - waitedMs) * 1000) / 1000),
+    ...(answer.upstreamHeaders === undefined ? undefined : ofUpstream(answer.upstreamHeaders)),
+    // The client's own limits say more to it than those of a provider.
+    ...served.reservation.headers(),
+  };
+}
+
+/** The same for a request that nobody answered, as far as it holds. */
+export const failureHeaders = ({ deployment, attempts, fallbacks, timeoutSeconds }: NotReached): Headers => ({
+  ...wayHeaders(deployment, { attempts, fallbacks }),
+  ...(timeoutSeconds === undefined ? undefined : { 'x-litellm-timeout': timeoutSeconds }),
+});
+
+const wayHeaders = (
+  deployment: Deployment | undefined,
+  { attempts, fallbacks }: Pick<Served, 'attempts' | 'fallbacks'>,
+): Headers => ({
+  'x-litellm-version': version,
+  ...(deployment === undefined ? undefined : deploymentHeaders(deployment)),
+  'x-litellm-attempted-retries': Math.max(0, attempts - 1 - fallbacks),
+  'x-litellm-attempted-fallbacks': fallbacks,
+});
+
+const deploymentHeaders = ({ id, modelGroup, origin, basePath, region }: Deployment): Headers => ({
+  'x-litellm-model-id': headerText(id),
+  'x-litellm-model-group': headerText(modelGroup),
+  'x-litellm-model-api-base': `${origin}${basePath}`,
+  ...(region === undefined ? undefined : { 'x-litellm-model-region': headerText(region) }),
+});
+
+/** What is left of a provider's limits also goes under OpenAI's own names, which clients look for. */
+function ofUpstream(passed: PassedHeaders): Headers {
+  const headers: Headers = {};
+  for (const name in passed) {
+    const value = passed[name];
+    if (value === undefined) continue;
+    headers[`llm_provider-${name}`] = value;
+    if (name.startsWith('x-ratelimit-')) headers[name] = value;
+  }
+  return headers;
+}
+
+/** A header holds no more than ASCII safely; names in other scripts are written as in a URL. */
+const headerText = (text: string): string => (/^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text));
