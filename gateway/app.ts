@@ -2,12 +2,12 @@
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { listenerKeepAliveSeconds } from './contract.ts';
 import { Refusal } from './domain/errors.ts';
-import type { KeyAdministration } from './domain/keys.ts';
 import type { PassThroughEndpoint } from './domain/pass-through.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
 import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
-import { registerKeyRoutes } from './http/key-routes.ts';
+import { type ManagementOptions, registerManagementRoutes } from './http/management/route.ts';
+import { managementRoutes } from './http/management/routes.ts';
 import { registerModelListRoutes } from './http/model-list-routes.ts';
 import { type ModelRouteOptions, registerModelRoutes } from './http/model-routes.ts';
 import { registerPassThroughRoutes } from './http/pass-through-routes.ts';
@@ -20,7 +20,7 @@ export interface AppOptions {
   readonly models: ModelRouteOptions;
   readonly passThrough: readonly PassThroughEndpoint[];
   readonly health: HealthRouteOptions;
-  readonly keys: KeyAdministration | undefined;
+  readonly management: ManagementOptions;
   readonly logger: Logger;
 }
 
@@ -89,7 +89,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     registerModelRoutes(behindKey, options.models);
     registerResponseRoutes(behindKey, options.models);
     registerModelListRoutes(behindKey, options.models.serve.router);
-    registerKeyRoutes(behindKey, options.keys);
+    registerManagementRoutes(behindKey, managementRoutes, options.management);
   });
   return app;
 }

@@ -22,6 +22,7 @@ import { RedisCooldownShare } from './stores/cooldown-share.ts';
 import type { KeyMirror } from './stores/key-mirror.ts';
 import { RedisLimitSlices } from './stores/limits.ts';
 import type { SpendWriter } from './stores/spend.ts';
+import { secretSeal } from './stores/secret-seal.ts';
 import { openStores } from './stores/stores.ts';
 import type { Logger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -65,6 +66,7 @@ export function wire(options: WiringOptions): Dependencies {
     dataDirectory: settings.dataDirectory,
     saltKey: settings.saltKey,
     writesSnapshot: options.writesSnapshot,
+    accessGroups: config.accessGroups,
     logger,
     onSpendDropped: (count) => metrics.spendDropped(count),
   });
@@ -101,7 +103,7 @@ export function wire(options: WiringOptions): Dependencies {
     limits,
     siblings: stores.heartbeat ?? alone,
     globalScope: globalScope(config),
-    endUserScope: () => undefined,
+    endUserScope: (id) => stores.keys?.endUserScope(id),
     now,
     wallNow: Date.now,
     onSoftBudget: (account, spentMicros, softMicros) => {
@@ -146,7 +148,12 @@ export function wire(options: WiringOptions): Dependencies {
   const app = buildApp({
     maxRequestBytes: config.maxRequestBytes,
     authentication,
-    keys: stores.keys,
+    management: {
+      management: stores.management,
+      policy: config.keyPolicy,
+      accessGroups: config.accessGroups,
+      sealSecret: settings.saltKey === undefined ? undefined : secretSeal(settings.saltKey).seal,
+    },
     passThrough: config.passThrough,
     logger,
     models: {

@@ -201,7 +201,7 @@ const reasonOf = (cause: unknown): string => {
     cause instanceof Error &&
     'cause' in cause &&
     cause.cause instanceof Error &&
-    cause.message === 'the key store cannot be reached'
+    cause.message === 'the database cannot be reached'
   ) {
     return reasonOf(cause.cause);
   }

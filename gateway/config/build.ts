@@ -1,5 +1,7 @@
 /** From the checked file to the gateway's own words: deployments, recovery, cooldown. */
 import type { Deployment } from '../domain/deployment.ts';
+import type { KeyPolicy } from '../domain/key-policy.ts';
+import type { AccessGroups } from '../domain/model-access.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
 import { buildDeployment, type DeploymentOptions } from './build-deployment.ts';
 import { buildPassThrough } from './build-pass-through.ts';
@@ -147,6 +149,8 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       databaseUrl: general.database_url,
       databasePoolSize: general.database_connection_pool_limit ?? 10,
       redisUrl: redisUrl(router),
+      accessGroups: accessGroups(file),
+      keyPolicy: keyPolicy(litellm),
       maxRequestBytes: (general.max_request_size_mb ?? defaultMaxRequestMegabytes) * 1024 * 1024,
       admission: buildAdmission(general, litellm),
     },
@@ -167,6 +171,36 @@ function buildAdmission(
     shareMinimumOne: general.share_minimum === 1,
     expectedReplicas: general.expected_replicas ?? 1,
     globalBudget: maxBudget === undefined ? undefined : { maxMicros: Math.floor(maxBudget * 1e6), duration },
+  };
+}
+
+function accessGroups(file: LiteLLMConfig): AccessGroups {
+  const groups = new Map<string, string[]>();
+  for (const entry of file.model_list) {
+    for (const name of entry.model_info?.access_groups ?? []) {
+      const models = groups.get(name) ?? [];
+      if (!models.includes(entry.model_name)) groups.set(name, [...models, entry.model_name]);
+    }
+  }
+  return groups;
+}
+
+function keyPolicy(litellm: NonNullable<LiteLLMConfig['litellm_settings']>): KeyPolicy {
+  const { team_key_generation: team, personal_key_generation: personal } = litellm.key_generation_settings ?? {};
+  return {
+    defaults: litellm.default_key_generate_params ?? {},
+    upperBound: litellm.upperbound_key_generate_params ?? {},
+    teamKeys: { makers: team?.allowed_team_member_roles ?? ['admin'], required: team?.required_params ?? [] },
+    personalKeys: {
+      makers: personal?.allowed_user_roles ?? ['proxy_admin', 'internal_user'],
+      required: personal?.required_params ?? [],
+    },
+    userBudget: {
+      ...(litellm.max_internal_user_budget === undefined ? {} : { max_budget: litellm.max_internal_user_budget }),
+      ...(litellm.internal_user_budget_duration === undefined
+        ? {}
+        : { budget_duration: litellm.internal_user_budget_duration }),
+    },
   };
 }
 

@@ -1,5 +1,7 @@
 /** What the gateway runs on: the config file in its own words, every default filled in. */
 import type { Deployment } from '../domain/deployment.ts';
+import type { KeyPolicy } from '../domain/key-policy.ts';
+import type { AccessGroups } from '../domain/model-access.ts';
 import type { PassThroughEndpoint } from '../domain/pass-through.ts';
 import type { CooldownSettings, RecoverySettings, RoutingSettings } from '../domain/recovery.ts';
 
@@ -24,6 +26,8 @@ export interface GatewayConfig {
   readonly databasePoolSize: number;
   readonly redisUrl: string | undefined;
   readonly maxRequestBytes: number;
+  readonly accessGroups: AccessGroups;
+  readonly keyPolicy: KeyPolicy;
   readonly admission: AdmissionConfig;
 }
 

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { durationForm, windowOf } from '../domain/budget-window.ts';
 import { passThroughMethods } from '../domain/pass-through.ts';
+import { userRoles } from '../domain/identity.ts';
+import { duration, limitFields } from '../domain/limit-fields.ts';
 
 /** Numbers may arrive as text, since `os.environ/NAME` always resolves to text. */
 const number = <Rule extends z.ZodType<number>>(rule: Rule) =>
@@ -88,7 +90,13 @@ export const modelEntry = z.looseObject({
   model_name: name,
   litellm_params: litellmParams,
   model_info: z
-    .looseObject({ id: name.optional(), cooldown_time: seconds.optional(), max_input_tokens: positiveCount.optional() })
+    .looseObject({
+      id: name.optional(),
+      cooldown_time: seconds.optional(),
+      max_input_tokens: positiveCount.optional(),
+      /** Names that stand for this model group in the `models` of keys and teams. */
+      access_groups: z.array(name).optional(),
+    })
     .optional(),
   rpm: count.optional(),
   tpm: count.optional(),
@@ -182,8 +190,45 @@ export const routerSettings = z.looseObject({
   redis_password: z.string().optional(),
 });
 
+const generation = { required_params: z.array(name).optional() };
+
 const litellmSettings = z.looseObject({
   ...shared,
+  /** What a new key gets when its maker states nothing. */
+  default_key_generate_params: z
+    .strictObject({
+      ...limitFields,
+      duration: duration.optional(),
+      models: z.array(name).optional(),
+      team_id: name.optional(),
+      metadata: z.record(z.string(), z.unknown()).optional(),
+    })
+    .optional(),
+  /** The most that a key may have. */
+  upperbound_key_generate_params: z
+    .strictObject({
+      max_budget: limitFields.max_budget,
+      budget_duration: limitFields.budget_duration,
+      max_parallel_requests: limitFields.max_parallel_requests,
+      tpm_limit: limitFields.tpm_limit,
+      rpm_limit: limitFields.rpm_limit,
+      duration: duration.optional(),
+    })
+    .optional(),
+  /** Who may make keys, and what they must state. */
+  key_generation_settings: z
+    .strictObject({
+      team_key_generation: z
+        .strictObject({ ...generation, allowed_team_member_roles: z.array(z.enum(['admin', 'user'])).optional() })
+        .optional(),
+      personal_key_generation: z
+        .strictObject({ ...generation, allowed_user_roles: z.array(z.enum(userRoles)).optional() })
+        .optional(),
+    })
+    .optional(),
+  /** US dollars of users that are made without a budget. */
+  max_internal_user_budget: price.optional(),
+  internal_user_budget_duration: duration.optional(),
   /** Seconds for a whole answer when nothing nearer says otherwise. */
   request_timeout: positiveSeconds.optional(),
   /** Leave out what a provider cannot express, instead of refusing the request. */

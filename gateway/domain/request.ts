@@ -1,6 +1,7 @@
 /** A request of a client, parsed once at the edge. */
 import type { Scope } from './entitlements.ts';
 import type { Mock } from './mock.ts';
+import type { UserRole } from './identity.ts';
 import type { Operation } from './operation.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -90,4 +91,27 @@ export interface Caller {
   readonly organizationId?: string;
   /** What limits and counts this caller, in the order of refusals. Absent = nothing does. */
   readonly scopes?: readonly Scope[];
+  /** Of the user behind the key; what it may do over the management API. */
+  readonly userRole?: UserRole;
+  /** Lists of model groups that hold besides `models`: each must let a model through. */
+  readonly modelScopes?: readonly ModelScope[];
+  /** The caller's own names for model groups. */
+  readonly aliases?: ReadonlyMap<string, string>;
+  /** Paths, patterns that end in `*`, or LiteLLM's names for groups of routes. Absent = all. */
+  readonly allowedRoutes?: readonly string[];
+  /** Values of the body's `cache` that may be used. Absent = all. */
+  readonly allowedCacheControls?: readonly string[];
+  /** Nothing but the model group that was asked for. */
+  readonly disableFallbacks?: boolean;
+  /** Added to those of each request. */
+  readonly tags?: readonly string[];
+  readonly allowedModelRegion?: string;
+}
+
+/** A list of model groups that binds a caller from above. */
+export interface ModelScope {
+  readonly level: 'team' | 'user' | 'organization';
+  readonly name: string;
+  /** Never empty. */
+  readonly models: readonly string[];
 }

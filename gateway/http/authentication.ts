@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Refusal } from '../domain/errors.ts';
 import type { KeyDirectory } from '../domain/keys.ts';
 import type { Caller } from '../domain/request.ts';
+import { mayCall, type RouteGroup } from '../domain/routes.ts';
 import { authenticate } from '../pipeline/authenticate.ts';
 
 declare module 'fastify' {
@@ -42,15 +43,19 @@ export function requireKey(app: FastifyInstance, options: AuthenticationOptions)
   app.decorateRequest('caller');
   app.addHook('onRequest', async (request: FastifyRequest) => {
     request.caller = await authenticate(readKey(request.headers), options.masterKeyHash, options.directory, Date.now());
+    const { url, config } = request.routeOptions;
+    if (request.caller.allowedRoutes !== undefined) requireRoute(request.caller, url ?? '', config.routeGroups ?? modelRoutes);
   });
 }
 
-/** @throws Refusal unless the caller is an administrator. */
-export function requireAdmin(caller: Caller): void {
-  if (caller.role === 'admin') return;
+/** @throws Refusal 403 for a route that the key's `allowed_routes` does not name. */
+export function requireRoute(caller: Caller, path: string, groups: readonly RouteGroup[]): void {
+  if (caller.allowedRoutes === undefined || mayCall(caller.allowedRoutes, path, groups)) return;
   throw new Refusal({
     status: 403,
     type: 'auth_error',
-    message: 'Only an administrator may do this; use the master key or an administrator key',
+    message: `This key may not call ${path}. It may call: ${caller.allowedRoutes.slice(0, 20).join(', ')}`,
   });
 }
+
+const modelRoutes: readonly RouteGroup[] = ['llm_api_routes'];

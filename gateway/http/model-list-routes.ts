@@ -17,6 +17,7 @@ export function registerModelListRoutes(app: FastifyInstance, router: Router): v
   const { directory } = router;
   const created = Math.floor(Date.now() / 1000);
   const entry = (id: string) => ({ id, object: 'model', created, owned_by: 'openai' });
+  const config = { routeGroups: ['llm_api_routes', 'info_routes'] as const };
   const createdAt = new Date(created * 1000).toISOString();
   const anthropicEntry = (id: string) => {
     const windows = deploymentsBehind(directory, id).map(({ maxInputTokens }) => maxInputTokens ?? 0);
@@ -32,7 +33,7 @@ export function registerModelListRoutes(app: FastifyInstance, router: Router): v
     };
   };
   for (const path of ['/v1/models', '/models']) {
-    app.get<{ Querystring: Query }>(path, (request, reply) => {
+    app.get<{ Querystring: Query }>(path, { config }, (request, reply) => {
       const names = namesFor(request.caller, directory);
       if (!isAnthropics(request)) return reply.send({ object: 'list', data: names.map(entry) });
       try {
@@ -44,7 +45,7 @@ export function registerModelListRoutes(app: FastifyInstance, router: Router): v
       }
     });
     // A model's name may hold slashes, hence the wildcard.
-    app.get<{ Params: { '*': string } }>(`${path}/*`, (request, reply) => {
+    app.get<{ Params: { '*': string } }>(`${path}/*`, { config }, (request, reply) => {
       const name = request.params['*'];
       if (directory.resolve(name) !== undefined && mayUseModel(request.caller, name)) {
         return reply.send(isAnthropics(request) ? anthropicEntry(name) : entry(name));
@@ -61,7 +62,7 @@ export function registerModelListRoutes(app: FastifyInstance, router: Router): v
   }
 
   for (const path of ['/model/info', '/v1/model/info']) {
-    app.get<{ Querystring: Query }>(path, (request, reply) => {
+    app.get<{ Querystring: Query }>(path, { config }, (request, reply) => {
       const usable = [...directory.all()].filter(({ modelGroup }) =>
         mayUseGroup(request.caller, modelGroup, directory),
       );

@@ -8,7 +8,7 @@ import type { PassThroughEndpoint } from '../domain/pass-through.ts';
 import { authenticate } from '../pipeline/authenticate.ts';
 import { admitToProvider, type PassOnDependencies, passOn, type RelaySink, reserve } from '../pipeline/pass-on.ts';
 import { headersForClient, headersForTarget, pathAtTarget } from '../pipeline/pass-through.ts';
-import type { AuthenticationOptions } from './authentication.ts';
+import { type AuthenticationOptions, requireRoute } from './authentication.ts';
 import { toErrorAnswer } from './error-envelope.ts';
 import type { InFlight } from './in-flight.ts';
 import { keysOfGateway, readPassThroughKey } from './pass-through-key.ts';
@@ -56,7 +56,10 @@ async function handle(
   const caller = endpoint.needsKey
     ? await authenticate(key, authentication.masterKeyHash, authentication.directory, Date.now())
     : undefined;
-  if (caller !== undefined) admitToProvider(endpoint, caller);
+  if (caller !== undefined) {
+    requireRoute(caller, request.routeOptions.url ?? endpoint.path, ['llm_api_routes']);
+    admitToProvider(endpoint, caller);
+  }
   const keys = await keysOfGateway(headers, caller === undefined ? undefined : key, endpoint, authentication);
   const path = pathAtTarget(url, endpoint, keys);
   const body = bodyOf(raw, options.maxRequestBytes);

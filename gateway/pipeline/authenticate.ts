@@ -1,7 +1,9 @@
-/** From a key to a caller. */
+/** From a key to a caller, and which model groups it may use. */
 import { Refusal } from '../domain/errors.ts';
-import { hashKey, type KeyDirectory, type KeyRecord, masked, StoreUnavailable } from '../domain/keys.ts';
-import type { Caller } from '../domain/request.ts';
+import { hashKey, type KeyDirectory, masked, StoreUnavailable } from '../domain/keys.ts';
+import { listAllows } from '../domain/model-access.ts';
+import type { Caller, ModelRequest, ModelScope } from '../domain/request.ts';
+import type { ResolvedKey } from '../domain/resolve-key.ts';
 
 const unknownKeyHelp = 'check that it was copied whole, or ask an administrator for a new one';
 
@@ -19,12 +21,12 @@ export async function authenticate(
     throw refuse('auth_error', 'No api key passed in. Send it as "Authorization: Bearer sk-..."');
   }
   const keyHash = hashKey(key);
-  if (keyHash === masterKeyHash) return { keyHash, keyAlias: 'master key', role: 'admin', models: [] };
+  if (keyHash === masterKeyHash) return masterCaller(keyHash);
   if (directory === undefined) throw refuse('token_not_found_in_db', `Invalid key ${masked(key)}: ${unknownKeyHelp}`);
   const found = directory.find(keyHash);
-  let record: KeyRecord | undefined;
+  let known: ResolvedKey | undefined;
   try {
-    record = found instanceof Promise ? await found : found;
+    known = found instanceof Promise ? await found : found;
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error;
     // Saying 401 here would make clients throw away a key that may be good.
@@ -35,28 +37,75 @@ export async function authenticate(
       retryAfterSeconds: 5,
     });
   }
-  if (record === undefined) throw refuse('token_not_found_in_db', `Invalid key ${masked(key)}: ${unknownKeyHelp}`);
-  if (record.blocked) throw refuse('auth_error', 'Key is blocked. Ask an administrator to unblock it');
-  if (record.expiresAtMs !== undefined && record.expiresAtMs <= nowMs) {
-    throw refuse('expired_key', `Expired key: it was valid until ${new Date(record.expiresAtMs).toISOString()}`);
+  if (known === undefined) throw refuse('token_not_found_in_db', `Invalid key ${masked(key)}: ${unknownKeyHelp}`);
+  if (known.refused !== undefined) throw refuse('auth_error', `${known.refused}. Ask an administrator`);
+  if (known.expiresAtMs !== undefined && known.expiresAtMs <= nowMs) {
+    throw refuse('expired_key', `Expired key: it was valid until ${new Date(known.expiresAtMs).toISOString()}`);
   }
-  const { keyAlias, role, models } = record;
-  return keyAlias === undefined ? { keyHash, role, models } : { keyHash, keyAlias, role, models };
+  return known.caller;
 }
 
-/** Whether a caller may use a model group. A pattern such as `openai/*` stands for everything below it. */
-export function mayUseModel(caller: Caller, model: string): boolean {
-  return (
-    caller.models.length === 0 ||
-    caller.models.some(
-      (allowed) =>
-        allowed === model ||
-        allowed === '*' ||
-        allowed === 'all-proxy-models' ||
-        (allowed.endsWith('*') && model.startsWith(allowed.slice(0, -1))),
-    )
-  );
+let lastMaster: Caller | undefined;
+/** One object, since others keep what they work out for a caller beside it. */
+function masterCaller(keyHash: string): Caller {
+  if (lastMaster?.keyHash !== keyHash) lastMaster = { keyHash, keyAlias: 'master key', role: 'admin', models: [] };
+  return lastMaster;
 }
+
+/** Whether a caller may use a model group: every list that binds it must let the group through. */
+export function mayUseModel(caller: Caller, model: string): boolean {
+  return listAllows(caller.models, model) && forbidding(caller, model) === undefined;
+}
+
+const forbidding = (caller: Caller, model: string): ModelScope | undefined =>
+  caller.modelScopes?.find(({ models }) => !listAllows(models, model));
+
+/** @throws Refusal 403 that names the list which does not let the model group through. */
+export function requireModel(caller: Caller, model: string): void {
+  if (mayUseModel(caller, model)) return;
+  const shown = model.slice(0, 100);
+  if (!listAllows(caller.models, model)) {
+    throw denied('key', `This key may not use the model "${shown}". It may use: ${listed(caller.models)}`);
+  }
+  const scope = forbidding(caller, model);
+  if (scope === undefined) return;
+  const { level, name, models } = scope;
+  throw denied(level, `The ${level} ${name} of this key may not use the model "${shown}". It may use: ${listed(models)}`);
+}
+
+const longestList = 20;
+const listed = (models: readonly string[]): string =>
+  models.length <= longestList
+    ? models.join(', ')
+    : `${models.slice(0, longestList).join(', ')} and ${models.length - longestList} more`;
+
+const errorTypes = {
+  key: 'key_model_access_denied',
+  team: 'team_model_access_denied',
+  user: 'user_model_access_denied',
+  organization: 'org_model_access_denied',
+} as const;
+
+const denied = (level: keyof typeof errorTypes, message: string): Refusal =>
+  new Refusal({ status: 403, type: errorTypes[level], message, param: 'model' });
+
+/** What the caller's key decides for each of its requests. The request itself when that is nothing. */
+export function underRules(request: ModelRequest, caller: Caller): ModelRequest {
+  const { aliases, disableFallbacks, tags } = caller;
+  if (aliases === undefined && disableFallbacks !== true && tags === undefined) return request;
+  return {
+    ...request,
+    model: aliases?.get(request.model) ?? request.model,
+    tags: tags === undefined ? request.tags : [...new Set([...request.tags, ...tags])],
+    overrides:
+      disableFallbacks === true ? withoutFallbacks(request.overrides) : request.overrides,
+  };
+}
+
+const withoutFallbacks = ({ fallbacks: _fallbacks, ...rest }: ModelRequest['overrides']): ModelRequest['overrides'] => ({
+  ...rest,
+  disableFallbacks: true,
+});
 
 const refuse = (type: string, message: string): Refusal =>
   new Refusal({ status: 401, type, message: `Authentication Error, ${message}` });

@@ -4,7 +4,7 @@ import type { Ending, Reached } from '../domain/answer.ts';
 import { ClientGone, Refusal, UpstreamError } from '../domain/errors.ts';
 import type { Caller, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent } from '../domain/spend.ts';
-import { mayUseModel } from './authenticate.ts';
+import { requireModel, underRules } from './authenticate.ts';
 import { withMaxOutput } from './estimate.ts';
 import { NotReached, type ReachDependencies, reach } from './reach.ts';
 import { Settlement } from './settlement.ts';
@@ -32,12 +32,13 @@ export interface Served extends Reached {
  * @throws Refusal, or the signal's reason, before any upstream is called; NotReached after everything was tried.
  */
 export async function serve(
-  request: ModelRequest,
+  asked: ModelRequest,
   caller: Caller,
   deadlineMs: number,
   signal: AbortSignal,
   dependencies: ServeDependencies,
 ): Promise<Served> {
+  const request = underRules(asked, caller);
   const group = permit(request, caller, dependencies);
   const admitted = dependencies.admission.admit(request, caller, group, dependencies.estimate, signal);
   // Nearly always from memory, and then a promise would only cost.
@@ -73,14 +74,7 @@ function permit(request: ModelRequest, caller: Caller, { router, clientsMayMock 
   if (request.mock !== undefined && caller.role !== 'admin' && !clientsMayMock) throw mayNotMock();
   const group = router.directory.resolve(request.model);
   for (const model of [request.model, ...(request.overrides.fallbacks?.map((fallback) => fallback.model) ?? [])]) {
-    if (!mayUseModel(caller, model)) {
-      throw new Refusal({
-        status: 403,
-        type: 'key_model_access_denied',
-        message: `This key may not use the model "${model.slice(0, 100)}". It may use: ${caller.models.join(', ')}`,
-        param: 'model',
-      });
-    }
+    requireModel(caller, model);
   }
   if (group === undefined) {
     throw new Refusal({

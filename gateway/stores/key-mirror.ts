@@ -1,11 +1,11 @@
-/** Keeps the keys in memory current: from the database by polling, from the snapshot when there is no database. */
+/** Keeps the keys in memory, and what they belong to, current: from the database by polling, from the snapshot when there is no database. */
 import { StoreUnavailable } from '../domain/keys.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { KeyStore } from './keys.ts';
+import type { IdentityStore } from './identity.ts';
 import type { SnapshotFile } from './snapshot.ts';
 
 export interface KeyMirrorOptions {
-  readonly store: KeyStore;
+  readonly store: IdentityStore;
   readonly snapshot: SnapshotFile;
   readonly writesSnapshot: boolean;
   readonly logger: Logger;
@@ -49,21 +49,26 @@ export class KeyMirror {
   /** @throws NothingKnown when neither the database nor a snapshot can be used. */
   async start(): Promise<void> {
     try {
-      await this.#options.store.preload();
+      await this.#options.store.poll();
       this.#up = true;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       const snapshot = await this.#options.snapshot.load();
       if (snapshot === undefined) throw new NothingKnown(error.cause);
-      this.#options.store.restore(snapshot.keys);
+      this.#options.store.memory.restore(snapshot.content, snapshot.whole);
       this.#restoredAtMs = snapshot.savedAtMs;
       this.#changed = false;
       this.#options.logger.warn(
-        { keys: snapshot.keys.length },
+        { keys: snapshot.content.key.length },
         'started from the snapshot: the database cannot be reached',
       );
     }
     this.#schedule();
+  }
+
+  /** Takes over now what changed in the database. */
+  async refresh(): Promise<void> {
+    if (await this.#options.store.poll()) this.#changed = true;
   }
 
   stop(): void {
@@ -79,7 +84,7 @@ export class KeyMirror {
 
   async #round(): Promise<void> {
     try {
-      if (await this.#options.store.poll()) this.#changed = true;
+      await this.refresh();
       if (!this.#up) this.#options.logger.info('the database answers');
       this.#up = true;
       this.#restoredAtMs = undefined;
@@ -98,7 +103,7 @@ export class KeyMirror {
   async #save(): Promise<void> {
     if (!this.#options.writesSnapshot || !this.#changed || Date.now() - this.#savedAtMs < snapshotEveryMs) return;
     this.#savedAtMs = Date.now();
-    await this.#options.snapshot.save({ savedAtMs: this.#savedAtMs, keys: this.#options.store.known() });
+    await this.#options.snapshot.save({ savedAtMs: this.#savedAtMs, ...this.#options.store.known() });
     this.#changed = false;
   }
 }

@@ -1,7 +1,7 @@
 /** The one place that makes PostgreSQL clients. Every wait is bounded: a hung server must not hang the gateway. */
 import { Client, Pool, types } from 'pg';
 
-export type { Pool } from 'pg';
+export type { Pool, PoolClient } from 'pg';
 
 /** `int8` as bigint: money does not fit a double. */
 types.setTypeParser(types.builtins.INT8, BigInt);

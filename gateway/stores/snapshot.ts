@@ -6,22 +6,43 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { KeyRecord } from '../domain/keys.ts';
+import { type Kind, kinds, recordSchemas } from '../domain/identity.ts';
+import type { Content } from './identity-memory.ts';
 
-const keySchema = z.object({
-  keyHash: z.string(),
-  keyAlias: z.string().optional(),
-  role: z.enum(['admin', 'caller']),
-  models: z.array(z.string()),
-  blocked: z.boolean(),
-  expiresAtMs: z.number().optional(),
+const contentSchema = z.object({
+  savedAtMs: z.number(),
+  content: z.object({
+    budget: z.array(recordSchemas.budget),
+    organization: z.array(recordSchemas.organization),
+    user: z.array(recordSchemas.user),
+    team: z.array(recordSchemas.team),
+    member: z.array(recordSchemas.member),
+    endUser: z.array(recordSchemas.endUser),
+    key: z.array(recordSchemas.key),
+  }),
+  whole: z.array(z.enum(kinds)),
 });
-const contentSchema = z.object({ savedAtMs: z.number(), keys: z.array(keySchema) });
-const fileSchema = z.object({ version: z.literal(1), signature: z.string(), content: z.string() });
+/** What the version before wrote: keys alone, which belonged to nothing. */
+const firstVersionSchema = z.object({
+  savedAtMs: z.number(),
+  keys: z.array(
+    z.object({
+      keyHash: z.string(),
+      keyAlias: z.string().optional(),
+      role: z.enum(['admin', 'caller']),
+      models: z.array(z.string()),
+      blocked: z.boolean(),
+      expiresAtMs: z.number().optional(),
+    }),
+  ),
+});
+const fileSchema = z.object({ version: z.union([z.literal(1), z.literal(2)]), signature: z.string(), content: z.string() });
 
 export interface Snapshot {
   readonly savedAtMs: number;
-  readonly keys: readonly KeyRecord[];
+  readonly content: Content;
+  /** Kinds of which everything that existed is in it. */
+  readonly whole: readonly Kind[];
 }
 
 export class SnapshotFile {
@@ -40,20 +61,18 @@ export class SnapshotFile {
     if (text === undefined) return undefined;
     const file = fileSchema.safeParse(parse(text));
     if (!file.success) return undefined;
-    const expected = Buffer.from(await this.#sign(file.data.content));
+    const { version, content } = file.data;
+    const expected = Buffer.from(await this.#sign(signed(version, content)));
     const given = Buffer.from(file.data.signature);
     if (expected.length !== given.length || !timingSafeEqual(expected, given)) return undefined;
-    const content = contentSchema.safeParse(parse(file.data.content));
-    if (!content.success) return undefined;
-    const keys = content.data.keys.map((key) => ({ ...key, keyAlias: key.keyAlias, expiresAtMs: key.expiresAtMs }));
-    return { savedAtMs: content.data.savedAtMs, keys };
+    return version === 1 ? fromFirstVersion(parse(content)) : fromContent(parse(content));
   }
 
   /** Replaces the file as a whole: a kill in the middle leaves the old one. */
   async save(snapshot: Snapshot): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const content = JSON.stringify(snapshot);
-    const file = JSON.stringify({ version: 1, signature: await this.#sign(content), content });
+    const file = JSON.stringify({ version: 2, signature: await this.#sign(signed(2, content)), content });
     // Random, since containers that share a volume all have process 1.
     const temporary = join(this.#directory, `snapshot.${randomBytes(4).toString('hex')}.tmp`);
     await writeFile(temporary, file, { mode: 0o600, flush: true });
@@ -81,6 +100,30 @@ export class SnapshotFile {
     }
     return readFile(path, 'utf8');
   }
+}
+
+/** The version is signed, too, but for the first one: its form does not say so. */
+const signed = (version: 1 | 2, content: string): string => (version === 1 ? content : `${version}:${content}`);
+
+function fromContent(value: unknown): Snapshot | undefined {
+  const read = contentSchema.safeParse(value);
+  return read.success ? read.data : undefined;
+}
+
+function fromFirstVersion(value: unknown): Snapshot | undefined {
+  const read = firstVersionSchema.safeParse(value);
+  if (!read.success) return undefined;
+  const key = read.data.keys.map((known) => ({
+    ...known,
+    keyId: known.keyHash,
+    keyName: 'sk-...',
+    limits: {},
+    rules: {},
+    revision: 0,
+    deleted: false,
+  }));
+  const none = { budget: [], organization: [], user: [], team: [], member: [], endUser: [] };
+  return { savedAtMs: read.data.savedAtMs, content: { ...none, key }, whole: [] };
 }
 
 const isKey = (text: string | undefined): text is string => text !== undefined && /^[0-9a-f]{64}$/.test(text);

@@ -1,8 +1,10 @@
 /** Everything that is kept in PostgreSQL, opened together and closed together. */
 import type { BudgetWindow } from '../domain/budget-window.ts';
+import type { AccessGroups } from '../domain/model-access.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { ControlPlane } from './control-plane.ts';
+import { IdentityStore } from './identity.ts';
 import { KeyMirror } from './key-mirror.ts';
-import { KeyStore } from './keys.ts';
 import { LogHeartbeat } from './log-heartbeat.ts';
 import { openPool } from './postgres.ts';
 import { PostgresBudgetSlices, putAccount } from './slices.ts';
@@ -17,6 +19,8 @@ export interface StoresOptions {
   readonly dataDirectory: string;
   readonly saltKey: string | undefined;
   readonly writesSnapshot: boolean;
+  /** Names that stand for model groups in lists of models. */
+  readonly accessGroups: AccessGroups;
   readonly logger: Logger;
   readonly onSpendDropped: (count: number) => void;
 }
@@ -24,7 +28,8 @@ export interface StoresOptions {
 type AccountRow = [id: string, maxMicros: number, window: BudgetWindow | undefined];
 
 export interface Stores {
-  readonly keys: KeyStore | undefined;
+  readonly keys: IdentityStore | undefined;
+  readonly management: ControlPlane | undefined;
   readonly mirror: KeyMirror | undefined;
   readonly spend: SpendWriter;
   /** Undefined without a database. */
@@ -42,7 +47,7 @@ export function openStores(options: StoresOptions): Stores {
     databaseUrl === undefined
       ? undefined
       : openPool({ url: databaseUrl, poolSize: options.poolSize, onError: warn('a database connection broke') });
-  const keys = pool === undefined ? undefined : new KeyStore(pool);
+  const keys = pool === undefined ? undefined : new IdentityStore(pool, options.accessGroups);
   const snapshot = new SnapshotFile(options.dataDirectory, options.saltKey);
   const mirror =
     keys === undefined
@@ -60,6 +65,7 @@ export function openStores(options: StoresOptions): Stores {
   });
   return {
     keys,
+    management: pool === undefined || keys === undefined ? undefined : new ControlPlane(pool, keys),
     mirror,
     spend,
     budgets: pool === undefined ? undefined : new PostgresBudgetSlices(pool),

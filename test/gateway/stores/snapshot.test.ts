@@ -1,7 +1,8 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { KeyRecord } from '../../../gateway/domain/keys.ts';
+import { createHmac } from 'node:crypto';
+import type { Records } from '../../../gateway/domain/identity.ts';
 import { SnapshotFile } from '../../../gateway/stores/snapshot.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -14,18 +15,51 @@ beforeEach(() => {
   file = join(directory, 'snapshot.json');
 });
 
-const keys: readonly KeyRecord[] = [
+const versioned = { revision: 3, deleted: false };
+const none = { budget: [], organization: [], user: [], team: [], member: [], endUser: [], key: [] };
+const keys: readonly Records['key'][] = [
   {
+    ...versioned,
     keyHash: 'a'.repeat(64),
+    keyId: 'a'.repeat(64),
+    keyName: 'sk-...abcd',
     keyAlias: 'team "a" é',
     role: 'admin',
     models: ['x', 'y/*'],
     blocked: true,
     expiresAtMs: 1_900_000_000_000,
+    teamId: 'team',
+    userId: 'user',
+    budgetId: 'budget',
+    limits: { maxMicros: 5, duration: '30d', models: { x: { requestsPerMinute: 1 } } },
+    rules: { aliases: { a: 'x' }, allowedRoutes: ['/key/*'], tags: ['t'], disableFallbacks: true },
   },
-  { keyHash: 'b'.repeat(64), keyAlias: undefined, role: 'caller', models: [], blocked: false, expiresAtMs: undefined },
+  {
+    ...versioned,
+    deleted: true,
+    keyHash: 'b'.repeat(64),
+    keyId: 'b'.repeat(64),
+    keyName: 'sk-...',
+    role: 'caller',
+    models: [],
+    blocked: false,
+    limits: {},
+    rules: {},
+  },
 ];
-const snapshot = { savedAtMs: 1_700_000_000_000, keys };
+const snapshot = {
+  savedAtMs: 1_700_000_000_000,
+  content: {
+    budget: [{ ...versioned, budgetId: 'budget', limits: { softMicros: 1 } }],
+    organization: [{ ...versioned, organizationId: 'o', models: ['x'], blocked: false, limits: {} }],
+    user: [{ ...versioned, userId: 'user', userRole: 'internal_user', models: [], blocked: false, limits: {} }],
+    team: [{ ...versioned, teamId: 'team', organizationId: 'o', models: [], blocked: true, limits: {}, rules: {} }],
+    member: [{ ...versioned, teamId: 'team', userId: 'user', role: 'admin', limits: { maxMicros: 1 } }],
+    endUser: [{ ...versioned, endUserId: 'e', blocked: false, limits: {}, rules: {} }],
+    key: keys,
+  },
+  whole: ['team', 'key'],
+} as const satisfies Parameters<SnapshotFile['save']>[0];
 
 describe.each([
   ['with a secret', 'a-secret-of-the-installation'],
@@ -39,8 +73,8 @@ describe.each([
   it('is replaced as a whole, and leaves nothing beside it', async () => {
     const saved = new SnapshotFile(directory, secret);
     await saved.save(snapshot);
-    await saved.save({ ...snapshot, savedAtMs: 5, keys: [] });
-    expect(await saved.load()).toEqual({ savedAtMs: 5, keys: [] });
+    await saved.save({ ...snapshot, savedAtMs: 5, content: none });
+    expect(await saved.load()).toEqual({ ...snapshot, savedAtMs: 5, content: none });
     expect((await readdir(directory)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
@@ -65,7 +99,8 @@ describe.each([
       text.replace(String.raw`\"blocked\":true`, String.raw`\"blocked\":false`),
       text.replace(/"signature":"[0-9a-f]{64}"/, `"signature":"${'0'.repeat(64)}"`),
       text.replace(/"signature":"[0-9a-f]{64}"/, '"signature":""'),
-      text.replace('"version":1', '"version":2'),
+      text.replace('"version":2', '"version":1'),
+      text.replace('"version":2', '"version":3'),
     ];
     for (const edited of edits) {
       expect(edited).not.toBe(text);
@@ -113,5 +148,48 @@ describe('the key of its own', () => {
     await new SnapshotFile(directory, undefined).save(snapshot);
     expect(await readFile(join(directory, 'snapshot.key'), 'utf8')).toMatch(/^[0-9a-f]{64}$/);
     expect(await new SnapshotFile(directory, undefined).load()).toEqual(snapshot);
+  });
+});
+
+describe('a file of the version before', () => {
+  const content = JSON.stringify({
+    savedAtMs: 7,
+    keys: [{ keyHash: 'c'.repeat(64), keyAlias: 'old', role: 'caller', models: ['m'], blocked: false }],
+  });
+  const write = async (signed: string): Promise<void> => {
+    await mkdir(directory, { recursive: true });
+    const signature = createHmac('sha256', 'secret').update(signed).digest('hex');
+    await writeFile(file, JSON.stringify({ version: 1, signature, content }));
+  };
+
+  it('still loads: its keys belong to nothing, and any row of the database is newer', async () => {
+    await write(content);
+    expect(await new SnapshotFile(directory, 'secret').load()).toEqual({
+      savedAtMs: 7,
+      whole: [],
+      content: {
+        ...none,
+        key: [
+          {
+            keyHash: 'c'.repeat(64),
+            keyId: 'c'.repeat(64),
+            keyName: 'sk-...',
+            keyAlias: 'old',
+            role: 'caller',
+            models: ['m'],
+            blocked: false,
+            limits: {},
+            rules: {},
+            revision: 0,
+            deleted: false,
+          },
+        ],
+      },
+    });
+  });
+
+  it('with a wrong signature is none', async () => {
+    await write(`${content} `);
+    expect(await new SnapshotFile(directory, 'secret').load()).toBeUndefined();
   });
 });

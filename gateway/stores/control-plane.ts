@@ -1,0 +1,186 @@
+/**
+ * The one way in which the control plane is changed: a transaction with its time limits, its audit rows and, for clients
+ * that repeat themselves, its answer. Whatever else every such change must pass belongs into `begin`.
+ */
+import { kinds } from '../domain/identity.ts';
+import { OutcomeUnknown, StoreIsReplica, StoreUnavailable } from '../domain/keys.ts';
+import {
+  type Actor,
+  type Idempotency,
+  IdempotencyConflict,
+  type IdentityReader,
+  type IdentityWriter,
+  type Management,
+  RecordConflict,
+  type RowKind,
+} from '../domain/management.ts';
+import { Gate, GateFull } from './gate.ts';
+import type { IdentityStore } from './identity.ts';
+import { PostgresReader } from './identity-reader.ts';
+import { isRow, withoutDetails } from './identity-rows.ts';
+import { PostgresWriter } from './identity-writer.ts';
+import { isUnavailable, type Pool, type PoolClient } from './postgres.ts';
+
+/** Well below the pool's own time-out, so that the server gives up first and says why. */
+const begin = `BEGIN; SET LOCAL statement_timeout = '4s'; SET LOCAL lock_timeout = '3s';
+  SET LOCAL idle_in_transaction_session_timeout = '5s'`;
+const beginReading = `BEGIN READ ONLY; SET LOCAL statement_timeout = '4s'`;
+/** Management takes so many of the pool's connections, and so many requests wait for one. */
+const workAtOnce = 4;
+const workWaiting = 200;
+const longestRetries = 3;
+const answersKeptHours = 24;
+
+export class ControlPlane implements Management {
+  readonly #pool: Pool;
+  readonly #store: IdentityStore;
+  readonly #gate = new Gate(workAtOnce, workWaiting);
+
+  /** @param store takes over at once what is changed here. */
+  constructor(pool: Pool, store: IdentityStore) {
+    this.#pool = pool;
+    this.#store = store;
+  }
+
+  read<T>(work: (reader: IdentityReader) => Promise<T>): Promise<T> {
+    return this.#throughGate(() =>
+      this.#inTransaction(beginReading, async (client) => work(new PostgresReader(client))),
+    );
+  }
+
+  async write(
+    actor: Actor,
+    work: (writer: IdentityWriter) => Promise<object>,
+    idempotency?: Idempotency,
+  ): Promise<{ answer: unknown; replayed: boolean }> {
+    return this.#throughGate(async () => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#writeOnce(actor, work, idempotency);
+        } catch (error) {
+          // Two that locked each other out: one of them is asked to come again, and nobody needs to know.
+          if (attempt >= longestRetries || !isCollision(error)) throw error;
+        }
+      }
+    });
+  }
+
+  async #writeOnce(
+    actor: Actor,
+    work: (writer: IdentityWriter) => Promise<object>,
+    idempotency: Idempotency | undefined,
+  ): Promise<{ answer: unknown; replayed: boolean }> {
+    const changed: { kind: RowKind; row: object }[] = [];
+    const result = await this.#inTransaction(begin, async (client) => {
+      if (idempotency !== undefined) {
+        const known = await recall(client, actor, idempotency);
+        if (known !== undefined) return { answer: known.answer, replayed: true };
+      }
+      const writer = new PostgresWriter(client, actor, (kind, row) => changed.push({ kind, row }));
+      const answer = await work(writer);
+      await writer.finish();
+      if (idempotency !== undefined) await keep(client, actor, idempotency, answer);
+      return { answer, replayed: false };
+    });
+    // Only now: what was rolled back must not be known.
+    for (const { kind, row } of changed) this.#learn(kind, row);
+    return result;
+  }
+
+  #learn(kind: RowKind, row: object): void {
+    const mirrored = kinds.find((one) => one === kind);
+    if (mirrored === undefined) return;
+    const record = withoutDetails(row);
+    if (isRow(mirrored, record)) this.#store.learn(mirrored, record);
+  }
+
+  async #throughGate<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#gate.through(work);
+    } catch (error) {
+      if (error instanceof GateFull) throw new StoreUnavailable(error);
+      if (codeOf(error) === '25006') throw new StoreIsReplica(error);
+      if (codeOf(error).startsWith('23')) throw new RecordConflict(constraintOf(error), error);
+      throw isUnavailable(error) ? new StoreUnavailable(error) : error;
+    }
+  }
+
+  async #inTransaction<T>(opening: string, work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query(opening);
+      const result = await work(client);
+      await commit(client, opening === begin);
+      return result;
+    } catch (error) {
+      broken = await rollBack(client, error);
+      throw error;
+    } finally {
+      // A connection whose state nobody knows is not used again.
+      client.release(broken);
+    }
+  }
+}
+
+async function commit(client: PoolClient, writing: boolean): Promise<void> {
+  try {
+    await client.query('COMMIT');
+  } catch (error) {
+    throw writing && isUnavailable(error) ? new OutcomeUnknown(error) : error;
+  }
+}
+
+/** @returns the error that makes the connection unusable, if it is. */
+async function rollBack(client: PoolClient, because: unknown): Promise<Error | undefined> {
+  if (because instanceof OutcomeUnknown || isUnavailable(because)) return toError(because);
+  try {
+    await client.query('ROLLBACK');
+    return undefined;
+  } catch (error) {
+    return toError(error);
+  }
+}
+
+/** The answer that was given before; another process that is about to give it is waited for. */
+async function recall(
+  client: PoolClient,
+  actor: Actor,
+  { key, requestHash, open }: Idempotency,
+): Promise<{ answer: unknown } | undefined> {
+  await client.query(
+    `DELETE FROM idempotent_answer WHERE ctid IN (SELECT ctid FROM idempotent_answer
+       WHERE created_at < clock_timestamp() - interval '${answersKeptHours} hours' LIMIT 100 FOR UPDATE SKIP LOCKED)`,
+  );
+  const { rowCount } = await client.query(
+    `INSERT INTO idempotent_answer (caller_hash, key, request_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+    [actor.keyHash, key, requestHash],
+  );
+  if (rowCount === 1) return undefined;
+  const { rows } = await client.query<{ request_hash: string; answer: Buffer | null }>(
+    'SELECT request_hash, answer FROM idempotent_answer WHERE caller_hash = $1 AND key = $2',
+    [actor.keyHash, key],
+  );
+  const [known] = rows;
+  if (known === undefined || known.request_hash !== requestHash || known.answer === null) throw new IdempotencyConflict();
+  return { answer: JSON.parse(open(known.answer)) };
+}
+
+async function keep(client: PoolClient, actor: Actor, { key, seal }: Idempotency, answer: object): Promise<void> {
+  await client.query('UPDATE idempotent_answer SET answer = $3 WHERE caller_hash = $1 AND key = $2', [
+    actor.keyHash,
+    key,
+    seal(JSON.stringify(answer)),
+  ]);
+}
+
+/** A deadlock, or a serialization failure. */
+const isCollision = (error: unknown): boolean => ['40P01', '40001'].includes(codeOf(error));
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+const constraintOf = (error: unknown): string =>
+  error instanceof Error && 'constraint' in error && typeof error.constraint === 'string' ? error.constraint : 'a rule';
+
+const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -1,0 +1,209 @@
+/** Keys and what they belong to: in PostgreSQL, and in memory once seen, so that a request costs no query. */
+import { LRUCache } from 'lru-cache';
+import type { Scope } from '../domain/entitlements.ts';
+import { Refusal } from '../domain/errors.ts';
+import { idOf, type Kind, kinds, type Records } from '../domain/identity.ts';
+import { type KeyDirectory, StoreUnavailable } from '../domain/keys.ts';
+import type { AccessGroups } from '../domain/model-access.ts';
+import { endUserScope, type ResolvedKey } from '../domain/resolve-key.ts';
+import { Gate, GateFull } from './gate.ts';
+import { type Content, IdentityMemory } from './identity-memory.ts';
+import { selectChanged, selectOf, selectWithBelongings, tables, toRecord } from './identity-rows.ts';
+import { isUnavailable, type Pool } from './postgres.ts';
+
+interface KindRow {
+  readonly kind: Kind;
+  readonly row: Readonly<Record<string, unknown>>;
+}
+
+/** All but the clock is null in the one row that says that nothing changed. */
+type PollRow = (KindRow | { readonly kind: null; readonly row: null }) & { readonly polled_at: Date };
+
+/** Unknown keys are remembered for a moment, so that a client in a loop does not ask the database each time. */
+const unknownKeysInMemory = 10_000;
+const unknownForMs = 5_000;
+/** Changes commit in another order than their timestamps; looking back this far misses none of ordinary length. */
+const overlapSeconds = 10;
+/** Lookups of keys that are not in memory: so many of the pool's connections, and so many requests that wait for one. */
+const lookupsAtOnce = 4;
+const lookupsWaiting = 500;
+/** Of each kind, at the start: newest first. */
+const preloaded = 100_000;
+
+export class IdentityStore implements KeyDirectory {
+  readonly #pool: Pool;
+  readonly memory: IdentityMemory;
+  readonly #unknown = new LRUCache<string, true>({ max: unknownKeysInMemory, ttl: unknownForMs });
+  /** Lookups under way: many requests with one new key ask once. */
+  readonly #asking = new Map<string, Promise<ResolvedKey | undefined>>();
+  /** A flood of invented keys must leave connections to everybody else. */
+  readonly #gate = new Gate(lookupsAtOnce, lookupsWaiting);
+  readonly #endUsersAsked = new LRUCache<string, true>({ max: unknownKeysInMemory, ttl: unknownForMs * 12 });
+  /** The database's clock when it was last polled: what changed before that, less the overlap, was seen. */
+  #polledAt: Date | undefined;
+  /** Something was learned since this was last asked. */
+  #changed = false;
+
+  /** @param groups names that stand for model groups in lists of models. */
+  constructor(pool: Pool, groups: AccessGroups = new Map()) {
+    this.#pool = pool;
+    this.memory = new IdentityMemory(groups);
+  }
+
+  find(keyHash: string): ResolvedKey | undefined | Promise<ResolvedKey | undefined> {
+    const known = this.memory.lookup(keyHash);
+    if (typeof known === 'object') return known;
+    if (known === 'ended' || (known === 'unknown' && this.#unknown.has(keyHash))) return undefined;
+    let answer = this.#asking.get(keyHash);
+    if (answer === undefined) {
+      answer = this.#ask(keyHash).finally(() => this.#asking.delete(keyHash));
+      this.#asking.set(keyHash, answer);
+    }
+    return answer;
+  }
+
+  async #ask(keyHash: string): Promise<ResolvedKey | undefined> {
+    const rows = await this.#throughGate(() => this.#query<KindRow>(selectWithBelongings, [keyHash]));
+    for (const row of rows) this.#learn(row);
+    const key = this.memory.get('key', keyHash);
+    if (key === undefined) {
+      this.#unknown.set(keyHash, true);
+      return undefined;
+    }
+    if (key.teamId !== undefined && key.userId !== undefined) this.memory.learnNoMember(key.teamId, key.userId);
+    const found = this.memory.lookup(keyHash);
+    if (found === 'incomplete') {
+      // Its key changed hands between the question and now.
+      throw new StoreUnavailable(new Error('the key changed while it was read'));
+    }
+    return typeof found === 'object' ? found : undefined;
+  }
+
+  async #throughGate<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#gate.through(work);
+    } catch (error) {
+      throw error instanceof GateFull ? new StoreUnavailable(error) : error;
+    }
+  }
+
+  /**
+   * What binds a customer of a caller; undefined = nothing.
+   * @throws Refusal for one that is blocked, StoreUnavailable when it cannot be said.
+   */
+  endUserScope(id: string): Scope | undefined | Promise<Scope | undefined> {
+    const known = this.memory.get('endUser', id);
+    if (known === undefined && !this.memory.isWhole('endUser') && !this.#endUsersAsked.has(id)) {
+      return this.#askEndUser(id);
+    }
+    return this.#endUserScope(known);
+  }
+
+  async #askEndUser(id: string): Promise<Scope | undefined> {
+    const rows = await this.#throughGate(() =>
+      this.#query<KindRow>(
+        `WITH e AS (SELECT * FROM end_user WHERE end_user_id = $1)
+         SELECT 'budget' AS kind, to_jsonb(b) AS row FROM budget b JOIN e USING (budget_id)
+         UNION ALL SELECT 'endUser', to_jsonb(e) FROM e`,
+        [id],
+      ),
+    );
+    for (const row of rows) this.#learn(row);
+    this.#endUsersAsked.set(id, true);
+    return this.#endUserScope(this.memory.get('endUser', id));
+  }
+
+  /** The same object for as long as nothing changes, since admission keeps its plans beside it. */
+  #endUserScope(record: Records['endUser'] | undefined): Scope | undefined {
+    if (record === undefined || record.deleted) return undefined;
+    if (record.blocked) {
+      throw new Refusal({ status: 403, type: 'auth_error', message: `User ${record.endUserId} is blocked`, param: 'user' });
+    }
+    const budget = record.budgetId === undefined ? undefined : this.memory.get('budget', record.budgetId);
+    const known = this.#endUserScopes.get(record);
+    if (known !== undefined && known.budget === budget) return known.scope;
+    const scope = endUserScope(record, budget);
+    this.#endUserScopes.set(record, { scope, budget });
+    return scope;
+  }
+
+  readonly #endUserScopes = new WeakMap<
+    Records['endUser'],
+    { readonly scope: Scope; readonly budget: Records['budget'] | undefined }
+  >();
+
+  /** Fills the memory at start with what changed last. */
+  async preload(): Promise<void> {
+    for (const kind of kinds) {
+      const rows = await this.#query<KindRow>(
+        selectOf(kind, `ORDER BY x.updated_at DESC LIMIT ${preloaded}`),
+        [],
+      );
+      for (const row of rows.toReversed()) this.#learn(row);
+      if (rows.length < preloaded) this.memory.declareWhole(kind);
+    }
+  }
+
+  /** Takes over what changed since the last look: revocations, above all. @returns whether anything did. */
+  async poll(): Promise<boolean> {
+    if (this.#polledAt === undefined) {
+      // Nothing was ever read, as after a start from the snapshot: changes since then cannot be told from the rest.
+      const [clock] = await this.#query<{ at: Date }>('SELECT clock_timestamp() AS at', []);
+      await this.preload();
+      this.#polledAt = clock?.at;
+      return this.takeChanged();
+    }
+    // One row comes back even when nothing changed, since it tells the database's clock. Looking back from that clock,
+    // and not from the newest change, reads each change for a few seconds only and not for ever.
+    const rows = await this.#query<PollRow>(
+      `SELECT clock.polled_at, changed.kind, changed.row FROM (SELECT clock_timestamp() AS polled_at) AS clock
+       LEFT JOIN (${selectChanged(`WHERE x.updated_at > $1::timestamptz - interval '${overlapSeconds} seconds'`)})
+         AS changed ON true ORDER BY changed.updated_at`,
+      [this.#polledAt],
+    );
+    for (const row of rows) if (row.kind !== null) this.#learn(row);
+    this.#polledAt = rows[0]?.polled_at;
+    return this.takeChanged();
+  }
+
+  /** Whether anything was learned since this was last asked. */
+  takeChanged(): boolean {
+    const changed = this.#changed;
+    this.#changed = false;
+    return changed;
+  }
+
+  #learn({ kind, row }: KindRow): void {
+    this.learn(kind, toRecord(kind, row));
+  }
+
+  /** Takes over a row that was read or written here. */
+  learn<K extends Kind>(kind: K, record: Records[K]): void {
+    if (!this.memory.learn(kind, record)) return;
+    this.#changed = true;
+    if (kind === 'key') this.#unknown.delete(idOf[kind](record));
+  }
+
+  /** What a restart without a database would need. */
+  known(): { readonly content: Content; readonly whole: readonly Kind[] } {
+    return { content: this.memory.content(), whole: kinds.filter((kind) => this.memory.isWhole(kind)) };
+  }
+
+  /** Whether any administrator key exists. */
+  async hasAdmin(): Promise<boolean> {
+    const rows = await this.#query(
+      `SELECT 1 FROM ${tables.key.table} WHERE role = 'admin' AND deleted_at IS NULL AND NOT blocked
+       AND (expires_at IS NULL OR expires_at > clock_timestamp()) LIMIT 1`,
+      [],
+    );
+    return rows.length > 0;
+  }
+
+  async #query<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
+    try {
+      return (await this.#pool.query<Row>(text, values)).rows;
+    } catch (error) {
+      throw isUnavailable(error) ? new StoreUnavailable(error) : error;
+    }
+  }
+}
