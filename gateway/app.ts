@@ -4,6 +4,7 @@ import { listenerKeepAliveSeconds } from './contract.ts';
 import { Refusal } from './domain/errors.ts';
 import type { PassThroughEndpoint } from './domain/pass-through.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
+import { registerDocsRoutes } from './http/docs-routes.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
 import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
 import { type ManagementOptions, registerManagementRoutes } from './http/management/route.ts';
@@ -67,6 +68,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     return reply.code(answer.status).headers(answer.headers).send(answer.body);
   });
 
+  registerDocsRoutes(app, options.health.version);
   registerHealthRoutes(app, options.health);
   // First, since they may take over a path that reaches a model.
   void app.register(async (passing) => {

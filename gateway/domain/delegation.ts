@@ -1,6 +1,7 @@
 /** Nobody gives away more than they have: what a new or changed object may hold, compared with its maker. Pure. */
-import { toDollars } from './limit-fields.ts';
+
 import { secondsOf } from './key-policy.ts';
+import { toDollars } from './limit-fields.ts';
 import type { Limits } from './limits.ts';
 import { listWithin } from './model-access.ts';
 

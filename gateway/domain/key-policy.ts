@@ -40,7 +40,12 @@ export const secondsOf = (duration: string, nowMs: number): number => {
 export function beyondUpperBound(limits: Limits, policy: KeyPolicy, nowMs: number): string[] {
   const most = applyLimitFields(noLimits, policy.upperBound);
   const faults: string[] = [];
-  const check = (name: string, value: number | undefined, bound: number | undefined, shown: number | undefined): void => {
+  const check = (
+    name: string,
+    value: number | undefined,
+    bound: number | undefined,
+    shown: number | undefined,
+  ): void => {
     if (bound !== undefined && value !== undefined && value > bound) faults.push(`${name}: at most ${shown ?? bound}`);
   };
   check('max_budget', limits.maxMicros, most.maxMicros, most.maxMicros && toDollars(most.maxMicros));

@@ -19,7 +19,9 @@ const modelBudget = z.union([
 ]);
 
 const byModel = <Value extends z.ZodType>(value: Value) =>
-  z.record(z.string().min(1).max(256), value).refine((map) => Object.keys(map).length <= most, `at most ${most} models`);
+  z
+    .record(z.string().min(1).max(256), value)
+    .refine((map) => Object.keys(map).length <= most, `at most ${most} models`);
 
 /** One schema for whatever can be limited. Null takes a limit away; absent leaves it as it is. */
 export const limitFields = {
@@ -99,7 +101,8 @@ const pick = (from: ModelLimits, ...names: ('maxMicros' | 'duration')[]): ModelL
   Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]])));
 
 function withoutUndefined<T extends object>(value: T): T {
-  for (const name of Object.keys(value)) if (Reflect.get(value, name) === undefined) Reflect.deleteProperty(value, name);
+  for (const name of Object.keys(value))
+    if (Reflect.get(value, name) === undefined) Reflect.deleteProperty(value, name);
   return value;
 }
 

@@ -205,7 +205,10 @@ export interface SpendReports {
   daily(filter: SpendFilter, group: SpendGroup): Promise<SpendLine[]>;
   /** Largest first. */
   top(filter: SpendFilter, group: SpendGroup | 'tag', limit: number): Promise<SpendSum[]>;
-  audit(filter: { readonly objectId?: string | undefined; readonly action?: string | undefined }, page: Page): Promise<{
+  audit(
+    filter: { readonly objectId?: string | undefined; readonly action?: string | undefined },
+    page: Page,
+  ): Promise<{
     readonly rows: readonly AuditRow[];
     readonly total: number;
   }>;

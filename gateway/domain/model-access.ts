@@ -18,7 +18,9 @@ const entryAllows = (allowed: string, model: string): boolean =>
 export function listWithin(inner: readonly string[], outer: readonly string[]): boolean {
   if (allowsAll(outer)) return true;
   // A pattern fits itself and what is narrower: openai/* lets openai/gpt-* through.
-  return inner.length > 0 && inner.every((name) => name !== 'all-proxy-models' && name !== '*' && listAllows(outer, name));
+  return (
+    inner.length > 0 && inner.every((name) => name !== 'all-proxy-models' && name !== '*' && listAllows(outer, name))
+  );
 }
 
 const allowsAll = (models: readonly string[]): boolean =>

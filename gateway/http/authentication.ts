@@ -44,7 +44,8 @@ export function requireKey(app: FastifyInstance, options: AuthenticationOptions)
   app.addHook('onRequest', async (request: FastifyRequest) => {
     request.caller = await authenticate(readKey(request.headers), options.masterKeyHash, options.directory, Date.now());
     const { url, config } = request.routeOptions;
-    if (request.caller.allowedRoutes !== undefined) requireRoute(request.caller, url ?? '', config.routeGroups ?? modelRoutes);
+    if (request.caller.allowedRoutes !== undefined)
+      requireRoute(request.caller, url ?? '', config.routeGroups ?? modelRoutes);
   });
 }
 

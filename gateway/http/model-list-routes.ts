@@ -97,7 +97,10 @@ function sendInAnthropics(error: Refusal, reply: FastifyReply): FastifyReply {
 /** Visible names that the key may use, and those that it names itself where a pattern stands for them. */
 function namesFor(caller: Caller, directory: ModelDirectory): string[] {
   const visible = directory.names().filter((name) => mayUseModel(caller, name));
-  const own = caller.models.filter((name) => !name.includes('*') && directory.resolve(name)?.includes('*') === true);
+  const own = caller.models.filter(
+    (name) =>
+      !name.includes('*') && directory.resolve(name)?.includes('*') === true && mayUseModel(caller, name),
+  );
   return [...new Set([...visible, ...own])];
 }
 

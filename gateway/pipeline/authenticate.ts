@@ -70,7 +70,10 @@ export function requireModel(caller: Caller, model: string): void {
   const scope = forbidding(caller, model);
   if (scope === undefined) return;
   const { level, name, models } = scope;
-  throw denied(level, `The ${level} ${name} of this key may not use the model "${shown}". It may use: ${listed(models)}`);
+  throw denied(
+    level,
+    `The ${level} ${name} of this key may not use the model "${shown}". It may use: ${listed(models)}`,
+  );
 }
 
 const longestList = 20;
@@ -97,12 +100,14 @@ export function underRules(request: ModelRequest, caller: Caller): ModelRequest 
     ...request,
     model: aliases?.get(request.model) ?? request.model,
     tags: tags === undefined ? request.tags : [...new Set([...request.tags, ...tags])],
-    overrides:
-      disableFallbacks === true ? withoutFallbacks(request.overrides) : request.overrides,
+    overrides: disableFallbacks === true ? withoutFallbacks(request.overrides) : request.overrides,
   };
 }
 
-const withoutFallbacks = ({ fallbacks: _fallbacks, ...rest }: ModelRequest['overrides']): ModelRequest['overrides'] => ({
+const withoutFallbacks = ({
+  fallbacks: _fallbacks,
+  ...rest
+}: ModelRequest['overrides']): ModelRequest['overrides'] => ({
   ...rest,
   disableFallbacks: true,
 });

@@ -162,7 +162,8 @@ async function recall(
     [actor.keyHash, key],
   );
   const [known] = rows;
-  if (known === undefined || known.request_hash !== requestHash || known.answer === null) throw new IdempotencyConflict();
+  if (known === undefined || known.request_hash !== requestHash || known.answer === null)
+    throw new IdempotencyConflict();
   return { answer: JSON.parse(open(known.answer)) };
 }
 

@@ -20,12 +20,7 @@ export class PostgresReader implements IdentityReader {
     return row;
   }
 
-  async list<K extends RowKind>(
-    kind: K,
-    filter: RowFilter<K>,
-    page: Page,
-    search?: RowSearch<K>,
-  ): Promise<Rows[K][]> {
+  async list<K extends RowKind>(kind: K, filter: RowFilter<K>, page: Page, search?: RowSearch<K>): Promise<Rows[K][]> {
     const values: unknown[] = [];
     const where = whereOf(kind, filter, values, search);
     const size = Math.min(page.size, largestPage);
@@ -66,8 +61,7 @@ export class PostgresReader implements IdentityReader {
   }
 }
 
-const orderOf = (kind: RowKind): string =>
-  tables[kind].id.map((field: string) => columnOf(kind, field)[0]).join(', ');
+const orderOf = (kind: RowKind): string => tables[kind].id.map((field: string) => columnOf(kind, field)[0]).join(', ');
 
 /** Appends to `values`. Deleted rows never fit. */
 export function whereOf<K extends RowKind>(

@@ -20,7 +20,11 @@ interface Table<K extends RowKind> {
   readonly revives: boolean;
 }
 
-const described = { metadata: ['metadata', 'json'], extra: ['extra', 'json'], createdBy: ['created_by', 'text'] } as const;
+const described = {
+  metadata: ['metadata', 'json'],
+  extra: ['extra', 'json'],
+  createdBy: ['created_by', 'text'],
+} as const;
 const bound = { budgetId: ['budget_id', 'text'], limits: ['limits', 'json'] } as const;
 
 export const tables: { readonly [K in RowKind]: Table<K> } = {
@@ -181,7 +185,10 @@ export function fromJson<K extends RowKind>(kind: K, json: Readonly<Record<strin
 }
 
 /** What names the row and its version is looked at; for the rest the schema of the database vouches. */
-export const isRow = <K extends RowKind>(kind: K, row: Record<string, unknown>): row is Rows[K] & Record<string, unknown> =>
+export const isRow = <K extends RowKind>(
+  kind: K,
+  row: Record<string, unknown>,
+): row is Rows[K] & Record<string, unknown> =>
   typeof row['revision'] === 'number' && tables[kind].id.every((field: string) => typeof row[field] === 'string');
 
 const fieldsByKind = new Map<RowKind, readonly (readonly [string, Column])[]>();

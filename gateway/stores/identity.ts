@@ -117,7 +117,12 @@ export class IdentityStore implements KeyDirectory {
   #endUserScope(record: Records['endUser'] | undefined): Scope | undefined {
     if (record === undefined || record.deleted) return undefined;
     if (record.blocked) {
-      throw new Refusal({ status: 403, type: 'auth_error', message: `User ${record.endUserId} is blocked`, param: 'user' });
+      throw new Refusal({
+        status: 403,
+        type: 'auth_error',
+        message: `User ${record.endUserId} is blocked`,
+        param: 'user',
+      });
     }
     const budget = record.budgetId === undefined ? undefined : this.memory.get('budget', record.budgetId);
     const known = this.#endUserScopes.get(record);
@@ -135,10 +140,7 @@ export class IdentityStore implements KeyDirectory {
   /** Fills the memory at start with what changed last. */
   async preload(): Promise<void> {
     for (const kind of kinds) {
-      const rows = await this.#query<KindRow>(
-        selectOf(kind, `ORDER BY x.updated_at DESC LIMIT ${preloaded}`),
-        [],
-      );
+      const rows = await this.#query<KindRow>(selectOf(kind, `ORDER BY x.updated_at DESC LIMIT ${preloaded}`), []);
       for (const row of rows.toReversed()) this.#learn(row);
       if (rows.length < preloaded) this.memory.declareWhole(kind);
     }

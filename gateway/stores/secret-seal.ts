@@ -18,7 +18,9 @@ export function secretSeal(saltKey: string) {
     /** @throws when it was not sealed with this salt key, or was changed since. */
     open: (sealed: string): string => {
       const bytes = Buffer.from(sealed, 'base64url');
-      const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(0, nonceBytes)).setAAD(Buffer.from(purpose));
+      const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(0, nonceBytes)).setAAD(
+        Buffer.from(purpose),
+      );
       decipher.setAuthTag(bytes.subarray(nonceBytes, nonceBytes + tagBytes));
       return Buffer.concat([decipher.update(bytes.subarray(nonceBytes + tagBytes)), decipher.final()]).toString();
     },

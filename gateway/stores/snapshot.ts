@@ -36,7 +36,11 @@ const firstVersionSchema = z.object({
     }),
   ),
 });
-const fileSchema = z.object({ version: z.union([z.literal(1), z.literal(2)]), signature: z.string(), content: z.string() });
+const fileSchema = z.object({
+  version: z.union([z.literal(1), z.literal(2)]),
+  signature: z.string(),
+  content: z.string(),
+});
 
 export interface Snapshot {
   readonly savedAtMs: number;

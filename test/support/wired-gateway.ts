@@ -15,7 +15,12 @@ export interface JsonAnswer {
 export interface WiredGateway {
   readonly dependencies: Dependencies;
   /** POST with a body, GET without; the master key unless another is given. */
-  call(path: string, body?: object | string, key?: string, headers?: Readonly<Record<string, string>>): Promise<JsonAnswer>;
+  call(
+    path: string,
+    body?: object | string,
+    key?: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<JsonAnswer>;
   /** The same, which must succeed. */
   ok(path: string, body?: object, key?: string): Promise<Record<string, unknown>>;
   close(): Promise<void>;

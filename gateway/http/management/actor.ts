@@ -1,8 +1,9 @@
 /** Who asks the management API, and what that one may see and change. */
+
+import { Refusal } from '../../domain/errors.ts';
 import type { UserRole } from '../../domain/identity.ts';
 import type { Actor, IdentityReader, Rows } from '../../domain/management.ts';
 import type { Caller } from '../../domain/request.ts';
-import { Refusal } from '../../domain/errors.ts';
 
 /** `none`: a key without a user; it may look at itself. */
 export type Role = UserRole | 'none';

@@ -28,7 +28,11 @@ const create = defineRoute({
   write: async (writer, { body, principal }) => {
     const budgetId = body.budget_id ?? randomUUID();
     const limits = applyLimitFields(noLimits, limitsIn(body));
-    const row = await writer.insert('budget', { budgetId, limits, createdBy: principal.actor.userId ?? principal.actor.name });
+    const row = await writer.insert('budget', {
+      budgetId,
+      limits,
+      createdBy: principal.actor.userId ?? principal.actor.name,
+    });
     if (row === undefined) throw invalid('budget_id', `budget_id: ${budgetId} exists already; choose another`);
     return toAnswer(row);
   },
@@ -67,7 +71,8 @@ const remove = defineRoute({
     if (budget === undefined) throw notFound('Budget', budgetId);
     for (const kind of ['key', 'team', 'user', 'member', 'organization', 'endUser'] as const) {
       const holders = await writer.count(kind, { budgetId });
-      if (holders > 0) throw invalid('id', `id: ${holders} of kind ${kind} still have budget ${budgetId}; give them another first`);
+      if (holders > 0)
+        throw invalid('id', `id: ${holders} of kind ${kind} still have budget ${budgetId}; give them another first`);
     }
     await writer.remove('budget', { budgetId });
     return toAnswer(budget);

@@ -6,7 +6,16 @@ import { noLimits } from '../../domain/limits.ts';
 import type { IdentityReader, Rows } from '../../domain/management.ts';
 import { forbidden, invalid, notFound, seesAll } from './actor.ts';
 import { alias, id, ids, limitFields, pageOf, paging } from './fields.ts';
-import { budgetsOf, changed, limitsIn, limitsInForce, moneyOf, putAccounts, sharedLimits, toBudgetTable } from './objects.ts';
+import {
+  budgetsOf,
+  changed,
+  limitsIn,
+  limitsInForce,
+  moneyOf,
+  putAccounts,
+  sharedLimits,
+  toBudgetTable,
+} from './objects.ts';
 import { defineRoute } from './route.ts';
 
 const paths = (name: string) => [`/customer/${name}`, `/end_user/${name}`] as const;
@@ -164,4 +173,12 @@ const list = defineRoute({
   },
 });
 
-export const customerRoutes = [create, update, remove, switchRoute('block'), switchRoute('unblock'), info, list] as const;
+export const customerRoutes = [
+  create,
+  update,
+  remove,
+  switchRoute('block'),
+  switchRoute('unblock'),
+  info,
+  list,
+] as const;

@@ -19,7 +19,9 @@ export const alias = z.string().trim().min(1).max(longestId);
 export const models = z.array(z.string().min(1).max(longestId)).max(mostNames);
 export const metadata = z.record(z.string(), z.unknown());
 export const names = z.array(z.string().min(1).max(longestId)).max(100);
-export const aliases = z.record(z.string().min(1), z.string().min(1)).refine((map) => Object.keys(map).length <= 100, 'at most 100');
+export const aliases = z
+  .record(z.string().min(1), z.string().min(1))
+  .refine((map) => Object.keys(map).length <= 100, 'at most 100');
 export { duration, limitFields };
 
 const number = (least: number, most: number) => z.coerce.number().int().min(least).max(most);

@@ -49,7 +49,10 @@ export function rulesFrom(body: KeyFields, current: Rules): Rules {
   const routes = body.key_type === undefined ? undefined : routesOfKeyType[body.key_type];
   const stated: Rules = {
     aliases: changed(body.aliases, current.aliases),
-    allowedRoutes: body.allowed_routes === undefined ? (routes?.slice() ?? current.allowedRoutes) : changed(body.allowed_routes, undefined),
+    allowedRoutes:
+      body.allowed_routes === undefined
+        ? (routes?.slice() ?? current.allowedRoutes)
+        : changed(body.allowed_routes, undefined),
     allowedCacheControls: changed(body.allowed_cache_controls, current.allowedCacheControls),
     tags: changed(body.tags ?? tagsOf(body.metadata), current.tags),
     disableFallbacks: body.disable_fallbacks ?? disablesFallbacks(body.metadata) ?? current.disableFallbacks,
@@ -70,7 +73,11 @@ function tagsOf(stated: KeyFields['metadata']): string[] | undefined {
 export const limitsFrom = (body: KeyFields, current: Limits): Limits => applyLimitFields(current, limitsIn(body));
 
 /** Undefined = never. */
-export function expiryFrom(stated: KeyFields['duration'], current: number | undefined, nowMs: number): number | undefined {
+export function expiryFrom(
+  stated: KeyFields['duration'],
+  current: number | undefined,
+  nowMs: number,
+): number | undefined {
   if (stated === undefined) return current;
   if (stated === null || stated === '-1') return undefined;
   return nowMs + lengthMs(stated, nowMs);

@@ -5,7 +5,15 @@ import { beyondUpperBound, type KeyPolicy, secondsOf } from '../../domain/key-po
 import { effectiveLimits, type Limits } from '../../domain/limits.ts';
 import type { IdentityReader, IdentityWriter, Rows } from '../../domain/management.ts';
 import { type AccessGroups, expandModels } from '../../domain/model-access.ts';
-import { administers, administersOrganization, forbidden, invalid, isAdmin, memberOf, type Principal } from './actor.ts';
+import {
+  administers,
+  administersOrganization,
+  forbidden,
+  invalid,
+  isAdmin,
+  memberOf,
+  type Principal,
+} from './actor.ts';
 import { type KeyFields, lengthMs } from './key-body.ts';
 import { limitsInForce, putAccounts } from './objects.ts';
 
@@ -14,7 +22,9 @@ export function withPolicy(body: KeyFields, { defaults, upperBound }: KeyPolicy)
   const { duration, models, team_id, metadata, ...limits } = defaults;
   const stated = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
   const fallback = { ...upperBound, ...limits, duration: duration ?? upperBound.duration, team_id };
-  const known = Object.fromEntries(Object.entries(fallback).filter(([, value]) => value !== undefined && value !== null));
+  const known = Object.fromEntries(
+    Object.entries(fallback).filter(([, value]) => value !== undefined && value !== null),
+  );
   return {
     ...known,
     ...(models === undefined ? {} : { models: [...models] }),
@@ -104,20 +114,33 @@ async function requireOrganization(
 /** Users come into being with their first key or team, as in LiteLLM; without rights until they have a key. */
 export async function provideUser(userId: string | undefined, writer: IdentityWriter, email?: string): Promise<void> {
   if (userId === undefined || (await writer.lock('user', { userId })) !== undefined) return;
-  const made = await writer.insert('user', { userId, userRole: 'internal_user', ...(email === undefined ? {} : { userEmail: email }) });
+  const made = await writer.insert('user', {
+    userId,
+    userRole: 'internal_user',
+    ...(email === undefined ? {} : { userEmail: email }),
+  });
   if (made !== undefined) await putAccounts(writer, 'user', userId, {}, made.limits);
 }
 
 /** What the operator wants to be stated. */
-export function checkRequired(body: KeyFields, teamId: string | undefined, policy: KeyPolicy, principal: Principal): void {
+export function checkRequired(
+  body: KeyFields,
+  teamId: string | undefined,
+  policy: KeyPolicy,
+  principal: Principal,
+): void {
   if (isAdmin(principal)) return;
   const { required } = teamId === undefined ? policy.personalKeys : policy.teamKeys;
   const stated = new Map(Object.entries(body));
   const missing = required.filter((name) => (stated.get(name) ?? undefined) === undefined);
-  if (missing.length > 0) throw invalid(missing[0] ?? null, `${missing.join(', ')}: required by key_generation_settings`);
+  if (missing.length > 0)
+    throw invalid(missing[0] ?? null, `${missing.join(', ')}: required by key_generation_settings`);
 }
 
-type Draft = Pick<Rows['key'], 'models' | 'limits' | 'rules' | 'expiresAtMs' | 'budgetId' | 'teamId' | 'userId' | 'organizationId'>;
+type Draft = Pick<
+  Rows['key'],
+  'models' | 'limits' | 'rules' | 'expiresAtMs' | 'budgetId' | 'teamId' | 'userId' | 'organizationId'
+>;
 
 /** @throws Refusal 403 that names what the key would have more of than the key that makes it. */
 export async function checkDelegation(

@@ -1,9 +1,9 @@
 /** `/key/*` */
 import { z } from 'zod';
 import { accountId } from '../../domain/entitlements.ts';
+import { hashKey, masked, newKey } from '../../domain/keys.ts';
 import { toMicros } from '../../domain/limit-fields.ts';
 import { noLimits } from '../../domain/limits.ts';
-import { hashKey, masked, newKey } from '../../domain/keys.ts';
 import type { IdentityReader, IdentityWriter, NewRow, Rows } from '../../domain/management.ts';
 import { administers, changes, forbidden, invalid, isAdmin, notFound, type Principal, sees, seesAll } from './actor.ts';
 import { alias, duration, flag, id, inertFields, keyOrHash, shortPaging } from './fields.ts';
@@ -174,7 +174,10 @@ async function changeKey(writer: IdentityWriter, before: Rows['key'], after: Key
   const limitsBefore = await limitsInForce(before, writer);
   const rows = await writer.update('key', { keyId: before.keyId }, shared);
   for (const old of rows.filter((row) => row.supersededAtMs !== undefined)) {
-    const expiresAtMs = Math.min(old.expiresAtMs ?? Number.POSITIVE_INFINITY, after.expiresAtMs ?? Number.POSITIVE_INFINITY);
+    const expiresAtMs = Math.min(
+      old.expiresAtMs ?? Number.POSITIVE_INFINITY,
+      after.expiresAtMs ?? Number.POSITIVE_INFINITY,
+    );
     await writer.update('key', { keyHash: old.keyHash }, { expiresAtMs });
   }
   const [row] = await writer.update(
@@ -199,7 +202,8 @@ const remove = defineRoute({
   }),
   example: { keys: ['sk-...'] },
   write: async (writer, { body, principal }) => {
-    if (body.keys === undefined && body.key_aliases === undefined) throw invalid('keys', 'keys or key_aliases: name what shall be deleted');
+    if (body.keys === undefined && body.key_aliases === undefined)
+      throw invalid('keys', 'keys or key_aliases: name what shall be deleted');
     const rows: Rows['key'][] = [];
     for (const key of body.keys ?? []) {
       const row = await keyOf(toHash(key), writer);
@@ -214,7 +218,8 @@ const remove = defineRoute({
     for (const row of rows) {
       if (!(await changes(principal, row, writer))) throw forbidden(`Changing key ${row.keyName}`);
     }
-    if (rows.length === 0) throw notFound('None of these keys exists: key', (body.keys?.map(shown) ?? body.key_aliases)?.join(', ') ?? '');
+    if (rows.length === 0)
+      throw notFound('None of these keys exists: key', (body.keys?.map(shown) ?? body.key_aliases)?.join(', ') ?? '');
     await removeKeys(writer, rows);
     return { deleted_keys: rows.map((row) => row.keyHash) };
   },
@@ -241,7 +246,10 @@ const switchRoute = (name: 'block' | 'unblock') =>
         throw forbidden('Unblocking a key');
       }
       const rows = await writer.update('key', { keyId: before.keyId }, { blocked: name === 'block' });
-      const [answer] = await keyAnswers(rows.filter((row) => row.supersededAtMs === undefined), writer);
+      const [answer] = await keyAnswers(
+        rows.filter((row) => row.supersededAtMs === undefined),
+        writer,
+      );
       return { ...answer };
     },
   });
@@ -277,24 +285,24 @@ const regenerate = defineRoute({
       await writer.update('key', { keyHash: before.keyHash }, old);
     }
     const row = await writer.insert('key', {
-	keyId,
-	keyAlias,
-	role,
-	models,
-	blocked,
-	teamId,
-	userId,
-	organizationId,
-	budgetId,
-	limits,
+      keyId,
+      keyAlias,
+      role,
+      models,
+      blocked,
+      teamId,
+      userId,
+      organizationId,
+      budgetId,
+      limits,
       rules,
       metadata,
       extra,
       createdBy,
       expiresAtMs,
-	keyHash: hashKey(secret),
-	keyName: masked(secret),
-	rotationCount: before.rotationCount + 1,
+      keyHash: hashKey(secret),
+      keyName: masked(secret),
+      rotationCount: before.rotationCount + 1,
     });
     if (row === undefined) throw invalid('new_key', 'new_key: this value was used before; choose another');
     const [answer] = await keyAnswers([row], writer);
@@ -317,14 +325,20 @@ const info = defineRoute({
     if (!self && (row === undefined ? !seesAll(principal) : !(await sees(principal, row, reader)))) {
       throw forbidden(`Looking at key ${shown(query.key ?? '')}`);
     }
-    if (row === undefined) throw notFound('Key', shown(query.key ?? 'of this request (the master key is not in the database):'));
+    if (row === undefined)
+      throw notFound('Key', shown(query.key ?? 'of this request (the master key is not in the database):'));
     const [answer] = await keyAnswers([row], reader);
     return { key: query.key ?? row.keyHash, info: answer };
   },
 });
 
 /** Also with the old secret during a rotation. */
-async function isSelf(hash: string, own: string, row: Rows['key'] | undefined, reader: IdentityReader): Promise<boolean> {
+async function isSelf(
+  hash: string,
+  own: string,
+  row: Rows['key'] | undefined,
+  reader: IdentityReader,
+): Promise<boolean> {
   if (hash === own) return true;
   return row !== undefined && (await reader.find('key', { keyHash: own }))?.keyId === row.keyId;
 }
@@ -350,11 +364,17 @@ const list = defineRoute({
     if (!seesAll(principal)) {
       const leads = query.team_id !== undefined && (await administers(principal, { teamId: query.team_id }, reader));
       if (!leads) {
-        if (owners.userId !== undefined && owners.userId !== principal.userId) throw forbidden('Listing keys of others');
+        if (owners.userId !== undefined && owners.userId !== principal.userId)
+          throw forbidden('Listing keys of others');
         owners.userId = principal.userId;
       }
     }
-    const filter = { ...owners, keyAlias: query.key_alias, keyHash: query.key_hash && toHash(query.key_hash), ...current };
+    const filter = {
+      ...owners,
+      keyAlias: query.key_alias,
+      keyHash: query.key_hash && toHash(query.key_hash),
+      ...current,
+    };
     const total = await reader.count('key', filter);
     const rows = await reader.list('key', filter, { page: query.page, size: query.size });
     return {

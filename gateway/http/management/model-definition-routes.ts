@@ -57,7 +57,11 @@ const create = defineRoute({
   tag: 'models',
   summary: 'Store a deployment. It acts once gateways read deployments from the database',
   needs: 'admin',
-  body: z.strictObject({ model_name: z.string().min(1).max(256), litellm_params: params, model_info: modelInfo.optional() }),
+  body: z.strictObject({
+    model_name: z.string().min(1).max(256),
+    litellm_params: params,
+    model_info: modelInfo.optional(),
+  }),
   example: { model_name: 'gpt-4o', litellm_params: { model: 'openai/gpt-4o', api_key: 'os.environ/OPENAI_API_KEY' } },
   write: async (writer, { body, principal, options }) => {
     const modelId = body.model_info?.id ?? randomUUID();

@@ -9,7 +9,8 @@ import { invalid } from './actor.ts';
 export async function sharedLimits(budgetId: string | undefined, reader: IdentityReader): Promise<Limits | undefined> {
   if (budgetId === undefined) return undefined;
   const budget = await reader.find('budget', { budgetId });
-  if (budget === undefined) throw invalid('budget_id', `budget_id: there is no budget ${budgetId}; make it with /budget/new`);
+  if (budget === undefined)
+    throw invalid('budget_id', `budget_id: there is no budget ${budgetId}; make it with /budget/new`);
   return budget.limits;
 }
 
@@ -55,12 +56,42 @@ export async function putAccountsOfBudget(
     }
   };
   const of = { budgetId };
-  await put('key', (await allOf((at) => writer.list('key', { ...of, supersededAtMs: null }, at), page)).map((row) => ({ id: row.keyId, limits: row.limits })));
-  await put('member', (await allOf((at) => writer.list('member', of, at), page)).map((row) => ({ id: `${row.teamId}/${row.userId}`, limits: row.limits })));
-  await put('endUser', (await allOf((at) => writer.list('endUser', of, at), page)).map((row) => ({ id: row.endUserId, limits: row.limits })));
-  await put('user', (await allOf((at) => writer.list('user', of, at), page)).map((row) => ({ id: row.userId, limits: row.limits })));
-  await put('team', (await allOf((at) => writer.list('team', of, at), page)).map((row) => ({ id: row.teamId, limits: row.limits })));
-  await put('organization', (await allOf((at) => writer.list('organization', of, at), page)).map((row) => ({ id: row.organizationId, limits: row.limits })));
+  await put(
+    'key',
+    (await allOf((at) => writer.list('key', { ...of, supersededAtMs: null }, at), page)).map((row) => ({
+      id: row.keyId,
+      limits: row.limits,
+    })),
+  );
+  await put(
+    'member',
+    (await allOf((at) => writer.list('member', of, at), page)).map((row) => ({
+      id: `${row.teamId}/${row.userId}`,
+      limits: row.limits,
+    })),
+  );
+  await put(
+    'endUser',
+    (await allOf((at) => writer.list('endUser', of, at), page)).map((row) => ({
+      id: row.endUserId,
+      limits: row.limits,
+    })),
+  );
+  await put(
+    'user',
+    (await allOf((at) => writer.list('user', of, at), page)).map((row) => ({ id: row.userId, limits: row.limits })),
+  );
+  await put(
+    'team',
+    (await allOf((at) => writer.list('team', of, at), page)).map((row) => ({ id: row.teamId, limits: row.limits })),
+  );
+  await put(
+    'organization',
+    (await allOf((at) => writer.list('organization', of, at), page)).map((row) => ({
+      id: row.organizationId,
+      limits: row.limits,
+    })),
+  );
 }
 
 /** Page by page to the end. */

@@ -8,10 +8,20 @@ import type { IdentityReader, Rows } from '../../domain/management.ts';
 import { administersOrganization, forbidden, invalid, notFound, type Principal, seesAll } from './actor.ts';
 import { alias, id, ids, inertFields, limitFields, metadata, models, pageOf, paging } from './fields.ts';
 import { provideUser } from './key-making.ts';
-import { budgetsOf, changed, isoOf, limitsIn, limitsInForce, moneyOf, putAccounts, sharedLimits, toBudgetTable } from './objects.ts';
+import {
+  budgetsOf,
+  changed,
+  isoOf,
+  limitsIn,
+  limitsInForce,
+  moneyOf,
+  putAccounts,
+  sharedLimits,
+  toBudgetTable,
+} from './objects.ts';
 import { defineRoute } from './route.ts';
-import { byEmail } from './team-members.ts';
 import { teamAnswers } from './team-answers.ts';
+import { byEmail } from './team-members.ts';
 
 async function toAnswers(rows: readonly Rows['organization'][], reader: IdentityReader) {
   const accounts = await reader.accounts(rows.map((row) => accountId('organization', row.organizationId)));
@@ -62,7 +72,8 @@ const create = defineRoute({
       extra,
       createdBy: principal.actor.userId ?? principal.actor.name,
     });
-    if (row === undefined) throw invalid('organization_id', `organization_id: ${organizationId} exists already; choose another`);
+    if (row === undefined)
+      throw invalid('organization_id', `organization_id: ${organizationId} exists already; choose another`);
     await putAccounts(writer, 'organization', organizationId, noLimits, await limitsInForce(row, writer));
     const [answer] = await toAnswers([row], writer);
     return { ...answer };
@@ -120,7 +131,10 @@ const remove = defineRoute({
       if (row === undefined) throw notFound('Organization', organizationId);
       const held = (await writer.count('team', { organizationId })) + (await writer.count('key', { organizationId }));
       if (held > 0) {
-        throw invalid('organization_ids', `organization_ids: ${organizationId} still has ${held} teams or keys; end or move them first`);
+        throw invalid(
+          'organization_ids',
+          `organization_ids: ${organizationId} still has ${held} teams or keys; end or move them first`,
+        );
       }
       await writer.remove('organizationMember', { organizationId });
       await writer.remove('organization', { organizationId });
@@ -174,7 +188,11 @@ const list = defineRoute({
   read: async (reader, { query, principal }) => {
     if (seesAll(principal)) return toAnswers(await reader.list('organization', {}, pageOf(query)), reader);
     if (principal.userId === undefined) throw forbidden('Listing organizations');
-    const own = await reader.list('organizationMember', { userId: principal.userId, userRole: 'org_admin' }, { page: 1, size: 1_000 });
+    const own = await reader.list(
+      'organizationMember',
+      { userId: principal.userId, userRole: 'org_admin' },
+      { page: 1, size: 1_000 },
+    );
     const filter = { organizationId: own.map((member) => member.organizationId) };
     return toAnswers(await reader.list('organization', filter, pageOf(query)), reader);
   },
@@ -196,7 +214,8 @@ const addMember = defineRoute({
   example: { organization_id: 'research', member: { role: 'org_admin', user_id: 'alice' } },
   write: async (writer, { body }) => {
     const organizationId = body.organization_id;
-    if ((await writer.lock('organization', { organizationId })) === undefined) throw notFound('Organization', organizationId);
+    if ((await writer.lock('organization', { organizationId })) === undefined)
+      throw notFound('Organization', organizationId);
     const added: Rows['organizationMember'][] = [];
     for (const member of Array.isArray(body.member) ? body.member : [body.member]) {
       const userId = member.user_id ?? (await byEmail(member.user_email, writer))?.userId;
@@ -226,7 +245,10 @@ const removeMember = defineRoute({
   body: z.strictObject({ organization_id: id, user_id: id }),
   example: { organization_id: 'research', user_id: 'alice' },
   write: async (writer, { body }) => {
-    const rows = await writer.remove('organizationMember', { organizationId: body.organization_id, userId: body.user_id });
+    const rows = await writer.remove('organizationMember', {
+      organizationId: body.organization_id,
+      userId: body.user_id,
+    });
     if (rows.length === 0) throw notFound('Member', body.user_id);
     return { organization_id: body.organization_id, user_id: body.user_id };
   },

@@ -172,7 +172,10 @@ const needWords: Readonly<Record<Need, string>> = {
 };
 
 function refuseRole({ role }: Principal, need: Need): Refusal {
-  const wanted = need === 'admin' ? 'Only an administrator may do this; use the master key or an administrator key' : 'This key may not do this';
+  const wanted =
+    need === 'admin'
+      ? 'Only an administrator may do this; use the master key or an administrator key'
+      : 'This key may not do this';
   return new Refusal({ status: 403, type: 'auth_error', message: `${wanted}. Your role is ${role}` });
 }
 
@@ -241,7 +244,11 @@ const unavailable = (message: string, retryAfterSeconds: number | undefined, typ
 
 function toRefusal(error: unknown): unknown {
   if (error instanceof StoreIsReplica) {
-    return unavailable('The database of this region is a replica and takes no changes. Nothing was changed', 5, 'not_writer');
+    return unavailable(
+      'The database of this region is a replica and takes no changes. Nothing was changed',
+      5,
+      'not_writer',
+    );
   }
   if (error instanceof StoreUnavailable) return unavailable('The database cannot be reached. Nothing was changed', 5);
   if (error instanceof OutcomeUnknown) {

@@ -55,7 +55,8 @@ async function filterFor(principal: Principal, wanted: Wanted, reader: IdentityR
     if (wanted.user_id !== undefined || wanted.team_id !== undefined) throw forbidden('Looking at the spend of others');
     return { ...filter, keyHashes: await secretsOf(principal.caller.keyHash, principal, reader) };
   }
-  if (wanted.user_id !== undefined && wanted.user_id !== principal.userId) throw forbidden('Looking at the spend of others');
+  if (wanted.user_id !== undefined && wanted.user_id !== principal.userId)
+    throw forbidden('Looking at the spend of others');
   return { ...filter, userId: principal.userId };
 }
 
@@ -120,7 +121,12 @@ const keys = defineRoute({
     const sums = await reader.reports.top(await filterFor(principal, query, reader), 'api_key', query.limit);
     const rows = await reader.list('key', { keyHash: sums.map((sum) => sum.group) }, { page: 1, size: 1_000 });
     const answers = new Map((await keyAnswers(rows, reader)).map((answer) => [answer.token, answer]));
-    return sums.map((sum) => ({ ...answers.get(sum.group), token: sum.group, spend: toDollars(sum.costMicros), requests: Number(sum.requests) }));
+    return sums.map((sum) => ({
+      ...answers.get(sum.group),
+      token: sum.group,
+      spend: toDollars(sum.costMicros),
+      requests: Number(sum.requests),
+    }));
   },
 });
 
@@ -135,7 +141,12 @@ const users = defineRoute({
     const sums = await reader.reports.top(await filterFor(principal, query, reader), 'internal_user', query.limit);
     const rows = await reader.list('user', { userId: sums.map((sum) => sum.group) }, { page: 1, size: 1_000 });
     const answers = new Map((await userAnswers(rows, reader)).map((answer) => [answer.user_id, answer]));
-    return sums.map((sum) => ({ ...answers.get(sum.group), user_id: sum.group, spend: toDollars(sum.costMicros), requests: Number(sum.requests) }));
+    return sums.map((sum) => ({
+      ...answers.get(sum.group),
+      user_id: sum.group,
+      spend: toDollars(sum.costMicros),
+      requests: Number(sum.requests),
+    }));
   },
 });
 
@@ -151,7 +162,11 @@ const simpleTop = (path: string, group: 'team' | 'tag', summary: string) =>
       const sums = await reader.reports.top(await filterFor(principal, query, reader), group, query.limit);
       return sums.map((sum) =>
         group === 'tag'
-          ? { individual_request_tag: sum.group, log_count: Number(sum.requests), total_spend: toDollars(sum.costMicros) }
+          ? {
+              individual_request_tag: sum.group,
+              log_count: Number(sum.requests),
+              total_spend: toDollars(sum.costMicros),
+            }
           : { team_id: sum.group, total_spend: toDollars(sum.costMicros), requests: Number(sum.requests) },
       );
     },

@@ -11,7 +11,8 @@ export async function teamAnswers(rows: readonly Rows['team'][], reader: Identit
   const accounts = await reader.accounts(rows.map((row) => accountId('team', row.teamId)));
   const budgets = await budgetsOf(rows, reader);
   const teamIds = rows.map((row) => row.teamId);
-  const members = rows.length === 0 ? [] : await reader.list('member', { teamId: teamIds }, { page: 1, size: mostMembers });
+  const members =
+    rows.length === 0 ? [] : await reader.list('member', { teamId: teamIds }, { page: 1, size: mostMembers });
   return rows.map((row) => ({
     team_id: row.teamId,
     team_alias: row.teamAlias ?? null,

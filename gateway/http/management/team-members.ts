@@ -7,8 +7,8 @@ import { type Limits, noLimits } from '../../domain/limits.ts';
 import type { IdentityReader, IdentityWriter, Rows } from '../../domain/management.ts';
 import { administers, forbidden, invalid, isAdmin, notFound, type Principal } from './actor.ts';
 import { id, limitFields } from './fields.ts';
-import { removeKeys } from './key-routes.ts';
 import { provideUser } from './key-making.ts';
+import { removeKeys } from './key-routes.ts';
 import { putAccounts } from './objects.ts';
 import { defineRoute } from './route.ts';
 import { membershipAnswers, teamAnswers } from './team-answers.ts';
@@ -41,7 +41,10 @@ export async function teamToLead(principal: Principal, teamId: string, writer: I
 }
 
 /** @returns the id of the user that an entry names; who is new is made. */
-async function userOf(member: { user_id?: string | undefined; user_email?: string | undefined }, writer: IdentityWriter) {
+async function userOf(
+  member: { user_id?: string | undefined; user_email?: string | undefined },
+  writer: IdentityWriter,
+) {
   if (member.user_id === undefined && member.user_email === undefined) {
     throw invalid('member', 'member: name a user_id or a user_email');
   }
@@ -50,7 +53,10 @@ async function userOf(member: { user_id?: string | undefined; user_email?: strin
   return userId;
 }
 
-export const byEmail = async (address: string | undefined, reader: IdentityReader): Promise<Rows['user'] | undefined> => {
+export const byEmail = async (
+  address: string | undefined,
+  reader: IdentityReader,
+): Promise<Rows['user'] | undefined> => {
   if (address === undefined) return undefined;
   const found = await reader.list('user', {}, { page: 1, size: 10 }, { field: 'userEmail', part: address });
   return found.find((user) => user.userEmail?.toLowerCase() === address.toLowerCase());
@@ -88,7 +94,8 @@ const add = defineRoute({
     const { team_id: teamId, member, ...shared } = body;
     const team = await teamToLead(principal, teamId, writer);
     const added: Rows['member'][] = [];
-    for (const one of Array.isArray(member) ? member : [member]) added.push(await addMember(writer, teamId, one, shared));
+    for (const one of Array.isArray(member) ? member : [member])
+      added.push(await addMember(writer, teamId, one, shared));
     const [answer] = await teamAnswers([team], writer);
     return {
       ...answer,
@@ -147,7 +154,10 @@ const remove = defineRoute({
 });
 
 /** Page by page, each page one smaller set than before. */
-export async function removeAllKeys(writer: IdentityWriter, owners: { teamId?: string; userId?: string }): Promise<Rows['key'][]> {
+export async function removeAllKeys(
+  writer: IdentityWriter,
+  owners: { teamId?: string; userId?: string },
+): Promise<Rows['key'][]> {
   const removed: Rows['key'][] = [];
   for (;;) {
     const rows = await writer.list('key', owners, { page: 1, size: 1_000 });

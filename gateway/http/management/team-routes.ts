@@ -15,7 +15,19 @@ import {
   type Principal,
   seesAll,
 } from './actor.ts';
-import { alias, aliases, id, ids, inertFields, limitFields, metadata, models, names, pageOf, paging } from './fields.ts';
+import {
+  alias,
+  aliases,
+  id,
+  ids,
+  inertFields,
+  limitFields,
+  metadata,
+  models,
+  names,
+  pageOf,
+  paging,
+} from './fields.ts';
 import { keyAnswers } from './key-answers.ts';
 import { changed, limitsIn, limitsInForce, putAccounts, sharedLimits } from './objects.ts';
 import { defineRoute } from './route.ts';
@@ -139,7 +151,11 @@ const update = defineRoute({
         blocked: body.blocked ?? before.blocked,
         budgetId,
         limits: applyLimitFields(before.limits, limitsIn(body)),
-        rules: { ...before.rules, aliases: changed(body.model_aliases, before.rules.aliases), tags: changed(body.tags, before.rules.tags) },
+        rules: {
+          ...before.rules,
+          aliases: changed(body.model_aliases, before.rules.aliases),
+          tags: changed(body.tags, before.rules.tags),
+        },
         metadata: body.metadata === undefined ? before.metadata : (body.metadata ?? {}),
         extra: { ...before.extra, ...extra },
       },
@@ -204,7 +220,10 @@ const modelRoute = (name: 'add' | 'delete') =>
           ? [...new Set([...team.models, ...body.models])]
           : team.models.filter((model) => !body.models.includes(model));
       if (name === 'delete' && left.length === 0) {
-        throw invalid('models', 'models: this would leave none, and an empty list lets a team use all; use /team/block');
+        throw invalid(
+          'models',
+          'models: this would leave none, and an empty list lets a team use all; use /team/block',
+        );
       }
       if (name === 'add' && team.models.length === 0) {
         throw invalid('models', 'models: this team may use all model groups; state its list with /team/update');
@@ -250,7 +269,12 @@ const list = defineRoute({
   tag: 'teams',
   summary: 'Teams, newest first',
   needs: 'viewer',
-  query: z.strictObject({ ...paging, user_id: id.optional(), organization_id: id.optional(), team_alias: alias.optional() }),
+  query: z.strictObject({
+    ...paging,
+    user_id: id.optional(),
+    organization_id: id.optional(),
+    team_alias: alias.optional(),
+  }),
   read: async (reader, { query, principal }) => {
     const { organization_id: organizationId, team_alias: teamAlias } = query;
     let userId = query.user_id;

@@ -11,7 +11,17 @@ import { alias, flag, id, ids, inertFields, limitFields, metadata, models, pagin
 import { keyAnswers } from './key-answers.ts';
 import { keyFields } from './key-body.ts';
 import { makeKey } from './key-routes.ts';
-import { budgetsOf, changed, isoOf, limitsIn, limitsInForce, moneyOf, putAccounts, sharedLimits, toBudgetTable } from './objects.ts';
+import {
+  budgetsOf,
+  changed,
+  isoOf,
+  limitsIn,
+  limitsInForce,
+  moneyOf,
+  putAccounts,
+  sharedLimits,
+  toBudgetTable,
+} from './objects.ts';
 import { defineRoute } from './route.ts';
 import { teamAnswers } from './team-answers.ts';
 import { addMember, byEmail, removeAllKeys } from './team-members.ts';
@@ -90,7 +100,8 @@ const create = defineRoute({
     await putAccounts(writer, 'user', userId, noLimits, await limitsInForce(row, writer));
     if (body.spend !== undefined) await writer.setSpent([accountId('user', userId)], toMicros(body.spend));
     for (const teamId of body.teams ?? []) {
-      if ((await writer.lock('team', { teamId })) === undefined) throw invalid('teams', `teams: there is no team ${teamId}`);
+      if ((await writer.lock('team', { teamId })) === undefined)
+        throw invalid('teams', `teams: there is no team ${teamId}`);
       await addMember(writer, teamId, { role: 'user', user_id: userId }, {});
     }
     const [answer] = await userAnswers([row], writer);
@@ -189,10 +200,23 @@ const info = defineRoute({
     if (!seesAll(principal) && userId !== principal.userId) throw forbidden(`Looking at user ${userId}`);
     const user = await reader.find('user', { userId });
     if (user === undefined) throw notFound('User', userId);
-    const keys = await reader.list('key', { userId, supersededAtMs: null }, { page: query.page, size: query.page_size });
-    const teams = await reader.list('team', { teamId: await teamsOf(userId, reader) }, { page: 1, size: query.page_size });
+    const keys = await reader.list(
+      'key',
+      { userId, supersededAtMs: null },
+      { page: query.page, size: query.page_size },
+    );
+    const teams = await reader.list(
+      'team',
+      { teamId: await teamsOf(userId, reader) },
+      { page: 1, size: query.page_size },
+    );
     const [answer] = await userAnswers([user], reader);
-    return { user_id: userId, user_info: answer, keys: await keyAnswers(keys, reader), teams: await teamAnswers(teams, reader) };
+    return {
+      user_id: userId,
+      user_info: answer,
+      keys: await keyAnswers(keys, reader),
+      teams: await teamAnswers(teams, reader),
+    };
   },
 });
 
@@ -212,8 +236,13 @@ const list = defineRoute({
   }),
   read: async (reader, { query, principal }) => {
     if (!seesAll(principal)) throw forbidden('Listing users');
-    const filter = { userRole: query.role, userId: query.user_ids?.split(',').map((one) => one.trim()), blocked: query.blocked };
-    const search = query.user_email === undefined ? undefined : ({ field: 'userEmail', part: query.user_email } as const);
+    const filter = {
+      userRole: query.role,
+      userId: query.user_ids?.split(',').map((one) => one.trim()),
+      blocked: query.blocked,
+    };
+    const search =
+      query.user_email === undefined ? undefined : ({ field: 'userEmail', part: query.user_email } as const);
     const total = await reader.count('user', filter, search);
     const rows = await reader.list('user', filter, { page: query.page, size: query.page_size }, search);
     return {

@@ -42,7 +42,14 @@ describe('a key that is refused', () => {
     ['an empty key', '', directoryOf(known()), 401, 'auth_error', /No api key passed in/],
     ['an unknown key', 'sk-unknown-to-all', directoryOf(known()), 401, 'token_not_found_in_db', /Invalid key/],
     ['any key but the master key, without a database', key, undefined, 401, 'token_not_found_in_db', /Invalid key/],
-    ['a key of a blocked team', key, directoryOf(known({ refused: 'Team is blocked' })), 401, 'auth_error', /Team is blocked/],
+    [
+      'a key of a blocked team',
+      key,
+      directoryOf(known({ refused: 'Team is blocked' })),
+      401,
+      'auth_error',
+      /Team is blocked/,
+    ],
     ['a blocked key', key, directoryOf(known({ refused: 'Key is blocked' })), 401, 'auth_error', /blocked/],
     [
       'an expired key',
@@ -60,7 +67,14 @@ describe('a key that is refused', () => {
       'expired_key',
       /Expired/,
     ],
-    ['a blocked administrator', key, directoryOf(known({ refused: 'Key is blocked', caller: { ...keyCaller, role: 'admin' } })), 401, 'auth_error', /block/],
+    [
+      'a blocked administrator',
+      key,
+      directoryOf(known({ refused: 'Key is blocked', caller: { ...keyCaller, role: 'admin' } })),
+      401,
+      'auth_error',
+      /block/,
+    ],
   ])('%s', async (_case, given, directory, status, type, message) => {
     const refusal = await refusalOf(authenticate(given, hashKey(master), directory, now));
     expect(refusal).toMatchObject({ status, type });
@@ -173,9 +187,22 @@ describe('rules of a key', () => {
   });
 
   it('an alias is replaced, fallbacks are taken away, tags are added', () => {
-    const request = exampleRequest(undefined, { model: 'fast', tags: ['a'], overrides: { disableFallbacks: false, fallbacks: [{ model: 'x' }] } });
-    const caller = { ...exampleCaller, aliases: new Map([['fast', 'gpt-4o-mini']]), disableFallbacks: true, tags: ['a', 'b'] };
-    expect(underRules(request, caller)).toMatchObject({ model: 'gpt-4o-mini', tags: ['a', 'b'], overrides: { disableFallbacks: true } });
+    const request = exampleRequest(undefined, {
+      model: 'fast',
+      tags: ['a'],
+      overrides: { disableFallbacks: false, fallbacks: [{ model: 'x' }] },
+    });
+    const caller = {
+      ...exampleCaller,
+      aliases: new Map([['fast', 'gpt-4o-mini']]),
+      disableFallbacks: true,
+      tags: ['a', 'b'],
+    };
+    expect(underRules(request, caller)).toMatchObject({
+      model: 'gpt-4o-mini',
+      tags: ['a', 'b'],
+      overrides: { disableFallbacks: true },
+    });
     expect(underRules(request, caller).overrides.fallbacks).toBeUndefined();
   });
 });

@@ -36,12 +36,24 @@ async function family(name: string, over: object = {}) {
   const { insert } = open();
   const id = { budgetId: `b-${name}`, organizationId: `o-${name}`, teamId: `t-${name}`, userId: `u-${name}` };
   await insert('budget', { budgetId: id.budgetId, limits: { maxMicros: 9, duration: '30d' } });
-  await insert('organization', { organizationId: id.organizationId, limits: { maxMicros: 100 }, models: ['gpt-4o', 'small'] });
+  await insert('organization', {
+    organizationId: id.organizationId,
+    limits: { maxMicros: 100 },
+    models: ['gpt-4o', 'small'],
+  });
   await insert('user', { userId: id.userId, limits: { maxMicros: 50 }, models: ['never-looked-at'] });
-  await insert('team', { teamId: id.teamId, organizationId: id.organizationId, budgetId: id.budgetId, models: ['small', 'group'] });
+  await insert('team', {
+    teamId: id.teamId,
+    organizationId: id.organizationId,
+    budgetId: id.budgetId,
+    models: ['small', 'group'],
+  });
   await insert('member', { teamId: id.teamId, userId: id.userId, limits: { requestsPerMinute: 7 } });
   const secret = newKey();
-  await insert('key', keyRow(secret, { teamId: id.teamId, userId: id.userId, limits: { tokensPerMinute: 5 }, ...over }));
+  await insert(
+    'key',
+    keyRow(secret, { teamId: id.teamId, userId: id.userId, limits: { tokensPerMinute: 5 }, ...over }),
+  );
   return { ...id, secret, keyHash: hashKey(secret) };
 }
 
@@ -90,7 +102,10 @@ describe('a key in the database', () => {
 
   it('that the version before has written is a key like any other', async () => {
     const keyHash = hashKey(newKey());
-    await query(database.url, `INSERT INTO api_key (key_hash, key_name, models) VALUES ('${keyHash}', 'sk-...', '{m}')`);
+    await query(
+      database.url,
+      `INSERT INTO api_key (key_hash, key_name, models) VALUES ('${keyHash}', 'sk-...', '{m}')`,
+    );
     expect((await found(open().store, keyHash)).caller).toMatchObject({ keyHash, keyId: keyHash, models: ['m'] });
   });
 });
@@ -129,26 +144,29 @@ describe('what a key belongs to', () => {
     expect(caller.modelScopes).toEqual([{ level: 'user', name: userId, models: ['never-looked-at'] }]);
   });
 
-  it.each(['team', 'user', 'organization'] as const)('a %s that is blocked refuses its keys, one that is gone, too', async (kind) => {
-    const made = await family(`gone-${kind}`);
-    const { store } = open();
-    await found(store, made.keyHash);
-    await store.poll();
-    const table = { team: 'team', user: 'gateway_user', organization: 'organization' }[kind];
-    const where = `${kind}_id = '${{ team: made.teamId, user: made.userId, organization: made.organizationId }[kind]}'`;
-    const change = async (set: string): Promise<void> => {
-      await query(database.url, `UPDATE ${table} SET ${set} WHERE ${where}`);
+  it.each(['team', 'user', 'organization'] as const)(
+    'a %s that is blocked refuses its keys, one that is gone, too',
+    async (kind) => {
+      const made = await family(`gone-${kind}`);
+      const { store } = open();
+      await found(store, made.keyHash);
       await store.poll();
-    };
-    await change('blocked = true');
-    expect((await found(store, made.keyHash)).refused).toMatch(/is blocked/);
-    await change('blocked = false');
-    expect((await found(store, made.keyHash)).refused).toBeUndefined();
-    await change('deleted_at = now()');
-    expect((await found(store, made.keyHash)).refused).toMatch(/does not exist any more/);
-    // Also in a process that has never seen it alive.
-    expect((await found(open().store, made.keyHash)).refused).toMatch(/does not exist any more/);
-  });
+      const table = { team: 'team', user: 'gateway_user', organization: 'organization' }[kind];
+      const where = `${kind}_id = '${{ team: made.teamId, user: made.userId, organization: made.organizationId }[kind]}'`;
+      const change = async (set: string): Promise<void> => {
+        await query(database.url, `UPDATE ${table} SET ${set} WHERE ${where}`);
+        await store.poll();
+      };
+      await change('blocked = true');
+      expect((await found(store, made.keyHash)).refused).toMatch(/is blocked/);
+      await change('blocked = false');
+      expect((await found(store, made.keyHash)).refused).toBeUndefined();
+      await change('deleted_at = now()');
+      expect((await found(store, made.keyHash)).refused).toMatch(/does not exist any more/);
+      // Also in a process that has never seen it alive.
+      expect((await found(open().store, made.keyHash)).refused).toMatch(/does not exist any more/);
+    },
+  );
 
   it('an administrating user makes its personal keys administrators, and no key of a team', async () => {
     const { insert } = open();
@@ -177,11 +195,24 @@ describe('a caller is one object', () => {
     expect(await found(store, keyHash)).toBe(first);
     let before = first;
     for (const change of [
-      () => plane.write(testActor, async (writer) => ({ r: await writer.update('team', { teamId }, { models: ['other'] }) })),
-      () => plane.write(testActor, async (writer) => ({ r: await writer.update('member', { teamId, userId }, { limits: { requestsPerMinute: 1 } }) })),
-      () => plane.write(testActor, async (writer) => ({ r: await writer.update('budget', { budgetId }, { limits: { maxMicros: 1 } }) })),
-      () => plane.write(testActor, async (writer) => ({ r: await writer.update('user', { userId }, { userRole: 'internal_user_viewer' }) })),
-      () => plane.write(testActor, async (writer) => ({ r: await writer.update('key', { keyHash }, { models: ['m'] }) })),
+      () =>
+        plane.write(testActor, async (writer) => ({
+          r: await writer.update('team', { teamId }, { models: ['other'] }),
+        })),
+      () =>
+        plane.write(testActor, async (writer) => ({
+          r: await writer.update('member', { teamId, userId }, { limits: { requestsPerMinute: 1 } }),
+        })),
+      () =>
+        plane.write(testActor, async (writer) => ({
+          r: await writer.update('budget', { budgetId }, { limits: { maxMicros: 1 } }),
+        })),
+      () =>
+        plane.write(testActor, async (writer) => ({
+          r: await writer.update('user', { userId }, { userRole: 'internal_user_viewer' }),
+        })),
+      () =>
+        plane.write(testActor, async (writer) => ({ r: await writer.update('key', { keyHash }, { models: ['m'] }) })),
       () => plane.write(testActor, async (writer) => ({ r: await writer.remove('member', { teamId, userId }) })),
     ]) {
       await change();
@@ -226,7 +257,9 @@ describe('a customer of a caller', () => {
     const before = asked();
     expect(store.endUserScope('somebody')).toBeUndefined();
     expect(asked()).toBe(before);
-    await plane.write(testActor, async (writer) => ({ r: await writer.update('endUser', { endUserId: 'customer' }, { blocked: true }) }));
+    await plane.write(testActor, async (writer) => ({
+      r: await writer.update('endUser', { endUserId: 'customer' }, { blocked: true }),
+    }));
     await store.poll();
     expect(() => store.endUserScope('customer')).toThrow('User customer is blocked');
   });
@@ -318,7 +351,10 @@ describe('a poll sees what other processes did', () => {
     const { store } = open();
     await store.poll();
     const [late, old] = [hashKey(newKey()), hashKey(newKey())];
-    for (const [keyHash, seconds] of [[late, 5], [old, 60]] as const) {
+    for (const [keyHash, seconds] of [
+      [late, 5],
+      [old, 60],
+    ] as const) {
       await query(
         database.url,
         `INSERT INTO api_key (key_hash, key_name, updated_at)
@@ -387,19 +423,31 @@ describe('the audit log', () => {
     const own = await migratedDatabase();
     const { plane, insert, pool } = openTestStore(own.url);
     await insert('team', { teamId: 't', limits: { maxMicros: 5 }, metadata: { note: 'private' } });
-    await plane.write(testActor, async (writer) => ({ r: await writer.update('team', { teamId: 't' }, { limits: { maxMicros: 6 }, metadata: {} }) }));
+    await plane.write(testActor, async (writer) => ({
+      r: await writer.update('team', { teamId: 't' }, { limits: { maxMicros: 6 }, metadata: {} }),
+    }));
     await plane.write(testActor, async (writer) => ({ r: await writer.remove('team', { teamId: 't' }) }));
-    const rows = await query(own.url, 'SELECT action, object_kind, object_id, actor, change FROM audit_log ORDER BY seq');
+    const rows = await query(
+      own.url,
+      'SELECT action, object_kind, object_id, actor, change FROM audit_log ORDER BY seq',
+    );
     expect(rows).toMatchObject([
       { action: 'created', object_kind: 'team', object_id: 't', actor: 'test' },
-      { action: 'updated', change: { limits: [{ maxMicros: 5 }, { maxMicros: 6 }], metadata: ['(not told)', '(not told)'] } },
+      {
+        action: 'updated',
+        change: { limits: [{ maxMicros: 5 }, { maxMicros: 6 }], metadata: ['(not told)', '(not told)'] },
+      },
       { action: 'deleted', change: {} },
     ]);
     expect(JSON.stringify(rows)).not.toContain('private');
     const verdict = async () => (await query(own.url, 'SELECT verify_audit()::int AS wrong'))[0]?.['wrong'];
     expect(await verdict()).toBeNull();
     for (const [damage, repair, wrong] of [
-      [`UPDATE audit_log SET change = '{}' WHERE seq = 2`, `UPDATE audit_log SET change = '${JSON.stringify(rows[1]?.['change'])}' WHERE seq = 2`, 2],
+      [
+        `UPDATE audit_log SET change = '{}' WHERE seq = 2`,
+        `UPDATE audit_log SET change = '${JSON.stringify(rows[1]?.['change'])}' WHERE seq = 2`,
+        2,
+      ],
       [`UPDATE audit_log SET actor = 'x' WHERE seq = 1`, `UPDATE audit_log SET actor = 'test' WHERE seq = 1`, 1],
       [`DELETE FROM audit_log WHERE seq = 3`, undefined, 3],
     ] as const) {
@@ -430,7 +478,11 @@ describe('the audit log', () => {
 
   it('of many writers at once is one chain', async () => {
     const writers = [open(), open(), open()];
-    await Promise.all(Array.from({ length: 30 }, (_, index) => writers[index % 3]?.insert('team', { teamId: `chain-${index}` })));
+    await Promise.all(
+      writers.flatMap((writer, one) =>
+        [1, 2, 3, 4, 5].map((n) => writer.insert('team', { teamId: `chain-${one}-${n}` })),
+      ),
+    );
     expect(await query(database.url, 'SELECT verify_audit() AS wrong')).toEqual([{ wrong: null }]);
   });
 });

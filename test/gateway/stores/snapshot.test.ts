@@ -1,7 +1,7 @@
+import { createHmac } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createHmac } from 'node:crypto';
 import type { Records } from '../../../gateway/domain/identity.ts';
 import { SnapshotFile } from '../../../gateway/stores/snapshot.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';

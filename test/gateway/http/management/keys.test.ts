@@ -78,7 +78,10 @@ describe('/key/generate', () => {
     const info = await gateway.call(`/key/info?key=${key}`);
     expect(info.body['info']).toMatchObject({ key_alias: 'shape', max_budget: 0.1, rpm_limit: 10 });
     expect(info.text.replaceAll(`"key":"${key}"`, '')).not.toContain(key);
-    const accounts = await query(database.url, `SELECT id, max_micros::text FROM account WHERE id LIKE 'a:key:${hashKey(key)}%' ORDER BY id`);
+    const accounts = await query(
+      database.url,
+      `SELECT id, max_micros::text FROM account WHERE id LIKE 'a:key:${hashKey(key)}%' ORDER BY id`,
+    );
     expect(accounts).toEqual([
       { id: `a:key:${hashKey(key)}`, max_micros: '100000' },
       { id: `a:key:${hashKey(key)}|24h`, max_micros: '20000' },
@@ -87,7 +90,12 @@ describe('/key/generate', () => {
   });
 
   it.each<[string, object, RegExp, string]>([
-    ['a misspelt budget', { max_budgett: 1 }, /max_budgett: is not a field of this body \(did you mean max_budget\?\)/, 'max_budgett'],
+    [
+      'a misspelt budget',
+      { max_budgett: 1 },
+      /max_budgett: is not a field of this body \(did you mean max_budget\?\)/,
+      'max_budgett',
+    ],
     ['a negative budget', { max_budget: -1 }, /max_budget/, 'max_budget'],
     ['a budget as text', { max_budget: '10' }, /max_budget/, 'max_budget'],
     ['no duration', { budget_duration: 'monthly' }, /budget_duration: write a number and s, m, h/, 'budget_duration'],
@@ -148,7 +156,9 @@ describe('/key/generate', () => {
   });
 
   it('a body that is nested without end, too large or no JSON is refused before it is read', async () => {
-    expect((await gateway.call('/key/generate', `{"metadata":${'['.repeat(5000)}${']'.repeat(5000)}}`)).status).toBe(400);
+    expect((await gateway.call('/key/generate', `{"metadata":${'['.repeat(5000)}${']'.repeat(5000)}}`)).status).toBe(
+      400,
+    );
     expect((await gateway.call('/key/generate', `{"metadata":{"a":"${'x'.repeat(1_100_000)}"}}`)).status).toBe(413);
     expect((await gateway.call('/key/generate', '{"a":')).status).toBe(400);
     expect((await gateway.call('/key/generate', '{"__proto__":{"role":"admin"}}')).status).toBe(400);
@@ -157,9 +167,21 @@ describe('/key/generate', () => {
 
 describe('/key/update', () => {
   it('changes what is stated, keeps the rest, and null clears', async () => {
-    const key = await newKey({ key_alias: 'changing', max_budget: 5, budget_duration: '7d', rpm_limit: 3, models: ['chat'] });
+    const key = await newKey({
+      key_alias: 'changing',
+      max_budget: 5,
+      budget_duration: '7d',
+      rpm_limit: 3,
+      models: ['chat'],
+    });
     await gateway.ok('/key/update', { key, max_budget: 7.5 });
-    expect(await infoOf(key)).toMatchObject({ max_budget: 7.5, budget_duration: '7d', rpm_limit: 3, models: ['chat'], key_alias: 'changing' });
+    expect(await infoOf(key)).toMatchObject({
+      max_budget: 7.5,
+      budget_duration: '7d',
+      rpm_limit: 3,
+      models: ['chat'],
+      key_alias: 'changing',
+    });
     await gateway.ok('/key/update', { key: hashKey(key), rpm_limit: null, budget_duration: null, models: [] });
     expect(await infoOf(key)).toMatchObject({ max_budget: 7.5, budget_duration: null, rpm_limit: null, models: [] });
   });
@@ -193,7 +215,9 @@ describe('/key/delete', () => {
     const keys = [await newKey(), await newKey(), await newKey({ key_alias: 'by-alias' })];
     const [one = '', two = '', three = ''] = keys;
     for (const key of keys) expect(await statusOf(key)).toBe(200);
-    expect(await gateway.ok('/key/delete', { keys: [one, hashKey(two)] })).toEqual({ deleted_keys: [hashKey(one), hashKey(two)] });
+    expect(await gateway.ok('/key/delete', { keys: [one, hashKey(two)] })).toEqual({
+      deleted_keys: [hashKey(one), hashKey(two)],
+    });
     await gateway.ok('/key/delete', { key_aliases: ['by-alias'] });
     for (const key of [one, two, three]) expect(await statusOf(key)).toBe(401);
     expect((await gateway.call('/key/delete', { keys: [one] })).status).toBe(404);
@@ -212,7 +236,13 @@ describe('/key/regenerate', () => {
     expect(fresh).not.toBe(old);
     expect(await statusOf(old)).toBe(401);
     expect(await statusOf(fresh)).toBe(200);
-    expect(await infoOf(fresh)).toMatchObject({ key_alias: 'rotated', max_budget: 3, models: ['chat'], spend: 1.25, rotation_count: 1 });
+    expect(await infoOf(fresh)).toMatchObject({
+      key_alias: 'rotated',
+      max_budget: 3,
+      models: ['chat'],
+      spend: 1.25,
+      rotation_count: 1,
+    });
     expect((await gateway.call('/key/generate', { key: old })).status).toBe(400);
   });
 
@@ -227,10 +257,17 @@ describe('/key/regenerate', () => {
     await gateway.ok('/key/update', { key: old, models: ['only-this'] });
     for (const key of [old, fresh]) expect((await gateway.ok('/v1/models', undefined, key))['data']).toEqual([]);
     expect(await gateway.ok(`/key/list?key_alias=overlap`)).toMatchObject({ total_count: 1, keys: [hashKey(fresh)] });
-    await query(database.url, `UPDATE api_key SET expires_at = now() - interval '1 s' WHERE key_hash = '${hashKey(old)}'`);
+    await query(
+      database.url,
+      `UPDATE api_key SET expires_at = now() - interval '1 s' WHERE key_hash = '${hashKey(old)}'`,
+    );
     await gateway.dependencies.mirror?.refresh();
     expect([await statusOf(old), await statusOf(fresh)]).toEqual([401, 200]);
-    const third = text((await gateway.ok('/key/regenerate', { key: fresh, grace_period: '24h', new_key: 'sk-chosen-by-me-0123456' }))['key']);
+    const third = text(
+      (await gateway.ok('/key/regenerate', { key: fresh, grace_period: '24h', new_key: 'sk-chosen-by-me-0123456' }))[
+        'key'
+      ],
+    );
     expect(third).toBe('sk-chosen-by-me-0123456');
     await gateway.ok('/key/delete', { keys: [third] });
     expect([await statusOf(fresh), await statusOf(third)]).toEqual([401, 401]);
@@ -257,8 +294,15 @@ describe('/key/info and /key/list', () => {
   it('lists in pages, newest first', async () => {
     for (let index = 0; index < 5; index++) await newKey({ key_alias: `page-${index}`, user_id: 'pager' });
     const first = await gateway.ok('/key/list?user_id=pager&size=2&return_full_object=true');
-    expect(first).toMatchObject({ total_count: 5, current_page: 1, total_pages: 3, keys: [{ key_alias: 'page-4' }, { key_alias: 'page-3' }] });
-    expect(await gateway.ok('/key/list?user_id=pager&size=2&page=3&return_full_object=true')).toMatchObject({ keys: [{ key_alias: 'page-0' }] });
+    expect(first).toMatchObject({
+      total_count: 5,
+      current_page: 1,
+      total_pages: 3,
+      keys: [{ key_alias: 'page-4' }, { key_alias: 'page-3' }],
+    });
+    expect(await gateway.ok('/key/list?user_id=pager&size=2&page=3&return_full_object=true')).toMatchObject({
+      keys: [{ key_alias: 'page-0' }],
+    });
     expect((await gateway.call('/key/list?size=100000')).status).toBe(400);
   });
 
