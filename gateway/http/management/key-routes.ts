@@ -205,18 +205,15 @@ const remove = defineRoute({
     if (body.keys === undefined && body.key_aliases === undefined)
       throw invalid('keys', 'keys or key_aliases: name what shall be deleted');
     const rows: Rows['key'][] = [];
-    for (const key of body.keys ?? []) {
-      const row = await keyOf(toHash(key), writer);
-      if (row !== undefined) rows.push(row);
-      else if (!isAdmin(principal)) throw forbidden(`Changing key ${shown(key)}`);
-    }
+    const take = async (name: string, row: Rows['key'] | undefined): Promise<void> => {
+      if (row === undefined && isAdmin(principal)) return;
+      // By the name that was asked for: a refusal must not tell another's.
+      if (row === undefined || !(await changes(principal, row, writer))) throw forbidden(`Changing key ${name}`);
+      rows.push(row);
+    };
+    for (const key of body.keys ?? []) await take(shown(key), await keyOf(toHash(key), writer));
     for (const keyAlias of body.key_aliases ?? []) {
-      const row = await writer.find('key', { keyAlias, ...current });
-      if (row !== undefined) rows.push(row);
-      else if (!isAdmin(principal)) throw forbidden(`Changing key ${keyAlias}`);
-    }
-    for (const row of rows) {
-      if (!(await changes(principal, row, writer))) throw forbidden(`Changing key ${row.keyName}`);
+      await take(keyAlias, await writer.find('key', { keyAlias, ...current }));
     }
     if (rows.length === 0)
       throw notFound('None of these keys exists: key', (body.keys?.map(shown) ?? body.key_aliases)?.join(', ') ?? '');
