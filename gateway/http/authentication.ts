@@ -43,9 +43,11 @@ export function requireKey(app: FastifyInstance, options: AuthenticationOptions)
   app.decorateRequest('caller');
   app.addHook('onRequest', async (request: FastifyRequest) => {
     request.caller = await authenticate(readKey(request.headers), options.masterKeyHash, options.directory, Date.now());
-    const { url, config } = request.routeOptions;
-    if (request.caller.allowedRoutes !== undefined)
+    // Only then, since Fastify makes the options anew each time they are asked for.
+    if (request.caller.allowedRoutes !== undefined) {
+      const { url, config } = request.routeOptions;
       requireRoute(request.caller, url ?? '', config.routeGroups ?? modelRoutes);
+    }
   });
 }
 

@@ -99,8 +99,11 @@ export class ControlPlane implements Management {
       return await this.#gate.through(work);
     } catch (error) {
       if (error instanceof GateFull) throw new StoreUnavailable(error);
-      if (codeOf(error) === '25006') throw new StoreIsReplica(error);
-      if (codeOf(error).startsWith('23')) throw new RecordConflict(constraintOf(error), error);
+      const code = codeOf(error);
+      if (code === '25006') throw new StoreIsReplica(error);
+      // Somebody else holds what this needs.
+      if (code === '55P03') throw new StoreUnavailable(error);
+      if (/^2[23]/.test(code)) throw new RecordConflict(constraintOf(error), error);
       throw isUnavailable(error) ? new StoreUnavailable(error) : error;
     }
   }
@@ -150,7 +153,9 @@ async function recall(
 ): Promise<{ answer: unknown } | undefined> {
   await client.query(
     `DELETE FROM idempotent_answer WHERE ctid IN (SELECT ctid FROM idempotent_answer
-       WHERE created_at < clock_timestamp() - interval '${answersKeptHours} hours' LIMIT 100 FOR UPDATE SKIP LOCKED)`,
+       WHERE created_at < clock_timestamp() - interval '${answersKeptHours} hours'
+       ORDER BY caller_hash = $1 AND key = $2 DESC LIMIT 100 FOR UPDATE SKIP LOCKED)`,
+    [actor.keyHash, key],
   );
   const { rowCount } = await client.query(
     `INSERT INTO idempotent_answer (caller_hash, key, request_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,

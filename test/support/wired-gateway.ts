@@ -15,14 +15,14 @@ export interface JsonAnswer {
 export interface WiredGateway {
   readonly dependencies: Dependencies;
   /** POST with a body, GET without; the master key unless another is given. */
-  call(
+  readonly call: (
     path: string,
     body?: object | string,
     key?: string,
     headers?: Readonly<Record<string, string>>,
-  ): Promise<JsonAnswer>;
+  ) => Promise<JsonAnswer>;
   /** The same, which must succeed. */
-  ok(path: string, body?: object, key?: string): Promise<Record<string, unknown>>;
+  readonly ok: (path: string, body?: object, key?: string) => Promise<Record<string, unknown>>;
   close(): Promise<void>;
 }
 

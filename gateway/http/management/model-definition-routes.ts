@@ -7,41 +7,53 @@ import { id, metadata, pageOf, paging } from './fields.ts';
 import { isoOf } from './objects.ts';
 import { defineRoute } from './route.ts';
 
-/** What must not be stored as it is. A reference to a variable is no secret. */
-const secretName = /key|secret|token|password|credential/i;
+/** What must not be stored as it is. A reference to a variable is no secret, a number of tokens neither. */
+const secretName = /key|secret|password|credential|authorization|cookie|(^|_)token$/i;
+const harmlessName = /_per_token$/;
 const secretPrefix = 'sealed:';
-const isReference = (value: string): boolean => value.startsWith('os.environ/');
 
 const params = z.looseObject({ model: z.string().min(1).max(256) });
 
-/** @throws Refusal 400 for a secret that cannot be sealed. */
-function sealed(stated: Readonly<Record<string, unknown>>, seal: ((secret: string) => string) | undefined) {
+type Seal = ((secret: string) => string) | undefined;
+
+/** Also within blocks, such as headers. @throws Refusal 400 for a secret that cannot be sealed. */
+function sealed(
+  stated: Readonly<Record<string, unknown>>,
+  seal: Seal,
+  path = 'litellm_params',
+): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(stated).map(([name, value]) => {
-      const isSecret = secretName.test(name) && !/tokens?$|per_token|_cost/.test(name.replace('session_token', ''));
-      if (typeof value !== 'string' || !isSecret || isReference(value) || value.startsWith(secretPrefix)) {
-        return [name, value];
-      }
-      if (seal === undefined) {
-        throw invalid(
-          `litellm_params.${name}`,
-          `litellm_params.${name}: set LITELLM_SALT_KEY to store secrets sealed, or write os.environ/NAME`,
-        );
-      }
-      return [name, `${secretPrefix}${seal(value)}`];
-    }),
+    Object.entries(stated).map(([name, value]) => [name, sealedValue(name, value, seal, `${path}.${name}`)]),
   );
 }
+
+function sealedValue(name: string, value: unknown, seal: Seal, path: string): unknown {
+  if (isBlock(value)) return sealed(value, seal, path);
+  const isSecret = secretName.test(name) && !harmlessName.test(name);
+  if (!isSecret || typeof value !== 'string' || value.startsWith('os.environ/')) return value;
+  // Nobody can seal by hand; as it stands it would be taken for the secret itself.
+  if (value.startsWith(secretPrefix)) throw invalid(path, `${path}: must not start with ${secretPrefix}`);
+  if (seal === undefined) {
+    throw invalid(path, `${path}: set LITELLM_SALT_KEY to store secrets sealed, or write os.environ/NAME`);
+  }
+  return `${secretPrefix}${seal(value)}`;
+}
+
+const isBlock = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const shown = (stated: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(stated).map(([name, value]) => [
+      name,
+      isBlock(value) ? shown(value) : typeof value === 'string' && value.startsWith(secretPrefix) ? '(sealed)' : value,
+    ]),
+  );
 
 const toAnswer = (row: Rows['model']) => ({
   model_id: row.modelId,
   model_name: row.modelName,
-  litellm_params: Object.fromEntries(
-    Object.entries(row.params).map(([name, value]) => [
-      name,
-      typeof value === 'string' && value.startsWith(secretPrefix) ? '(sealed)' : value,
-    ]),
-  ),
+  litellm_params: shown(row.params),
   model_info: { id: row.modelId, db_model: true, ...row.info },
   created_by: row.createdBy ?? null,
   created_at: isoOf(row.createdAtMs),

@@ -263,7 +263,10 @@ function toRefusal(error: unknown): unknown {
     return new Refusal({ status: 422, type: 'invalid_request_error', message, param: 'Idempotency-Key' });
   }
   if (error instanceof RecordConflict) {
-    const [param, message] = conflictWords[error.constraint] ?? [null, 'this conflicts with something that exists'];
+    const [param, message] = conflictWords[error.constraint] ?? [
+      null,
+      'A value cannot be stored, or something it names is not there',
+    ];
     return invalid(param, param === null ? message : `${param}: ${message}`);
   }
   return error;

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { everything, type Grant, withinGrantor } from '../../../gateway/domain/delegation.ts';
 import { secondsOf } from '../../../gateway/domain/key-policy.ts';
@@ -19,12 +19,17 @@ const limits: fc.Arbitrary<Limits> = fc.record({
   requestsPerMinute: number,
   tokensPerMinute: number,
   parallelRequests: number,
-  models: fc.option(fc.dictionary(fc.constantFrom('a', 'b'), fc.record({ maxMicros: number, requestsPerMinute: number })), { nil: undefined }),
+  models: fc.option(
+    fc.dictionary(fc.constantFrom('a', 'b'), fc.record({ maxMicros: number, requestsPerMinute: number })),
+    { nil: undefined },
+  ),
 });
 const anyGrant: fc.Arbitrary<Grant> = fc.record({
   models: fc.array(names, { maxLength: 2 }),
   limits: fc.array(limits, { maxLength: 2 }),
-  routes: fc.option(fc.array(fc.constantFrom('/key/info', '/key/*', '/v1/*', 'llm_api_routes'), { maxLength: 2 }), { nil: undefined }),
+  routes: fc.option(fc.array(fc.constantFrom('/key/info', '/key/*', '/v1/*', 'llm_api_routes'), { maxLength: 2 }), {
+    nil: undefined,
+  }),
   expiresAtMs: fc.option(fc.integer({ min: now, max: now + 5 }), { nil: undefined }),
   tags: fc.subarray(['x', 'y']),
   cacheControls: fc.option(fc.subarray(['no-cache', 'ttl']), { nil: undefined }),
@@ -35,10 +40,14 @@ const anyGrant: fc.Arbitrary<Grant> = fc.record({
 const related = fc
   .tuple(anyGrant, anyGrant, fc.array(fc.boolean(), { minLength: 7, maxLength: 7 }))
   .map(([maker, other, own]) => {
-    const pick = <Field extends keyof Grant>(field: Field, index: number): Grant[Field] => (own[index] === true ? other : maker)[field];
+    const pick = <Field extends keyof Grant>(field: Field, index: number): Grant[Field] =>
+      (own[index] === true ? other : maker)[field];
     const child: Grant = {
       models: own[0] === true ? [...maker.models, ...other.models] : pick('models', 1),
-      limits: own[2] === true ? [...maker.limits, ...other.limits] : maker.limits.map((one, index) => ({ ...one, ...other.limits[index] })),
+      limits:
+        own[2] === true
+          ? [...maker.limits, ...other.limits]
+          : maker.limits.map((one, index) => ({ ...one, ...other.limits[index] })),
       routes: pick('routes', 3),
       expiresAtMs: pick('expiresAtMs', 4),
       tags: [...maker.tags, ...other.tags],
@@ -55,7 +64,9 @@ const most = (grants: Grant, value: (one: Limits) => number | undefined): number
 /** The most money in the first `seconds`. */
 const moneyIn = (grants: Grant, seconds: number): number =>
   most(grants, ({ maxMicros, duration: length }) =>
-    maxMicros === undefined ? undefined : maxMicros * (length === undefined ? 1 : Math.ceil(seconds / secondsOf(length, now))),
+    maxMicros === undefined
+      ? undefined
+      : maxMicros * (length === undefined ? 1 : Math.ceil(seconds / secondsOf(length, now))),
   );
 
 describe('nobody gives away more than they have', () => {
@@ -73,8 +84,11 @@ describe('nobody gives away more than they have', () => {
         ]) {
           expect(most(child, value)).toBeLessThanOrEqual(most(maker, value));
         }
-        for (const seconds of [60, 86_400, 30 * 86_400]) expect(moneyIn(child, seconds)).toBeLessThanOrEqual(moneyIn(maker, seconds));
-        expect(child.expiresAtMs ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(maker.expiresAtMs ?? Number.POSITIVE_INFINITY);
+        for (const seconds of [60, 86_400, 30 * 86_400])
+          expect(moneyIn(child, seconds)).toBeLessThanOrEqual(moneyIn(maker, seconds));
+        expect(child.expiresAtMs ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(
+          maker.expiresAtMs ?? Number.POSITIVE_INFINITY,
+        );
         for (const path of ['/key/info', '/key/generate', '/v1/models']) {
           for (const groups of [['llm_api_routes'], ['management_routes']] as const) {
             const may = (one: Grant): boolean => one.routes === undefined || mayCall(one.routes, path, groups);
@@ -100,13 +114,28 @@ describe('nobody gives away more than they have', () => {
     ['no list of models where the maker has one', {}, { models: [['gpt-4o']] }, /^models: only gpt-4o$/],
     ['a pattern that is wider', { models: [['openai/*']] }, { models: [['openai/gpt-*']] }, /^models/],
     ['no budget where the maker has one', {}, { limits: [{ maxMicros: 5_000_000 }] }, /^max_budget: at most 5$/],
-    ['the same budget more often', { limits: [{ maxMicros: 5, duration: '24h' }] }, { limits: [{ maxMicros: 5, duration: '30d' }] }, /per 30d/],
-    ['a budget a day where the maker has one for ever', { limits: [{ maxMicros: 5, duration: '30d' }] }, { limits: [{ maxMicros: 5 }] }, /^max_budget/],
+    [
+      'the same budget more often',
+      { limits: [{ maxMicros: 5, duration: '24h' }] },
+      { limits: [{ maxMicros: 5, duration: '30d' }] },
+      /per 30d/,
+    ],
+    [
+      'a budget a day where the maker has one for ever',
+      { limits: [{ maxMicros: 5, duration: '30d' }] },
+      { limits: [{ maxMicros: 5 }] },
+      /^max_budget/,
+    ],
     ['all routes where the maker has some', {}, { routes: ['/key/info'] }, /^allowed_routes: only \/key\/info$/],
     ['no end where the maker has one', {}, { expiresAtMs: now }, /^duration: not beyond 2030-01-01T00:00:00.000Z$/],
     ['a lost tag', {}, { tags: ['eu'] }, /^tags: must hold eu$/],
     ['another region', { region: 'us' }, { region: 'eu' }, /^allowed_model_region: eu$/],
-    ['more cache controls', { cacheControls: ['no-cache'] }, { cacheControls: [] }, /^allowed_cache_controls: only none$/],
+    [
+      'more cache controls',
+      { cacheControls: ['no-cache'] },
+      { cacheControls: [] },
+      /^allowed_cache_controls: only none$/,
+    ],
   ])('%s is named with the most that is possible', (_case, child, maker, fault) => {
     const faults = withinGrantor(grant(child), grant(maker), now);
     expect(faults).toHaveLength(1);

@@ -89,7 +89,7 @@ describe('/key/generate', () => {
     ]);
   });
 
-  it.each<[string, object, RegExp, string]>([
+  it.each<[string, object, RegExp, string | null]>([
     [
       'a misspelt budget',
       { max_budgett: 1 },
@@ -104,6 +104,8 @@ describe('/key/generate', () => {
     ['an own value of another form', { key: 'a-long-enough-but-other-value-123' }, /must start with sk-/, 'key'],
     ['a team that is not there', { team_id: 'nobody' }, /there is no team nobody/, 'team_id'],
     ['a budget that is not there', { budget_id: 'none' }, /there is no budget none/, 'budget_id'],
+    ['text that PostgreSQL cannot hold', { key_alias: 'nul \u0000 nul' }, /cannot be stored/, null],
+    ['text in metadata that PostgreSQL cannot hold', { metadata: { a: '\u0000' } }, /cannot be stored/, null],
     ['a user id with a slash', { user_id: 'a/b' }, /slashes/, 'user_id'],
   ])('refuses %s with 400 and the name of the field, and makes nothing', async (_case, body, message, param) => {
     const before = await query(database.url, 'SELECT count(*)::int AS n FROM api_key');

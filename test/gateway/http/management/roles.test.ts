@@ -32,16 +32,40 @@ beforeAll(async () => {
     await ok('/organization/new', { organization_id: `org-${tenant}`, organization_alias: tenant });
     await ok('/budget/new', { budget_id: `budget-${tenant}`, max_budget: 1 });
     await ok('/customer/new', { user_id: `customer-${tenant}` });
-    await ok('/model/new', { model_name: 'm', litellm_params: { model: 'openai/x' }, model_info: { id: `model-${tenant}` } });
-    await ok('/team/new', { team_id: `team-${tenant}`, organization_id: `org-${tenant}`, team_alias: `secret-${tenant}` });
-    const users = { orgAdmin: 'internal_user', teamAdmin: 'internal_user', member: 'internal_user', viewerUser: 'internal_user_viewer' };
+    await ok('/model/new', {
+      model_name: 'm',
+      litellm_params: { model: 'openai/x' },
+      model_info: { id: `model-${tenant}` },
+    });
+    await ok('/team/new', {
+      team_id: `team-${tenant}`,
+      organization_id: `org-${tenant}`,
+      team_alias: `secret-${tenant}`,
+    });
+    const users = {
+      orgAdmin: 'internal_user',
+      teamAdmin: 'internal_user',
+      member: 'internal_user',
+      viewerUser: 'internal_user_viewer',
+    };
     for (const [role, userRole] of Object.entries(users)) {
-      const made = await ok('/user/new', { user_id: `${role}-${tenant}`, user_role: userRole, key_alias: `${role}-${tenant}` });
+      const made = await ok('/user/new', {
+        user_id: `${role}-${tenant}`,
+        user_role: userRole,
+        key_alias: `${role}-${tenant}`,
+      });
       secrets.set(`${tenant}-${role}`, String(made['key']));
     }
-    await ok('/organization/member_add', { organization_id: `org-${tenant}`, member: { role: 'org_admin', user_id: `orgAdmin-${tenant}` } });
-    await ok('/team/member_add', { team_id: `team-${tenant}`, member: { role: 'admin', user_id: `teamAdmin-${tenant}` } });
-    for (const role of ['member', 'viewerUser']) await ok('/team/member_add', { team_id: `team-${tenant}`, member: { user_id: `${role}-${tenant}` } });
+    await ok('/organization/member_add', {
+      organization_id: `org-${tenant}`,
+      member: { role: 'org_admin', user_id: `orgAdmin-${tenant}` },
+    });
+    await ok('/team/member_add', {
+      team_id: `team-${tenant}`,
+      member: { role: 'admin', user_id: `teamAdmin-${tenant}` },
+    });
+    for (const role of ['member', 'viewerUser'])
+      await ok('/team/member_add', { team_id: `team-${tenant}`, member: { user_id: `${role}-${tenant}` } });
     for (const [role, body] of Object.entries({
       teamKey: { team_id: `team-${tenant}`, user_id: `member-${tenant}` },
       plainKey: {},
@@ -89,7 +113,10 @@ function requestAbout(route: ManagementRoute, tenant: Tenant): { path: string; b
     '/organization/new': { organization_id: fresh, organization_alias: 'x' },
     '/organization/update': { organization_id: `org-${tenant}`, max_budget: 1 },
     '/organization/delete': { organization_ids: [`org-${tenant}`] },
-    '/organization/member_add': { organization_id: `org-${tenant}`, member: { user_id: `member-${tenant}`, role: 'org_admin' } },
+    '/organization/member_add': {
+      organization_id: `org-${tenant}`,
+      member: { user_id: `member-${tenant}`, role: 'org_admin' },
+    },
     '/organization/member_delete': { organization_id: `org-${tenant}`, user_id: `orgAdmin-${tenant}` },
     '/customer/new': { user_id: fresh },
     '/customer/update': { user_id: `customer-${tenant}`, blocked: true },
@@ -140,8 +167,23 @@ function requestAbout(route: ManagementRoute, tenant: Tenant): { path: string; b
 
 /** Everything that a change would change. */
 async function state(): Promise<string> {
-  const tables = ['api_key', 'team', 'team_member', 'gateway_user', 'organization', 'organization_member', 'end_user', 'budget', 'model_definition', 'account', 'audit_head'];
-  const sums = tables.map((table) => `SELECT '${table}' AS name, md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) AS sum FROM ${table} t`);
+  const tables = [
+    'api_key',
+    'team',
+    'team_member',
+    'gateway_user',
+    'organization',
+    'organization_member',
+    'end_user',
+    'budget',
+    'model_definition',
+    'account',
+    'audit_head',
+  ];
+  const sums = tables.map(
+    (table) =>
+      `SELECT '${table}' AS name, md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) AS sum FROM ${table} t`,
+  );
   return JSON.stringify(await query(database.url, sums.join(' UNION ALL ')));
 }
 
@@ -195,7 +237,14 @@ describe.each(roles)('%s', (role) => {
         );
         return `${answer.status} ${answer.text.replaceAll(name, 'NAME')}`;
       };
-      const there = path.includes('key') && !path.includes('generate') ? hashKey(keyOf('south', 'member')) : path.includes('team') || path.includes('generate') ? 'team-south' : path.includes('user') ? 'member-south' : 'org-south';
+      const there =
+        path.includes('key') && !path.includes('generate')
+          ? hashKey(keyOf('south', 'member'))
+          : path.includes('team') || path.includes('generate')
+            ? 'team-south'
+            : path.includes('user')
+              ? 'member-south'
+              : 'org-south';
       expect(await ask(there)).toBe(await ask(there.replace(/.$/, 'x')));
     }
   });
@@ -230,8 +279,17 @@ describe('without a key', () => {
   it('nothing is open, whatever Host says', async () => {
     for (const route of managementRoutes) {
       const { path, body } = requestAbout(route, 'south');
-      for (const headers of [{}, { host: 'localhost' }, { 'x-forwarded-for': '127.0.0.1', 'x-forwarded-host': 'localhost' }]) {
-        const response = await gateway.dependencies.app.inject({ method: route.method, url: path, headers, payload: JSON.stringify(body) });
+      for (const headers of [
+        {},
+        { host: 'localhost' },
+        { 'x-forwarded-for': '127.0.0.1', 'x-forwarded-host': 'localhost' },
+      ]) {
+        const response = await gateway.dependencies.app.inject({
+          method: route.method,
+          url: path,
+          headers,
+          payload: JSON.stringify(body),
+        });
         expect([path, response.statusCode]).toEqual([path, 401]);
       }
     }
@@ -263,14 +321,24 @@ describe('every role, in its own tenant', () => {
     for (const route of managementRoutes) expect(needs).toContain(route.needs);
     // Only these change something without an administrator.
     expect(changing.filter((route) => route.needs !== 'admin').every((route) => route.needs === 'member')).toBe(true);
-    expect(reading.filter((route) => route.needs === 'any-key').map((route) => route.paths[0])).toEqual(['/key/info', '/key/health', '/spend/logs']);
+    expect(reading.filter((route) => route.needs === 'any-key').map((route) => route.paths[0])).toEqual([
+      '/key/info',
+      '/key/health',
+      '/spend/logs',
+    ]);
   });
 
   it('a member sees itself, its keys and its team', async () => {
     const key = keyOf('north', 'member');
-    expect(await gateway.ok('/user/info', undefined, key)).toMatchObject({ user_id: 'member-north', teams: [{ team_id: 'team-north' }] });
+    expect(await gateway.ok('/user/info', undefined, key)).toMatchObject({
+      user_id: 'member-north',
+      teams: [{ team_id: 'team-north' }],
+    });
     const team = await gateway.ok('/team/info?team_id=team-north', undefined, key);
-    expect(team).toMatchObject({ team_info: { team_alias: 'secret-north' }, team_memberships: [{ user_id: 'member-north' }] });
+    expect(team).toMatchObject({
+      team_info: { team_alias: 'secret-north' },
+      team_memberships: [{ user_id: 'member-north' }],
+    });
     // The key of the team that was made for it, and nobody else's.
     expect(team['keys']).toMatchObject([{ key_alias: 'teamKey-north' }]);
     expect((await gateway.call('/user/info?user_id=teamAdmin-north', undefined, key)).status).toBe(403);
@@ -278,7 +346,11 @@ describe('every role, in its own tenant', () => {
 
   it('an administrator of a team adds and removes its members and makes its keys', async () => {
     const key = keyOf('north', 'teamAdmin');
-    await gateway.ok('/team/member_add', { team_id: 'team-north', member: { user_id: 'new-one' }, max_budget_in_team: 2 }, key);
+    await gateway.ok(
+      '/team/member_add',
+      { team_id: 'team-north', member: { user_id: 'new-one' }, max_budget_in_team: 2 },
+      key,
+    );
     const made = await gateway.ok('/key/generate', { team_id: 'team-north', user_id: 'new-one' }, key);
     expect(made).toMatchObject({ team_id: 'team-north', user_id: 'new-one' });
     expect((await gateway.call('/v1/models', undefined, String(made['key']))).status).toBe(200);
@@ -294,8 +366,12 @@ describe('every role, in its own tenant', () => {
     await gateway.ok('/team/new', { team_id: 'second-north', organization_id: 'org-north' }, key);
     expect((await gateway.call('/team/new', { team_id: 'third', organization_id: 'org-south' }, key)).status).toBe(403);
     expect((await gateway.call('/team/new', { team_id: 'third' }, key)).status).toBe(403);
-    expect((await gateway.call('/team/update', { team_id: 'second-north', organization_id: 'org-south' }, key)).status).toBe(403);
-    expect(await gateway.ok('/organization/list', undefined, key)).toMatchObject({ 0: { organization_id: 'org-north' } });
+    expect(
+      (await gateway.call('/team/update', { team_id: 'second-north', organization_id: 'org-south' }, key)).status,
+    ).toBe(403);
+    expect(await gateway.ok('/organization/list', undefined, key)).toMatchObject({
+      0: { organization_id: 'org-north' },
+    });
   });
 
   it('a user makes keys for itself alone, and cannot undo what an administrator did', async () => {
@@ -315,25 +391,52 @@ describe('every role, in its own tenant', () => {
 
   it('a key passes on no more than it has, and cannot give itself more', async () => {
     const { key } = await gateway.ok('/key/generate', {
-      user_id: 'member-north', models: ['chat'], max_budget: 5, rpm_limit: 10, duration: '1d', allowed_routes: ['/key/*'],
+      user_id: 'member-north',
+      models: ['chat'],
+      max_budget: 5,
+      rpm_limit: 10,
+      duration: '1d',
+      allowed_routes: ['/key/*'],
     });
     const narrow = { models: ['chat'], max_budget: 5, rpm_limit: 10, duration: '1h', allowed_routes: ['/key/info'] };
-    const more: Readonly<Record<string, unknown>> = { models: [], max_budget: 6, rpm_limit: null, duration: '2d', allowed_routes: ['/spend/*'] };
+    const more: Readonly<Record<string, unknown>> = {
+      models: [],
+      max_budget: 6,
+      rpm_limit: null,
+      duration: '2d',
+      allowed_routes: ['/spend/*'],
+    };
     for (const [field, value] of Object.entries(more)) {
       const { status, body } = await gateway.call('/key/generate', { ...narrow, [field]: value }, String(key));
       expect([field, status, body]).toMatchObject([field, 403, { error: { param: field } }]);
       const itself = await gateway.call('/key/update', { key, [field]: value }, String(key));
       expect([field, itself.status]).toEqual([field, 403]);
     }
-    expect(await gateway.ok('/key/generate', narrow, String(key))).toMatchObject({ max_budget: 5, user_id: 'member-north' });
+    expect(await gateway.ok('/key/generate', narrow, String(key))).toMatchObject({
+      max_budget: 5,
+      user_id: 'member-north',
+    });
   });
 
   it('a key for models alone calls no management, one for management no model, one for reading changes nothing', async () => {
-    const make = async (key_type: string): Promise<string> => String((await gateway.ok('/key/generate', { key_type, user_id: 'member-north' }))['key']);
-    const status = async (path: string, key: string, body?: object): Promise<number> => (await gateway.call(path, body, key)).status;
+    const make = async (key_type: string): Promise<string> =>
+      String((await gateway.ok('/key/generate', { key_type, user_id: 'member-north' }))['key']);
+    const status = async (path: string, key: string, body?: object): Promise<number> =>
+      (await gateway.call(path, body, key)).status;
     const [llm, management, reader] = [await make('llm_api'), await make('management'), await make('read_only')];
-    expect([await status('/v1/models', llm), await status('/key/info', llm), await status('/key/generate', llm, {})]).toEqual([200, 403, 403]);
-    expect([await status('/v1/chat/completions', management, { model: 'chat', messages: [] }), await status('/key/info', management)]).toEqual([403, 200]);
-    expect([await status('/key/info', reader), await status('/key/generate', reader, {}), await status('/v1/embeddings', reader, {})]).toEqual([200, 403, 403]);
+    expect([
+      await status('/v1/models', llm),
+      await status('/key/info', llm),
+      await status('/key/generate', llm, {}),
+    ]).toEqual([200, 403, 403]);
+    expect([
+      await status('/v1/chat/completions', management, { model: 'chat', messages: [] }),
+      await status('/key/info', management),
+    ]).toEqual([403, 200]);
+    expect([
+      await status('/key/info', reader),
+      await status('/key/generate', reader, {}),
+      await status('/v1/embeddings', reader, {}),
+    ]).toEqual([200, 403, 403]);
   });
 });
