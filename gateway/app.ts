@@ -73,7 +73,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   // First, since they may take over a path that reaches a model.
   void app.register(async (passing) => {
     const { inFlight, isLeaving, newId, serve } = options.models;
-    const { admission, transport, onSettled } = serve;
+    const { admission, transport, onBegin, onSettled } = serve;
     registerPassThroughRoutes(passing, {
       endpoints: options.passThrough,
       authentication: options.authentication,
@@ -83,6 +83,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
       newId,
       admission,
       transport,
+      onBegin,
       onSettled,
     });
   });

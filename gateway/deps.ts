@@ -11,6 +11,9 @@ import { accountId, type Scope } from './domain/entitlements.ts';
 import { hashKey } from './domain/keys.ts';
 import type { Siblings } from './domain/slices.ts';
 import { InFlight } from './http/in-flight.ts';
+import { openOutbox } from './open-outbox.ts';
+import { noOutbox } from './outbox/no-outbox.ts';
+import type { Outbox } from './outbox/outbox.ts';
 import { makeEstimator } from './pipeline/estimate.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Transport } from './providers/transport.ts';
@@ -22,8 +25,7 @@ import { RedisCooldownShare } from './stores/cooldown-share.ts';
 import type { KeyMirror } from './stores/key-mirror.ts';
 import { RedisLimitSlices } from './stores/limits.ts';
 import { secretSeal } from './stores/secret-seal.ts';
-import type { SpendWriter } from './stores/spend.ts';
-import { openStores } from './stores/stores.ts';
+import { openStores, type Stores } from './stores/stores.ts';
 import type { Logger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { toRequestLine } from './telemetry/request-line.ts';
@@ -39,7 +41,9 @@ export interface Dependencies {
   readonly admission: SlicedAdmission;
   /** Connects what admission needs; never fails, since what is away is waited for in the background. */
   startAdmission(): Promise<void>;
-  readonly spend: SpendWriter;
+  /** Undefined without a database: then no spend is kept. */
+  readonly outbox: Outbox | undefined;
+  readonly housekeeping: Stores['housekeeping'];
   readonly transport: Transport;
   /** Ends pools and connections; call after the last request. */
   close(): Promise<void>;
@@ -67,10 +71,14 @@ export function wire(options: WiringOptions): Dependencies {
     saltKey: settings.saltKey,
     writesSnapshot: options.writesSnapshot,
     accessGroups: config.accessGroups,
+    keepSpendRows: config.spend.keepRows,
+    spendRetentionDays: config.spend.retentionDays,
     logger,
-    onSpendDropped: (count) => metrics.spendDropped(count),
   });
-  const { spend, mirror } = stores;
+  const { ledger, mirror } = stores;
+  const outbox = ledger === undefined ? undefined : openOutbox(options, ledger, () => metrics);
+  if (outbox === undefined) logger.warn('there is no database: nothing is kept of what requests cost');
+  const spend = outbox ?? noOutbox;
 
   const redisUrl = settings.redisUrl ?? config.redisUrl;
   const cooldowns =
@@ -101,7 +109,7 @@ export function wire(options: WiringOptions): Dependencies {
     },
     budgets: stores.budgets,
     limits,
-    siblings: stores.heartbeat ?? alone,
+    siblings: outbox?.heartbeat ?? alone,
     globalScope: globalScope(config),
     endUserScope: (id) => stores.keys?.endUserScope(id),
     now,
@@ -133,7 +141,7 @@ export function wire(options: WiringOptions): Dependencies {
   const transport = new Transport();
   const metrics: Metrics = new Metrics({
     inFlight: () => inFlight.count,
-    spendQueue: () => spend.queued,
+    outbox: () => outbox,
     databaseUp: () => mirror?.up,
     redisUp: () => cooldowns?.up,
     deploymentStates: () => router.health(),
@@ -182,8 +190,11 @@ export function wire(options: WiringOptions): Dependencies {
         sign: awsSigner(settings.environment, logger),
         adapterFor: chooseAdapters({ dropParams: config.dropParams }),
         onAttempt: (deployment, outcome) => metrics.attempted(deployment, outcome),
+        onBegin: (intent) => spend.begin(intent),
+        onDoubt: (requestId, { id, provider, model, modelGroup }, { status }) =>
+          spend.doubt(requestId, { deploymentId: id, provider, model, modelGroup, status }),
         onSettled: (event) => {
-          spend.record(event);
+          spend.end(event);
           if (event.deploymentId !== null) {
             load.use(event.deploymentId, (event.promptTokens ?? 0) + (event.completionTokens ?? 0));
           }
@@ -217,7 +228,7 @@ export function wire(options: WiringOptions): Dependencies {
       const { globalBudget } = config.admission;
       const window = globalBudget?.duration === undefined ? undefined : windowOf(globalBudget.duration, Date.now());
       await Promise.all([
-        stores.heartbeat?.start(),
+        outbox?.start(),
         limits?.start(),
         globalBudget === undefined
           ? undefined
@@ -233,7 +244,8 @@ export function wire(options: WiringOptions): Dependencies {
       }
       admission.start();
     },
-    spend,
+    outbox,
+    housekeeping: stores.housekeeping,
     transport,
     close: async () => {
       cooldowns?.close();

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppOptions } from './app.ts';
 import { ConfigError, formatFault, loadConfig } from './config/load.ts';
 import { drain, version } from './contract.ts';
-import { type Dependencies, wire } from './deps.ts';
+import { type Dependencies, type WiringOptions, wire } from './deps.ts';
 import { GatewayLeaving } from './domain/errors.ts';
+import { OutboxUnavailable } from './open-outbox.ts';
 import { type Settings, SettingsError } from './settings.ts';
 import { NothingKnown } from './stores/key-mirror.ts';
 import { describeUrl } from './stores/postgres.ts';
@@ -61,14 +62,16 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
     );
   }
   let leaving = false;
-  const dependencies = wire({ ...options, config, logger, version, isLeaving: () => leaving });
+  const dependencies = wireOrExplain({ ...options, config, logger, version, isLeaving: () => leaving });
   try {
     await dependencies.mirror?.start();
     dependencies.cooldowns?.start();
+    dependencies.housekeeping?.start();
     await dependencies.startAdmission();
     await dependencies.app.listen({ port: settings.port, host: settings.host });
   } catch (error) {
     await dependencies.app.close();
+    await dependencies.outbox?.close(lastWordsMs);
     await dependencies.close();
     throw explain(error, settings, databaseUrl);
   }
@@ -88,6 +91,15 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
       return drained;
     },
   };
+}
+
+function wireOrExplain(options: WiringOptions): Dependencies {
+  try {
+    return wire(options);
+  } catch (error) {
+    if (error instanceof OutboxUnavailable) throw new StartError(error.message, 1, error);
+    throw error;
+  }
 }
 
 /** Reads and checks the config file. */
@@ -115,7 +127,7 @@ export async function readConfig(settings: Settings) {
 }
 
 async function leave(dependencies: Dependencies, settings: Settings, log: Log): Promise<void> {
-  const { app, inFlight, spend } = dependencies;
+  const { app, inFlight, outbox } = dependencies;
   const { logger } = log;
   logger.info({ inFlight: inFlight.count }, 'draining');
   await sleep(settings.drainNoticeSeconds * 1000);
@@ -133,8 +145,10 @@ async function leave(dependencies: Dependencies, settings: Settings, log: Log): 
   }
   clearInterval(closer);
   await dependencies.admission.close();
-  const unwritten = await Promise.race([spend.close(), sleep(drain.flushSeconds * 1000, spend.queued, { ref: false })]);
-  if (unwritten > 0) logger.error({ unwritten }, 'spend events could not be written before the end');
+  const unshipped = await outbox?.close(drain.flushSeconds * 1000);
+  if (unshipped !== undefined && unshipped > 0) {
+    logger.error({ unshipped }, 'the database does not have all spend; the rest lies on disk for the next start');
+  }
   await app.close();
   await dependencies.close();
   logger.info('the gateway has left');

@@ -15,8 +15,11 @@ export interface Settings {
   readonly masterKey: string | undefined;
   /** Signs the snapshot; without it a random key is kept beside it. */
   readonly saltKey: string | undefined;
-  /** What must survive a restart: the snapshot of known keys. */
+  /** What must survive a restart: the snapshot of known keys, and spend that the database does not have. */
   readonly dataDirectory: string;
+  /** Stronger than the config's. */
+  readonly outboxMaxBytes: number | undefined;
+  readonly outboxRetainSeconds: number | undefined;
   readonly logLevel: LogLevel;
   readonly logFile: string | undefined;
   readonly drainNoticeSeconds: number;
@@ -80,6 +83,12 @@ const schema = z.object({
     .default('info'),
   HOLDFAST_LOG_FILE: z.string().optional(),
   HOLDFAST_DATA_DIRECTORY: z.string().default('.holdfast'),
+  HOLDFAST_OUTBOX_MAX_BYTES: z.coerce
+    .number('must be a number of bytes')
+    .int('must be a whole number')
+    .min(1, 'must be at least 1')
+    .optional(),
+  HOLDFAST_OUTBOX_RETAIN_SECONDS: seconds.optional(),
   HOLDFAST_DRAIN_NOTICE_SECONDS: seconds.default(drain.noticeSeconds),
   HOLDFAST_DRAIN_DEADLINE_SECONDS: seconds.default(drain.deadlineSeconds),
   HOLDFAST_DEMO_UPSTREAMS: z.string().optional(),
@@ -112,6 +121,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     masterKey: variables.LITELLM_MASTER_KEY,
     saltKey: variables.LITELLM_SALT_KEY,
     dataDirectory: variables.HOLDFAST_DATA_DIRECTORY,
+    outboxMaxBytes: variables.HOLDFAST_OUTBOX_MAX_BYTES,
+    outboxRetainSeconds: variables.HOLDFAST_OUTBOX_RETAIN_SECONDS,
     logLevel: variables.LITELLM_LOG,
     logFile: variables.HOLDFAST_LOG_FILE,
     drainNoticeSeconds: variables.HOLDFAST_DRAIN_NOTICE_SECONDS,

@@ -72,6 +72,8 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
   { room: 'gateway/routing/', may: ['gateway/domain/'] },
   // Decides about money: it knows no clock, no store and no pipeline, so that a simulation can run the same code.
   { room: 'gateway/admission/', may: ['gateway/domain/'] },
+  // Holds the money that PostgreSQL does not have yet: it knows its own files, the words, and nobody else.
+  { room: 'gateway/outbox/', may: ['gateway/domain/'] },
   { room: 'gateway/pipeline/', may: ['gateway/domain/', 'gateway/routing/', 'gateway/providers/'] },
   // Logs are written everywhere but decide nothing; only their types are imported.
   {

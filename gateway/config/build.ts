@@ -33,6 +33,11 @@ const defaultLatencyTtlSeconds = 3_600;
 const defaultMaxRequestMegabytes = 32;
 /** Longer answers than this are rare; what one costs beyond it is booked all the same. */
 const defaultOutputTokens = 1_024;
+/** Half of the volume that the manifests give to a pod. About a million requests. */
+const defaultOutboxMaxBytes = 1024 ** 3;
+/** Twice the 15 minutes that the tier `high` may lose. */
+const defaultOutboxRetainSeconds = 1_800;
+const secondsPerDay = 86_400;
 
 /** An entry of `model_list` and its place in the file. */
 export type ListedEntry = readonly [index: number, entry: ModelEntry];
@@ -153,6 +158,15 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       keyPolicy: keyPolicy(litellm),
       maxRequestBytes: (general.max_request_size_mb ?? defaultMaxRequestMegabytes) * 1024 * 1024,
       admission: buildAdmission(general, litellm),
+      spend: {
+        keepRows: general.disable_spend_logs !== true,
+        retentionDays:
+          general.maximum_spend_logs_retention_period === undefined
+            ? undefined
+            : Math.ceil(general.maximum_spend_logs_retention_period / secondsPerDay),
+        outboxMaxBytes: general.outbox_max_bytes ?? defaultOutboxMaxBytes,
+        outboxRetainSeconds: general.outbox_retain_seconds ?? defaultOutboxRetainSeconds,
+      },
     },
   };
 }

@@ -29,6 +29,7 @@ export interface GatewayConfig {
   readonly accessGroups: AccessGroups;
   readonly keyPolicy: KeyPolicy;
   readonly admission: AdmissionConfig;
+  readonly spend: SpendConfig;
 }
 
 /** How budgets and rate limits are kept. */
@@ -43,4 +44,14 @@ export interface AdmissionConfig {
   readonly expectedReplicas: number;
   /** For everything that this gateway spends. */
   readonly globalBudget: { readonly maxMicros: number; readonly duration: string | undefined } | undefined;
+}
+
+/** What is kept of what requests cost. */
+export interface SpendConfig {
+  /** False: accounts and sums alone, no rows of single requests. */
+  readonly keepRows: boolean;
+  /** Rows of single requests are kept for so many days; undefined = for ever. */
+  readonly retentionDays: number | undefined;
+  readonly outboxMaxBytes: number;
+  readonly outboxRetainSeconds: number;
 }

@@ -1,9 +1,9 @@
 /** LiteLLM's `config.yaml`, as far as this gateway acts on it. One schema; the types are derived from it. */
 import { z } from 'zod';
 import { durationForm, windowOf } from '../domain/budget-window.ts';
-import { passThroughMethods } from '../domain/pass-through.ts';
 import { userRoles } from '../domain/identity.ts';
 import { duration, limitFields } from '../domain/limit-fields.ts';
+import { passThroughMethods } from '../domain/pass-through.ts';
 
 /** Numbers may arrive as text, since `os.environ/NAME` always resolves to text. */
 const number = <Rule extends z.ZodType<number>>(rule: Rule) =>
@@ -268,6 +268,13 @@ const passThroughEndpoint = z.looseObject({
   timeout: positiveSeconds.optional(),
 });
 
+const secondsOfUnit: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800, mo: 2_592_000 };
+/** LiteLLM's form of a duration, in seconds. */
+const retentionPeriod = z
+  .string()
+  .regex(/^[1-9]\d{0,5}(s|m|h|d|w|mo)$/, 'write a number and s, m, h, d, w or mo, for example 30d')
+  .transform((text) => Number.parseInt(text, 10) * (secondsOfUnit[text.replace(/^\d+/, '')] ?? 0));
+
 const generalSettings = z.looseObject({
   pass_through_endpoints: z.array(passThroughEndpoint).optional(),
   /** The administrator's key. */
@@ -295,6 +302,14 @@ const generalSettings = z.looseObject({
   expected_replicas: positiveCount.optional(),
   /** Test hooks (`mock_response` and its kin) in the requests of every key, not of administrators alone. */
   dangerously_allow_mock_testing_request_params: boolean.optional(),
+  /** No rows of single requests; what keys, teams and others have spent is counted all the same. */
+  disable_spend_logs: boolean.optional(),
+  /** Rows of single requests are dropped after it, in whole days; the sums per day stay. */
+  maximum_spend_logs_retention_period: retentionPeriod.optional(),
+  /** Disk space for spend that the database does not have, in each process. */
+  outbox_max_bytes: positiveCount.optional(),
+  /** What the database has stays on disk for so long, for a replica that is promoted without it. */
+  outbox_retain_seconds: seconds.optional(),
 });
 
 export const configSchema = z.looseObject({

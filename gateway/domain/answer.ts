@@ -71,6 +71,8 @@ export interface ChunkSource {
 
 export interface ChunkConsumer {
   chunk(bytes: Buffer): void;
+  /** The upstream has finished its answer, and what is left of it follows at once: the last chunks, then `finished`. */
+  finishing?(): void;
   /** The upstream finished its answer. */
   finished(): void;
   /** The stream broke; the client must be told. */

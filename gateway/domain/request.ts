@@ -1,7 +1,7 @@
 /** A request of a client, parsed once at the edge. */
 import type { Scope } from './entitlements.ts';
-import type { Mock } from './mock.ts';
 import type { UserRole } from './identity.ts';
+import type { Mock } from './mock.ts';
 import type { Operation } from './operation.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };

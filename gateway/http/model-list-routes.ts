@@ -98,8 +98,7 @@ function sendInAnthropics(error: Refusal, reply: FastifyReply): FastifyReply {
 function namesFor(caller: Caller, directory: ModelDirectory): string[] {
   const visible = directory.names().filter((name) => mayUseModel(caller, name));
   const own = caller.models.filter(
-    (name) =>
-      !name.includes('*') && directory.resolve(name)?.includes('*') === true && mayUseModel(caller, name),
+    (name) => !name.includes('*') && directory.resolve(name)?.includes('*') === true && mayUseModel(caller, name),
   );
   return [...new Set([...visible, ...own])];
 }

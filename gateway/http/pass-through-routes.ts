@@ -5,8 +5,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Reservation } from '../domain/admission.ts';
 import { ClientGone, Refusal } from '../domain/errors.ts';
 import type { PassThroughEndpoint } from '../domain/pass-through.ts';
+import type { SpendIntent } from '../domain/spend.ts';
 import { authenticate } from '../pipeline/authenticate.ts';
-import { admitToProvider, type PassOnDependencies, passOn, type RelaySink, reserve } from '../pipeline/pass-on.ts';
+import {
+  admitToProvider,
+  type PassOnDependencies,
+  passOn,
+  passOnIntent,
+  type RelaySink,
+  reserve,
+} from '../pipeline/pass-on.ts';
 import { headersForClient, headersForTarget, pathAtTarget } from '../pipeline/pass-through.ts';
 import { type AuthenticationOptions, requireRoute } from './authentication.ts';
 import { toErrorAnswer } from './error-envelope.ts';
@@ -63,6 +71,7 @@ async function handle(
   const keys = await keysOfGateway(headers, caller === undefined ? undefined : key, endpoint, authentication);
   const path = pathAtTarget(url, endpoint, keys);
   const body = bodyOf(raw, options.maxRequestBytes);
+  const startedAtMs = Date.now();
   const id = options.newId();
   const stated = headers['x-litellm-call-id'];
   const callId = (typeof stated === 'string' ? stated.slice(0, longestCallId) : '') || id;
@@ -79,9 +88,13 @@ async function handle(
   options.inFlight.enter(controller);
   response.on('close', onClose);
   let reservation: Reservation | undefined;
+  let intent: SpendIntent;
   try {
     if (caller !== undefined) reservation = await reserve(endpoint, caller, controller.signal, options);
+    intent = passOnIntent({ id, callId, endpoint, caller, reservation, startedAtMs });
+    options.onBegin(intent);
   } catch (error) {
+    reservation?.settle(0, 0);
     done();
     throw error;
   }
@@ -91,12 +104,13 @@ async function handle(
     stalled: () => controller.abort(new ClientGone()),
     done,
   });
-  const sent = { id, callId, endpoint, caller, reservation, method, path, body, startedAtMs: Date.now() };
+  const sent = { id, callId, endpoint, caller, reservation, method, path, body, startedAtMs };
   const relay = passOn(
     { ...sent, headers: headersForTarget(headers, endpoint, keys) },
     controller.signal,
     sink,
     options,
+    intent,
   );
   // The client may have left while its key was checked.
   if (response.destroyed) controller.abort(new ClientGone());

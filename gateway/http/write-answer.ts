@@ -108,6 +108,10 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
         finish();
       }, stalledClientMs);
     },
+    finishing() {
+      // Before the client sees the last of it: a process that is killed then has written down what it cost.
+      settlement.settle('finished', 200, chunks.usage());
+    },
     finished() {
       settlement.settle('finished', 200, chunks.usage(), mayBeBilled);
       response.end(encoder?.end());

@@ -5,7 +5,7 @@ import type { Ending } from '../domain/answer.ts';
 import { ClientGone, Refusal, UpstreamError } from '../domain/errors.ts';
 import type { PassThroughEndpoint } from '../domain/pass-through.ts';
 import type { Caller } from '../domain/request.ts';
-import type { SpendEvent } from '../domain/spend.ts';
+import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { Relay, type RelaySink } from '../providers/relay.ts';
 import type { Transport } from '../providers/transport.ts';
 import { transportError } from '../providers/transport-error.ts';
@@ -32,6 +32,8 @@ export interface PassOnRequest {
 export interface PassOnDependencies {
   readonly admission: Admission;
   readonly transport: Transport;
+  /** Writes down what a provider may bill from here on. @throws Refusal 503 when that cannot be done. */
+  readonly onBegin: (intent: SpendIntent) => void;
   /** Takes the spend row; must not block and must not throw. */
   readonly onSettled: (event: SpendEvent) => void;
 }
@@ -67,12 +69,36 @@ export function reserve(
   return admission.admit({ model: endpoint.path }, caller, endpoint.path, estimate, signal);
 }
 
+/** What is written down of a request before it is sent on. */
+export const passOnIntent = ({
+  endpoint,
+  caller,
+  reservation,
+  ...request
+}: Omit<PassOnRequest, 'method' | 'path' | 'headers' | 'body'>): SpendIntent => ({
+  requestId: request.id,
+  callId: request.callId,
+  keyHash: caller?.keyHash ?? withoutKey,
+  ...(caller?.keyId === undefined ? undefined : { keyId: caller.keyId }),
+  ...(caller?.teamId === undefined ? undefined : { teamId: caller.teamId }),
+  ...(caller?.userId === undefined ? undefined : { userId: caller.userId }),
+  ...(caller?.organizationId === undefined ? undefined : { organizationId: caller.organizationId }),
+  operation: 'pass-through',
+  requestedModel: endpoint.path,
+  modelGroup: endpoint.path,
+  stream: false,
+  startedAtMs: request.startedAtMs,
+  reservedMicros: endpoint.costMicros === undefined ? null : Number(endpoint.costMicros),
+  accounts: reservation?.accounts ?? [],
+});
+
 /** @param sink is told of failures as `UpstreamError`, `Refusal` or the signal's reason. */
 export function passOn(
   request: PassOnRequest,
   signal: AbortSignal,
   sink: RelaySink,
   { transport, onSettled }: PassOnDependencies,
+  intent: SpendIntent,
 ): Relay {
   const { endpoint } = request;
   let status: number | undefined;
@@ -81,12 +107,7 @@ export function passOn(
     const costMicros = mayBeBilled ? (endpoint.costMicros ?? null) : 0n;
     request.reservation?.settle(costMicros === null ? null : Number(costMicros), 0);
     onSettled({
-      requestId: request.id,
-      callId: request.callId,
-      keyHash: request.caller?.keyHash ?? withoutKey,
-      operation: 'pass-through',
-      requestedModel: endpoint.path,
-      modelGroup: endpoint.path,
+      ...intent,
       deploymentId: endpoint.providerRoute?.deploymentId ?? null,
       provider: endpoint.providerRoute?.provider ?? null,
       model: null,
@@ -98,7 +119,6 @@ export function passOn(
       costMicros,
       attempts: 1,
       fallbacks: 0,
-      startedAtMs: request.startedAtMs,
       durationMs: Math.max(0, Date.now() - request.startedAtMs),
     });
   };

@@ -33,6 +33,8 @@ export interface ReachDependencies {
   /** Resolves after so many milliseconds on that clock; rejects when the signal fires first. */
   readonly wait: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   readonly onAttempt: (deployment: Deployment, outcome: 'success' | UpstreamError) => void;
+  /** The provider may bill an attempt that failed, and another attempt follows: the request's own row is not about it. */
+  readonly onDoubt: (requestId: string, deployment: Deployment, error: UpstreamError) => void;
 }
 
 /** What a failed request leaves for its spend row and its answer. */
@@ -158,6 +160,9 @@ export async function reach(
       recovery,
       random,
     );
+    if (result.mayBeBilled && deployment !== undefined && move.kind !== 'give-up') {
+      dependencies.onDoubt(request.id, deployment, result);
+    }
     switch (move.kind) {
       case 'retry': {
         retries.countRetry(current);

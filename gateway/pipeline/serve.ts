@@ -3,17 +3,19 @@ import type { Admission, Estimator, Reservation } from '../domain/admission.ts';
 import type { Ending, Reached } from '../domain/answer.ts';
 import { ClientGone, Refusal, UpstreamError } from '../domain/errors.ts';
 import type { Caller, ModelRequest } from '../domain/request.ts';
-import type { SpendEvent } from '../domain/spend.ts';
+import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { requireModel, underRules } from './authenticate.ts';
 import { withMaxOutput } from './estimate.ts';
 import { NotReached, type ReachDependencies, reach } from './reach.ts';
-import { Settlement } from './settlement.ts';
+import { intentOf, Settlement } from './settlement.ts';
 
 export interface ServeDependencies extends ReachDependencies {
   readonly admission: Admission;
   readonly estimate: Estimator;
   /** Whether keys that are no administrator's may use test hooks. */
   readonly clientsMayMock: boolean;
+  /** Writes down what a provider may bill from here on. @throws Refusal 503 when that cannot be done. */
+  readonly onBegin: (intent: SpendIntent) => void;
   /** Takes the spend row; must not block and must not throw. */
   readonly onSettled: (event: SpendEvent) => void;
 }
@@ -43,25 +45,45 @@ export async function serve(
   const admitted = dependencies.admission.admit(request, caller, group, dependencies.estimate, signal);
   // Nearly always from memory, and then a promise would only cost.
   const reservation = admitted instanceof Promise ? await admitted : admitted;
+  const intent = begin(request, caller, reservation, dependencies);
   const { maxOutputTokens } = reservation;
   const allowed = maxOutputTokens === undefined ? request : withMaxOutput(request, maxOutputTokens);
   try {
     const reached = await reach(allowed, group, deadlineMs, signal, dependencies);
-    const settlement = new Settlement({ request, caller, reservation, ...reached }, dependencies.onSettled);
-    return { ...reached, settlement, reservation };
+    const firstByteMs = reached.answer.kind === 'stream' ? Math.max(0, Date.now() - request.startedAtMs) : undefined;
+    const facts = { request, intent, reservation, ...reached, firstByteMs };
+    return { ...reached, settlement: new Settlement(facts, dependencies.onSettled), reservation };
   } catch (error) {
     if (!(error instanceof NotReached)) {
-      // A fault of the gateway: nobody knows what was used, but nothing may stay set aside.
-      reservation.settle(null, null);
+      // A fault of the gateway: nobody knows what was used, but nothing may stay set aside, and what began must end.
+      const facts = { request, intent, reservation, deployment: undefined, attempts: 0, fallbacks: 0 };
+      new Settlement(facts, dependencies.onSettled).settle('broken', 500, undefined);
       throw error;
     }
     const { last, deployment, attempts, fallbacks, mayBeBilled } = error;
-    const facts = { request, caller, reservation, deployment, attempts, fallbacks };
+    const facts = { request, intent, reservation, deployment, attempts, fallbacks };
     const settlement = new Settlement(facts, dependencies.onSettled);
     const status = isNo(last) ? last.status : statusWithoutAnswer;
     settlement.settle(endingOf(last), status, undefined, mayBeBilled);
     throw error;
   }
+}
+
+/** @throws Refusal 503 when nothing can be written down; then nothing stays set aside. */
+function begin(
+  request: ModelRequest,
+  caller: Caller,
+  reservation: Reservation,
+  { onBegin }: ServeDependencies,
+): SpendIntent {
+  const intent = intentOf(request, caller, reservation);
+  try {
+    onBegin(intent);
+  } catch (error) {
+    reservation.settle(0, 0);
+    throw error;
+  }
+  return intent;
 }
 
 /** The upstream's, or that of an adapter which cannot express the request. */

@@ -2,17 +2,20 @@
 import type { Reservation } from '../domain/admission.ts';
 import type { Ending, Usage } from '../domain/answer.ts';
 import type { Deployment, TokenPrices } from '../domain/deployment.ts';
-import type { Caller, ModelRequest } from '../domain/request.ts';
-import type { SpendEvent } from '../domain/spend.ts';
+import type { Caller, JsonObject, ModelRequest } from '../domain/request.ts';
+import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 
 export interface SettlementFacts {
   readonly request: ModelRequest;
-  readonly caller: Caller;
+  /** As it was written down before. */
+  readonly intent: SpendIntent;
   readonly deployment: Deployment | undefined;
   readonly attempts: number;
   readonly fallbacks: number;
   /** What was set aside for the request; settled together with it. */
   readonly reservation?: Reservation;
+  /** Of a stream: from the request to its first chunk. */
+  readonly firstByteMs?: number | undefined;
   /** Undefined when no deployment is busy with it any more. */
   readonly release?: () => void;
 }
@@ -35,33 +38,57 @@ export class Settlement {
     if (this.#settled) return;
     this.#settled = true;
     this.facts.release?.();
-    const { request, caller, deployment, attempts, fallbacks, reservation } = this.facts;
+    const { request, intent, deployment, attempts, fallbacks, reservation, firstByteMs } = this.facts;
     const cost = mayBeBilled ? costMicros(usage, deployment?.prices) : 0n;
     const tokens = usage === undefined ? (mayBeBilled ? null : 0) : usage.promptTokens + usage.completionTokens;
     reservation?.settle(cost === null ? null : Number(cost), tokens);
     this.#record({
-      requestId: request.id,
-      callId: request.callId,
-      keyHash: caller.keyHash,
-      operation: request.operation,
-      requestedModel: request.model,
+      ...intent,
       modelGroup: deployment?.modelGroup ?? request.model,
       deploymentId: deployment?.id ?? null,
       provider: deployment?.provider ?? null,
       model: deployment?.model ?? null,
       status,
       ending,
-      stream: request.stream,
       promptTokens: usage?.promptTokens ?? null,
       completionTokens: usage?.completionTokens ?? null,
       costMicros: cost,
       attempts,
       fallbacks,
-      startedAtMs: request.startedAtMs,
       durationMs: Math.max(0, Date.now() - request.startedAtMs),
+      ...(usage?.cachedPromptTokens === undefined ? undefined : { cachedTokens: usage.cachedPromptTokens }),
+      ...(firstByteMs === undefined ? undefined : { firstByteMs }),
     });
   }
 }
+
+/** What is written down of a request before an upstream is called. */
+export function intentOf(request: ModelRequest, caller: Caller, reservation: Reservation): SpendIntent {
+  const metadata = request.body['metadata'];
+  return {
+    requestId: request.id,
+    callId: request.callId,
+    keyHash: caller.keyHash,
+    ...(caller.keyId === undefined ? undefined : { keyId: caller.keyId }),
+    ...(caller.teamId === undefined ? undefined : { teamId: caller.teamId }),
+    ...(caller.userId === undefined ? undefined : { userId: caller.userId }),
+    ...(caller.organizationId === undefined ? undefined : { organizationId: caller.organizationId }),
+    ...(request.endUser === undefined ? undefined : { endUser: request.endUser }),
+    operation: request.operation,
+    requestedModel: request.model,
+    modelGroup: request.model,
+    stream: request.stream,
+    ...(request.tags.length === 0 ? undefined : { tags: request.tags }),
+    ...(isObject(metadata) ? { metadata } : undefined),
+    startedAtMs: request.startedAtMs,
+    // Without a budget nothing is set aside, and the cost of a request that never ends is unknown, not 0.
+    reservedMicros: reservation.reservedMicros === 0 ? null : reservation.reservedMicros,
+    accounts: reservation.accounts,
+  };
+}
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Millionths of a dollar, rounded up, exact to the last digit of the prices; null when tokens or prices are unknown. */
 export function costMicros(usage: Usage | undefined, prices: TokenPrices | undefined): bigint | null {

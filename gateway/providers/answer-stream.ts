@@ -64,6 +64,7 @@ export class AnswerStream implements ChunkSource {
 
   start(consumer: ChunkConsumer): void {
     this.#consumer = consumer;
+    if (this.#over !== undefined && this.#over.error === undefined) consumer.finishing?.();
     for (const chunk of this.#early) consumer.chunk(chunk);
     this.#early = [];
     if (this.#over !== undefined) {
@@ -96,6 +97,7 @@ export class AnswerStream implements ChunkSource {
   }
 
   #take(parts: readonly StreamPart[]): void {
+    if (parts.at(-1)?.is === 'end' && this.#over === undefined) this.#announceEnd(parts);
     let withChunk = false;
     for (const part of parts) {
       if (this.#over !== undefined) return;
@@ -116,6 +118,11 @@ export class AnswerStream implements ChunkSource {
       }
     }
     this.#watch.heard(withChunk);
+  }
+
+  #announceEnd(parts: readonly StreamPart[]): void {
+    for (const part of parts) if (part.is === 'usage') this.#usage = part.usage;
+    this.#consumer?.finishing?.();
   }
 
   #onChunk(arrived: Buffer): void {

@@ -71,5 +71,8 @@ export function isRefusedValue(error: unknown): boolean {
   return code === '' ? !isUnavailable(error) : /^(22|23)/.test(code);
 }
 
+/** Class 54: what one value makes of the statement is beyond what PostgreSQL can do, for example a key of an index. */
+export const isImpossibleStatement = (error: unknown): boolean => codeOf(error).startsWith('54');
+
 export const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';

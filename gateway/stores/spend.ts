@@ -1,157 +1,91 @@
-/** Spend rows: queued in memory, written in batches after the answer has left. */
-import type { SpendEvent, SpendRecorder } from '../domain/spend.ts';
-import { isRefusedValue, type Pool } from './postgres.ts';
+/** The ledger in PostgreSQL. One statement a call and no session state, so PgBouncer may stand in between. */
+import { type Census, type LogPosition, type SpendLedger, SpendRefused } from '../domain/spend.ts';
+import { isImpossibleStatement, isRefusedValue, type Pool } from './postgres.ts';
 
-export interface SpendWriterOptions {
-  /** Undefined without a database: then nothing is kept. */
-  readonly pool: Pool | undefined;
-  readonly onDropped: (count: number, reason: string) => void;
-  readonly onFlushFailed: (error: Error) => void;
+export interface PostgresLedgerOptions {
+  readonly pool: Pool;
+  /** False: accounts and sums are kept, rows of single requests are not. */
+  readonly keepRows: boolean;
 }
 
-const flushEveryMs = 200;
-const batchSize = 2_000;
-/** About 20 MB. Beyond it the oldest are dropped and counted; the outbox on disk will take this place. */
-const queueLimit = 50_000;
+/** A batch waits for the locks of accounts that everybody shares. */
+const shipTimeoutMs = 10_000;
+const callTimeoutMs = 5_000;
+/** Those that wait for this answer have something else to do meanwhile. */
+const touchTimeoutMs = 2_000;
 
-/** Columns with their types, in the order of the values. */
-const columns = {
-  request_id: 'uuid',
-  call_id: 'text',
-  key_hash: 'text',
-  operation: 'text',
-  requested_model: 'text',
-  model_group: 'text',
-  deployment_id: 'text',
-  provider: 'text',
-  model: 'text',
-  status: 'smallint',
-  ending: 'text',
-  stream: 'boolean',
-  prompt_tokens: 'integer',
-  completion_tokens: 'integer',
-  cost_micros: 'bigint',
-  attempts: 'smallint',
-  fallbacks: 'smallint',
-  started_at: 'timestamptz',
-  duration_ms: 'integer',
-} as const;
+interface PositionRow {
+  readonly id: string;
+  readonly applied_seq: bigint;
+  readonly closed: boolean;
+}
 
-const insert = `INSERT INTO spend_event (${Object.keys(columns).join(', ')})
-  SELECT * FROM unnest(${Object.values(columns)
-    .map((type, index) => `$${index + 1}::${type}[]`)
-    .join(', ')})
-  ON CONFLICT (request_id) DO NOTHING`;
+interface TouchRow {
+  readonly live: number;
+  readonly rank: number;
+  readonly closed: boolean;
+  readonly applied_seq: bigint | null;
+}
 
-export class SpendWriter implements SpendRecorder {
-  readonly #options: SpendWriterOptions;
-  #queue: SpendEvent[] = [];
-  /** Events of the batch that is under way. */
-  #writing = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> | undefined;
+export class PostgresSpendLedger implements SpendLedger {
+  readonly #pool: Pool;
+  readonly #keepRows: boolean;
 
-  constructor(options: SpendWriterOptions) {
-    this.#options = options;
+  constructor({ pool, keepRows }: PostgresLedgerOptions) {
+    this.#pool = pool;
+    this.#keepRows = keepRows;
   }
 
-  /** Events that the database does not have yet. */
-  get queued(): number {
-    return this.#queue.length + this.#writing;
-  }
-
-  record(event: SpendEvent): void {
-    if (this.#options.pool === undefined) return;
-    if (this.#queue.length >= queueLimit) {
-      const dropped = this.#queue.splice(0, batchSize).length;
-      this.#options.onDropped(dropped, 'the queue is full');
-    }
-    this.#queue.push(event);
-    this.#timer ??= setTimeout(() => void this.flush(), flushEveryMs);
-  }
-
-  /** Writes what is queued; what could not be written stays queued. Never rejects. */
-  flush(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#flushing ??= this.#writeAll().finally(() => {
-      this.#flushing = undefined;
-      if (this.#queue.length > 0) this.#timer ??= setTimeout(() => void this.flush(), flushEveryMs * 5);
-    });
-    return this.#flushing;
-  }
-
-  /** The last flush before the end. @returns how many events could not be written. */
-  async close(): Promise<number> {
-    await this.#flushing;
-    await this.flush();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    return this.#queue.length;
-  }
-
-  async #writeAll(): Promise<void> {
-    const { pool } = this.#options;
-    if (pool === undefined) return;
-    while (this.#queue.length > 0) {
-      const batch = this.#queue.splice(0, batchSize);
-      this.#writing = batch.length;
-      const left = await this.#write(pool, batch);
-      this.#writing = 0;
-      if (left.length > 0) {
-        this.#queue = [...left, ...this.#queue];
-        return;
-      }
-    }
-  }
-
-  /** @returns what has to be tried again later; a repetition doubles nothing, the request id is unique. */
-  async #write(pool: Pool, batch: readonly SpendEvent[]): Promise<readonly SpendEvent[]> {
+  async ship(logId: string, firstSeq: number, events: readonly string[]): Promise<number> {
     try {
-      await pool.query(insert, toColumns(batch));
-      return [];
+      const rows = await this.#ask<{ applied: bigint }>(
+        'SELECT ship_events($1, $2, $3::json, $4) AS applied',
+        [logId, firstSeq, `[${events.join(',')}]`, this.#keepRows],
+        shipTimeoutMs,
+      );
+      return Number(rows[0]?.applied ?? 0);
     } catch (error) {
-      this.#options.onFlushFailed(error instanceof Error ? error : new Error(String(error)));
-      // One bad row must not hold back the others for ever; anything else may be mended, and then nothing is lost.
-      return isRefusedValue(error) ? this.#writeOneByOne(pool, batch) : batch;
+      throw isRefusedValue(error) || isImpossibleStatement(error) ? new SpendRefused(error) : error;
     }
   }
 
-  async #writeOneByOne(pool: Pool, batch: readonly SpendEvent[]): Promise<readonly SpendEvent[]> {
-    for (const [index, event] of batch.entries()) {
-      try {
-        await pool.query(insert, toColumns([event]));
-      } catch (error) {
-        if (!isRefusedValue(error)) return batch.slice(index);
-        this.#options.onDropped(1, error instanceof Error ? error.message : String(error));
-      }
-    }
-    return [];
+  async skip(logId: string, toSeq: number): Promise<number> {
+    const rows = await this.#ask<{ applied: bigint }>('SELECT skip_events($1, $2) AS applied', [logId, toSeq]);
+    return Number(rows[0]?.applied ?? 0);
   }
-}
 
-/** One array a column, as unnest takes them. */
-function toColumns(events: readonly SpendEvent[]): unknown[][] {
-  const rows = events.map((event) => [
-    event.requestId,
-    event.callId,
-    event.keyHash,
-    event.operation,
-    event.requestedModel,
-    event.modelGroup,
-    event.deploymentId,
-    event.provider,
-    event.model,
-    event.status,
-    event.ending,
-    event.stream,
-    event.promptTokens,
-    event.completionTokens,
-    event.costMicros?.toString() ?? null,
-    event.attempts,
-    event.fallbacks,
-    new Date(event.startedAtMs),
-    event.durationMs,
-  ]);
-  return Object.keys(columns).map((_, column) => rows.map((row) => row[column]));
+  async positions(logIds: readonly string[]): Promise<ReadonlyMap<string, LogPosition>> {
+    const rows = await this.#ask<PositionRow>(
+      'SELECT id, applied_seq, closed_at IS NOT NULL AS closed FROM spend_log WHERE id = ANY($1::uuid[])',
+      [logIds],
+    );
+    return new Map(rows.map(({ id, applied_seq, closed }) => [id, { appliedSeq: Number(applied_seq), closed }]));
+  }
+
+  async close(logId: string, lastSeq: number): Promise<boolean> {
+    const rows = await this.#ask<{ closed: boolean }>('SELECT close_log($1, $2) AS closed', [logId, lastSeq]);
+    return rows[0]?.closed ?? false;
+  }
+
+  async touch(logId: string): Promise<Census> {
+    const rows = await this.#ask<TouchRow>(
+      // The position is that before the statement; a log without one is new to the ledger.
+      `SELECT live, rank, closed, (SELECT applied_seq FROM spend_log WHERE id = $1) AS applied_seq FROM touch_log($1)`,
+      [logId],
+      touchTimeoutMs,
+    );
+    const [row] = rows;
+    if (row === undefined) throw new Error('the database said nothing of this process');
+    const { live, rank, closed, applied_seq: applied } = row;
+    return { live, rank, closed, appliedSeq: Number(applied ?? 0) };
+  }
+
+  async #ask<Row extends object>(
+    text: string,
+    values: readonly unknown[],
+    timeoutMs = callTimeoutMs,
+  ): Promise<readonly Row[]> {
+    const query = { text, values: [...values], query_timeout: timeoutMs };
+    return (await this.#pool.query<Row>(query)).rows;
+  }
 }

@@ -5,11 +5,11 @@ import type { Logger } from '../telemetry/log.ts';
 import { ControlPlane } from './control-plane.ts';
 import { IdentityStore } from './identity.ts';
 import { KeyMirror } from './key-mirror.ts';
-import { LogHeartbeat } from './log-heartbeat.ts';
 import { openPool } from './postgres.ts';
 import { PostgresBudgetSlices, putAccount } from './slices.ts';
 import { SnapshotFile } from './snapshot.ts';
-import { SpendWriter } from './spend.ts';
+import { PostgresSpendLedger } from './spend.ts';
+import { SpendHousekeeping } from './spend-housekeeping.ts';
 
 export interface StoresOptions {
   /** Undefined = there is no database. */
@@ -21,8 +21,10 @@ export interface StoresOptions {
   readonly writesSnapshot: boolean;
   /** Names that stand for model groups in lists of models. */
   readonly accessGroups: AccessGroups;
+  /** False: no rows of single requests, only accounts and sums. */
+  readonly keepSpendRows: boolean;
+  readonly spendRetentionDays: number | undefined;
   readonly logger: Logger;
-  readonly onSpendDropped: (count: number) => void;
 }
 
 type AccountRow = [id: string, maxMicros: number, window: BudgetWindow | undefined];
@@ -31,11 +33,11 @@ export interface Stores {
   readonly keys: IdentityStore | undefined;
   readonly management: ControlPlane | undefined;
   readonly mirror: KeyMirror | undefined;
-  readonly spend: SpendWriter;
   /** Undefined without a database. */
   readonly budgets: PostgresBudgetSlices | undefined;
-  readonly heartbeat: LogHeartbeat | undefined;
   readonly putAccount: ((...account: AccountRow) => Promise<void>) | undefined;
+  readonly ledger: PostgresSpendLedger | undefined;
+  readonly housekeeping: SpendHousekeeping | undefined;
   /** Ends the polling and the connections. */
   close(): Promise<void>;
 }
@@ -53,26 +55,29 @@ export function openStores(options: StoresOptions): Stores {
     keys === undefined
       ? undefined
       : new KeyMirror({ store: keys, snapshot, writesSnapshot: options.writesSnapshot, logger });
-  const heartbeat =
-    pool === undefined ? undefined : new LogHeartbeat(pool, warn('the database does not hear of this process'));
-  const spend = new SpendWriter({
-    pool,
-    onDropped: (count, reason) => {
-      options.onSpendDropped(count);
-      logger.error({ count, reason }, 'spend events were given up');
-    },
-    onFlushFailed: warn('spend events could not be written; they wait'),
-  });
+  const ledger = pool === undefined ? undefined : new PostgresSpendLedger({ pool, keepRows: options.keepSpendRows });
+  const housekeeping =
+    pool === undefined
+      ? undefined
+      : new SpendHousekeeping({
+          pool,
+          retentionDays: options.spendRetentionDays,
+          onDone: (done) => {
+            if (done.abandonedLogs > 0) logger.warn(done, 'spend logs that nobody sends any more were given up');
+            else logger.debug(done, 'the ledger was kept');
+          },
+          onFailed: warn('the ledger could not be kept; it is tried again'),
+        });
   return {
     keys,
     management: pool === undefined || keys === undefined ? undefined : new ControlPlane(pool, keys),
     mirror,
-    spend,
     budgets: pool === undefined ? undefined : new PostgresBudgetSlices(pool),
-    heartbeat,
     putAccount: pool === undefined ? undefined : (...account) => putAccount(pool, ...account),
+    ledger,
+    housekeeping,
     close: async () => {
-      heartbeat?.stop();
+      housekeeping?.stop();
       mirror?.stop();
       await pool?.end();
     },

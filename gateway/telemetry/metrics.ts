@@ -3,14 +3,15 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { metricNames } from '../contract.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { exceptionClass, type UpstreamError } from '../domain/errors.ts';
-import type { SpendEvent } from '../domain/spend.ts';
+import type { Pressure, SpendEvent } from '../domain/spend.ts';
 
 const latencyBuckets = [0.005, 0.0125, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180, 240, 300];
 
 /** What gauges read when they are scraped. */
 export interface MetricSources {
   readonly inFlight: () => number;
-  readonly spendQueue: () => number;
+  /** Undefined without a database: then no spend is kept. */
+  readonly outbox: () => OutboxState | undefined;
   readonly databaseUp: () => boolean | undefined;
   readonly redisUp: () => boolean | undefined;
   /** Names that may become labels; a client can invent others through a wildcard. */
@@ -20,6 +21,15 @@ export interface MetricSources {
     readonly state: 'serving' | 'probing' | 'cooling';
   }[];
 }
+
+export interface OutboxState {
+  readonly queued: number;
+  readonly bytes: number;
+  readonly oldestUnshippedSeconds: number;
+  readonly pressure: Pressure;
+}
+
+const pressureNumbers = { none: 0, soft: 1, hard: 2 } as const;
 
 /** LiteLLM's numbers: 0 healthy, 1 partial outage, 2 complete outage. */
 const stateNumbers = { serving: 0, probing: 1, cooling: 2 } as const;
@@ -34,6 +44,9 @@ export class Metrics {
   readonly #dropped: Counter;
   readonly #refused: Counter<'reason'>;
   readonly #softBudget: Counter;
+  readonly #reduced: Counter;
+  readonly #interrupted: Counter;
+  readonly #recovered: Counter;
 
   // Looking a child up by its labels costs more than counting it; there are as many as models, deployments and outcomes.
   readonly #settledChildren = new Map<
@@ -95,12 +108,32 @@ export class Metrics {
       help: 'Soft budgets that were exceeded, once for each process and window.',
       registers,
     });
-    const gauge = (name: string, help: string, read: () => number | undefined): void => {
+    this.#reduced = new Counter({
+      name: metricNames.spendReduced,
+      help: 'Spend events that the database took only with less in them; their money is booked.',
+      registers,
+    });
+    this.#interrupted = new Counter({
+      name: metricNames.spendInterrupted,
+      help: 'Requests that were cut off by the end of their process; booked at what was set aside for them.',
+      registers,
+    });
+    this.#recovered = new Counter({
+      name: metricNames.spendRecovered,
+      help: 'Spend events of dead processes that were brought to the database.',
+      registers,
+    });
+    const gauge = (
+      name: string,
+      help: string,
+      read: () => number | undefined,
+      aggregator: 'sum' | 'min' | 'max' = 'sum',
+    ): void => {
       const metric = new Gauge({
         name,
         help,
         registers: [],
-        aggregator: name === metricNames.databaseUp || name === metricNames.redisUp ? 'min' : 'sum',
+        aggregator,
         collect() {
           const value = read();
           if (value === undefined) this.reset();
@@ -110,11 +143,16 @@ export class Metrics {
       this.registry.registerMetric(metric);
     };
     gauge(metricNames.inFlight, 'Requests that are running.', sources.inFlight);
-    gauge(metricNames.spendQueue, 'Spend events that the database does not have yet.', sources.spendQueue);
-    gauge(metricNames.databaseUp, '1 while PostgreSQL answers; absent without a database.', () =>
-      asNumber(sources.databaseUp()),
-    );
-    gauge(metricNames.redisUp, '1 while Redis answers; absent without Redis.', () => asNumber(sources.redisUp()));
+    const { outbox, databaseUp, redisUp } = sources;
+    gauge(metricNames.spendQueue, 'Spend events that the database does not have yet.', () => outbox()?.queued);
+    gauge(metricNames.outboxBytes, 'Bytes of spend on disk, shipped or not.', () => outbox()?.bytes);
+    const oldest = 'Age of the oldest spend event that the database does not have, seconds.';
+    gauge(metricNames.outboxOldestSeconds, oldest, () => outbox()?.oldestUnshippedSeconds, 'max');
+    const pressure = '1: no room for requests with a budget; 2: for none that costs money.';
+    gauge(metricNames.outboxPressure, pressure, () => numberOf(outbox()?.pressure), 'max');
+    const up = '1 while PostgreSQL answers; absent without a database.';
+    gauge(metricNames.databaseUp, up, () => asNumber(databaseUp()), 'min');
+    gauge(metricNames.redisUp, '1 while Redis answers; absent without Redis.', () => asNumber(redisUp()), 'min');
     const states = new Gauge({
       name: metricNames.deploymentState,
       help: '0 healthy, 1 being probed after a cooldown, 2 cooling.',
@@ -177,6 +215,20 @@ export class Metrics {
   spendDropped(count: number): void {
     this.#dropped.inc(count);
   }
+
+  spendReduced(): void {
+    this.#reduced.inc();
+  }
+
+  spendInterrupted(count: number): void {
+    this.#interrupted.inc(count);
+  }
+
+  spendRecovered(count: number): void {
+    this.#recovered.inc(count);
+  }
 }
 
 const asNumber = (up: boolean | undefined): number | undefined => (up === undefined ? undefined : up ? 1 : 0);
+const numberOf = (pressure: Pressure | undefined): number | undefined =>
+  pressure === undefined ? undefined : pressureNumbers[pressure];

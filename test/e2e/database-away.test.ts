@@ -62,7 +62,7 @@ it('a key survives the loss of the database, in the running gateway and across a
   postgres = await startDatabase();
   await until(async () => (await readiness(second)).status === 'healthy');
   await until(async () => {
-    const [row] = await query(postgres.url(), `SELECT count(*)::int AS n FROM spend_event WHERE status = 200`);
+    const [row] = await query(postgres.url(), `SELECT count(*)::int AS n FROM spend_entry WHERE status = 200`);
     // The row of the first gateway's last request was lost with its process: only the outbox of a later part keeps it.
     return Number(row?.['n']) >= 2;
   });

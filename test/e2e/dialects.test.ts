@@ -124,7 +124,7 @@ it('each request of every API leaves one row with the tokens of the upstream', a
   const rows = () =>
     query(
       database.url,
-      `SELECT count(*)::int AS n FROM spend_event WHERE ending = 'finished' AND completion_tokens > 0`,
+      `SELECT count(*)::int AS n FROM spend_entry WHERE ending = 'finished' AND completion_tokens > 0`,
     );
   await until(async () => (await rows())[0]?.['n'] === 6);
 });

@@ -100,7 +100,7 @@ it.each(['before the first chunk', 'in the middle of a stream'])(
     const leftAt = performance.now();
     abort.abort();
     expect((await closed.promise) - leftAt).toBeLessThan(250);
-    const endings = () => query(database.url, `SELECT ending FROM spend_event WHERE call_id = '${moment}'`);
+    const endings = () => query(database.url, `SELECT ending FROM spend_entry WHERE call_id = '${moment}'`);
     await until(async () => (await endings()).length > 0);
     expect(await endings()).toEqual([{ ending: 'abandoned' }]);
     await gateway.stop();
@@ -109,7 +109,7 @@ it.each(['before the first chunk', 'in the middle of a stream'])(
 );
 
 const countRows = async (): Promise<number> =>
-  Number((await query(database.url, 'SELECT count(*)::int AS n FROM spend_event'))[0]?.['n']);
+  Number((await query(database.url, 'SELECT count(*)::int AS n FROM spend_entry'))[0]?.['n']);
 
 async function accepts(url: string): Promise<boolean> {
   try {

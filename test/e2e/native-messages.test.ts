@@ -204,7 +204,7 @@ describe('the official Anthropic client, unmodified, over Anthropic', () => {
     const rows = () =>
       query(
         database.url,
-        `SELECT prompt_tokens, completion_tokens, cost_micros::int AS cost FROM spend_event
+        `SELECT prompt_tokens, completion_tokens, cost_micros::int AS cost FROM spend_entry
          WHERE deployment_id = 'alone' AND ending = 'finished' ORDER BY started_at`,
       );
     await until(async () => (await rows()).length === 2);

@@ -215,7 +215,7 @@ describe('the official OpenAI client, unmodified, on the Responses API over Open
     const rows = () =>
       query(
         database.url,
-        `SELECT prompt_tokens, completion_tokens FROM spend_event WHERE requested_model = 'azure' AND ending = 'finished'`,
+        `SELECT prompt_tokens, completion_tokens FROM spend_entry WHERE requested_model = 'azure' AND ending = 'finished'`,
       );
     await until(async () => (await rows()).length === 2);
     expect(await rows()).toEqual(Array.from({ length: 2 }, () => ({ prompt_tokens: 30, completion_tokens: 12 })));

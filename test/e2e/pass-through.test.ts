@@ -301,7 +301,7 @@ it('each request leaves a row: cost unknown, or the price of the endpoint, or no
   const rows = () =>
     query(
       database.url,
-      `SELECT requested_model AS path, operation, status, ending, cost_micros::int AS cost FROM spend_event
+      `SELECT requested_model AS path, operation, status, ending, cost_micros::int AS cost FROM spend_entry
        WHERE call_id = '${callId}' ORDER BY started_at, request_id`,
     );
   await until(async () => (await rows()).length === 4);

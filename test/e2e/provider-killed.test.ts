@@ -32,7 +32,7 @@ it('1,000 requests at concurrency 32 all succeed while one of two deployments is
   await until(async () => (await countRows()) === 1_000);
   const [row] = await query(
     database.url,
-    `SELECT count(DISTINCT request_id)::int AS n, max(attempts) AS most FROM spend_event WHERE status = 200`,
+    `SELECT count(DISTINCT id)::int AS n, max(attempts) AS most FROM spend_entry WHERE status = 200`,
   );
   expect(row?.['n']).toBe(1_000);
   // The kill was noticed: somebody needed a second attempt.
@@ -49,7 +49,7 @@ it('a stream cut by the kill ends with an error event, every other one with [DON
   expect(endings.filter((ending) => ending === 'error').length).toBeLessThanOrEqual(32);
   expect(answers.every(({ status }) => status === 200)).toBe(true);
   await until(async () => (await countRows()) === 300);
-  const [row] = await query(database.url, `SELECT count(*)::int AS n FROM spend_event WHERE ending = 'broken'`);
+  const [row] = await query(database.url, `SELECT count(*)::int AS n FROM spend_entry WHERE ending = 'broken'`);
   expect(row?.['n']).toBe(endings.filter((ending) => ending === 'error').length);
 });
 
@@ -72,4 +72,4 @@ async function load(total: number, concurrency: number, stream: boolean): Promis
 }
 
 const countRows = async (): Promise<number> =>
-  Number((await query(database.url, 'SELECT count(*)::int AS n FROM spend_event'))[0]?.['n']);
+  Number((await query(database.url, 'SELECT count(*)::int AS n FROM spend_entry'))[0]?.['n']);

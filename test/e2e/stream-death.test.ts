@@ -150,7 +150,7 @@ it.each(['openai', 'azure', 'anthropic', 'gemini', 'bedrock'])(
     const rows = () =>
       query(
         database.url,
-        `SELECT call_id, count(*)::int AS n FROM spend_event WHERE requested_model = '${model}' GROUP BY call_id`,
+        `SELECT call_id, count(*)::int AS n FROM spend_entry WHERE requested_model = '${model}' GROUP BY call_id`,
       );
     await until(async () => (await rows()).length === chunks + 1);
     expect((await rows()).filter((row) => row['n'] !== 1)).toEqual([]);

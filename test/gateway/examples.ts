@@ -1,4 +1,5 @@
 /** Ordinary values of the gateway's own types; a test states only what it is about. */
+import type { Reservation } from '../../gateway/domain/admission.ts';
 import type { Deployment } from '../../gateway/domain/deployment.ts';
 import { UpstreamError, type UpstreamErrorDetail, type UpstreamErrorKind } from '../../gateway/domain/errors.ts';
 import type { CooldownSettings, RecoverySettings, RoutingSettings } from '../../gateway/domain/recovery.ts';
@@ -84,6 +85,15 @@ export function exampleRequest(
 
 export const exampleCaller: Caller = { keyHash: 'a'.repeat(64), role: 'caller', models: [] };
 
+/** Of a caller whom nothing limits. */
+export const noReservation: Reservation = {
+  reservedMicros: 0,
+  accounts: [],
+  maxOutputTokens: undefined,
+  settle: () => undefined,
+  headers: () => undefined,
+};
+
 export const spendEvent = (requestId: string, over: Partial<SpendEvent> = {}): SpendEvent => ({
   requestId,
   callId: requestId,
@@ -103,6 +113,8 @@ export const spendEvent = (requestId: string, over: Partial<SpendEvent> = {}): S
   attempts: 1,
   fallbacks: 0,
   startedAtMs: 1_700_000_000_000,
+  reservedMicros: null,
+  accounts: [],
   durationMs: 12,
   ...over,
 });

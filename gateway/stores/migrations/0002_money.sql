@@ -233,7 +233,10 @@ END $$;
 
 -- Adds a batch of events to the ledger and to their accounts, once, whatever is repeated. `p_first` = position of the
 -- first event. Returns the position up to which everything is there: the sender goes on behind it, forwards or back.
-CREATE FUNCTION ship_events(p_log uuid, p_first bigint, p_events json) RETURNS bigint LANGUAGE plpgsql AS $$
+-- An id that the ledger knows already is left out: whoever recovers a log cannot tell whether a request that looks open
+-- was shipped from memory while the disk was full. `p_keep` = false: only the sums stay, not the rows.
+CREATE FUNCTION ship_events(p_log uuid, p_first bigint, p_events json, p_keep boolean DEFAULT true) RETURNS bigint
+LANGUAGE plpgsql AS $$
 DECLARE
   v_applied bigint;
   v_last bigint := p_first + json_array_length(p_events) - 1;
@@ -268,6 +271,7 @@ BEGIN
                prompt_tokens, completion_tokens, cached_tokens, attempts, fallbacks, first_byte_ms, duration_ms, tags,
                metadata, place)
        WHERE p_first + e.place - 1 > v_applied
+      ON CONFLICT DO NOTHING
       RETURNING accounts, cost_micros
     )
     SELECT one COLLATE "C" AS id, sum(coalesce(cost_micros, 0))::bigint AS cost
@@ -289,9 +293,21 @@ BEGIN
         WHERE a.id = r.id;
     END IF;
   END LOOP;
+  IF NOT p_keep THEN
+    DELETE FROM spend_entry s USING json_to_recordset(p_events) AS e(day date, id uuid)
+      WHERE s.day = e.day AND s.id = e.id AND s.log_id = p_log;
+  END IF;
   UPDATE spend_log SET applied_seq = v_last, seen_at = v_now WHERE id = p_log;
   RETURN v_last;
 END $$;
+
+-- For events that their sender does not have any more either: a damaged disk, or a ledger that was set back further than
+-- logs are kept. Returns the position.
+CREATE FUNCTION skip_events(p_log uuid, p_to bigint) RETURNS bigint LANGUAGE sql AS $$
+  INSERT INTO spend_log AS l (id, applied_seq) VALUES (p_log, p_to)
+  ON CONFLICT (id) DO UPDATE SET applied_seq = greatest(l.applied_seq, excluded.applied_seq), seen_at = clock_timestamp()
+  RETURNING applied_seq;
+$$;
 
 -- Gives back what a log's process held. Only the two functions below may call it, with the log locked.
 CREATE FUNCTION return_slices(p_log uuid) RETURNS void LANGUAGE plpgsql AS $$
@@ -329,8 +345,10 @@ BEGIN
   RETURN true;
 END $$;
 
--- Partitions for the days from `p_from` on. Rows that came before their partition move into it.
-CREATE FUNCTION prepare_spend_partitions(p_from date, p_days integer) RETURNS integer LANGUAGE plpgsql AS $$
+-- Partitions for the days from `p_from` on. Rows that came before their partition move into it. It gives up soon rather
+-- than let shipping wait behind it.
+CREATE FUNCTION prepare_spend_partitions(p_from date, p_days integer) RETURNS integer LANGUAGE plpgsql
+SET lock_timeout = '2s' AS $$
 DECLARE
   v_day date;
   v_name text;
@@ -352,7 +370,7 @@ BEGIN
 END $$;
 
 -- Ends the retention of whole days. The sums per day stay.
-CREATE FUNCTION drop_spend_partitions(p_before date) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE FUNCTION drop_spend_partitions(p_before date) RETURNS integer LANGUAGE plpgsql SET lock_timeout = '2s' AS $$
 DECLARE
   v_name text;
   v_dropped integer := 0;
@@ -365,6 +383,7 @@ BEGIN
     EXECUTE format('DROP TABLE %I', v_name);
     v_dropped := v_dropped + 1;
   END LOOP;
+  DELETE FROM spend_entry_default WHERE day < p_before;
   RETURN v_dropped;
 END $$;
 

@@ -8,10 +8,11 @@ import { accountId } from '../../../gateway/domain/entitlements.ts';
 import { Refusal } from '../../../gateway/domain/errors.ts';
 import type { Caller } from '../../../gateway/domain/request.ts';
 import type { BudgetSlices, LimitSlices, Siblings } from '../../../gateway/domain/slices.ts';
+import { SpendLogHeartbeat } from '../../../gateway/outbox/heartbeat.ts';
 import { RedisLimitSlices } from '../../../gateway/stores/limits.ts';
-import { LogHeartbeat } from '../../../gateway/stores/log-heartbeat.ts';
 import { openPool, type Pool } from '../../../gateway/stores/postgres.ts';
 import { PostgresBudgetSlices } from '../../../gateway/stores/slices.ts';
+import { PostgresSpendLedger } from '../../../gateway/stores/spend.ts';
 import { exampleRequest } from '../examples.ts';
 
 const ignore = (): void => undefined;
@@ -60,11 +61,28 @@ export interface AskOptions {
   readonly signal?: AbortSignal;
 }
 
+/** As the outbox has it, with another log after one that was closed. */
+function heartbeatOf(pool: Pool): SpendLogHeartbeat {
+  let logId: string = randomUUIDv7();
+  return new SpendLogHeartbeat({
+    ledger: new PostgresSpendLedger({ pool, keepRows: true }),
+    logId: () => logId,
+    listen:
+      () =>
+      ({ closed }) => {
+        if (closed) logId = randomUUIDv7();
+      },
+    onFailed: ignore,
+    now: () => performance.now(),
+    wallNow: Date.now,
+  });
+}
+
 export async function startInstance(options: InstanceOptions): Promise<Instance> {
   const { databaseUrl, redisUrl } = options;
   const used: AdmissionSettings = { ...settings, ...options.settings };
   const pool = databaseUrl === undefined ? undefined : openPool({ url: databaseUrl, poolSize: 4, onError: ignore });
-  const heartbeat = pool === undefined ? undefined : new LogHeartbeat(pool, ignore);
+  const heartbeat = pool === undefined ? undefined : heartbeatOf(pool);
   const limits =
     redisUrl === undefined
       ? undefined
@@ -97,9 +115,8 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
     if (ended) return;
     ended = true;
     admission.stop();
-    heartbeat?.stop();
     limits?.close();
-    void pool?.end();
+    void Promise.resolve(heartbeat?.stop()).then(() => pool?.end());
   };
   onTestFinished(kill);
   return {

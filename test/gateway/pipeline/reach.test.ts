@@ -156,6 +156,7 @@ function worldOf(options: WorldOptions): World {
     random: options.random ?? (() => 0),
     now: clock.now,
     wait: (milliseconds: number, signal: AbortSignal) => clock.wait(milliseconds, signal),
+    onDoubt: () => undefined,
     onAttempt: (_deployment: Deployment, _outcome: 'success' | UpstreamError) => undefined,
   };
   const ask: World['ask'] = async (over = {}, signal = new AbortController().signal) => {

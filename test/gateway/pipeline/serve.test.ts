@@ -86,6 +86,8 @@ async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
     onAttempt: () => undefined,
     admission: { admit: () => reservation },
     estimate: () => ({ micros: 1, tokens: 1 }),
+    onBegin: () => undefined,
+    onDoubt: () => undefined,
     onSettled: () => undefined,
     ...asked.over,
   };
@@ -99,6 +101,38 @@ async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
   }
   return { outcome, settled, bodies: transport.bodies };
 }
+
+it('a request that cannot be written down is refused before any upstream is called, and nothing stays set aside', async () => {
+  const full = new Refusal({ status: 503, type: 'service_unavailable_error', message: 'full', retryAfterSeconds: 5 });
+  const over = {
+    onBegin: () => {
+      throw full;
+    },
+  };
+  const { outcome, settled, bodies } = await ask(answers(200), { over });
+  expect(outcome).toBe(full);
+  expect(settled).toEqual([[0, 0]]);
+  expect(bodies).toEqual([]);
+});
+
+it.each<[string, () => Promise<Reply>, string]>([
+  ['an answer', answers(200), 'finished'],
+  ['a failure', answers(500, Buffer.from('{}')), 'failed'],
+  ['a fault of the gateway', () => Promise.reject(new TypeError('a fault')), 'failed'],
+])('what begins is written down before the upstream is called and ends once, with %s', async (_case, send, ending) => {
+  const told: string[] = [];
+  const over = {
+    onBegin: () => told.push('begun'),
+    onSettled: (event: { readonly ending: string }) => told.push(event.ending),
+  };
+  const called = (): Promise<Reply> => {
+    told.push('called');
+    return send();
+  };
+  const { outcome } = await ask(called, { over });
+  if (!(outcome instanceof Error)) outcome.settlement.settle('finished', 200, { promptTokens: 3, completionTokens: 4 });
+  expect(told).toEqual(['begun', 'called', ending]);
+});
 
 describe('what was set aside for a request', () => {
   it('is settled with its answer, with its cost and its tokens, once', async () => {

@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Ending } from '../../../gateway/domain/answer.ts';
 import type { SpendEvent } from '../../../gateway/domain/spend.ts';
-import { costMicros, Settlement } from '../../../gateway/pipeline/settlement.ts';
-import { exampleCaller, exampleDeployment, exampleRequest } from '../examples.ts';
+import { costMicros, intentOf, Settlement } from '../../../gateway/pipeline/settlement.ts';
+import { exampleCaller, exampleDeployment, exampleRequest, noReservation } from '../examples.ts';
 
 const prices = { inputCostPerToken: 0.0000025, outputCostPerToken: 0.00001 };
 
@@ -55,7 +55,7 @@ describe('a settlement', () => {
     const settlement = new Settlement(
       {
         request: exampleRequest(),
-        caller: exampleCaller,
+        intent: intentOf(exampleRequest(), exampleCaller, noReservation),
         deployment: exampleDeployment('deployment-0', { prices }),
         attempts: 2,
         fallbacks: 1,
@@ -85,7 +85,7 @@ describe('a settlement', () => {
     const events: SpendEvent[] = [];
     const facts = {
       request: exampleRequest(),
-      caller: exampleCaller,
+      intent: intentOf(exampleRequest(), exampleCaller, noReservation),
       deployment: undefined,
       attempts: 0,
       fallbacks: 0,

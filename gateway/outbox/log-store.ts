@@ -1,0 +1,181 @@
+/**
+ * The logs on disk that are not this process's own: those of the dead are sent to the ledger and closed, closed ones are
+ * kept for a time and then deleted. Every process does it; the lock on each log lets only one.
+ */
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SpendLedger } from '../domain/spend.ts';
+import { eventsOf, readDeadLog } from './dead-log.ts';
+import { lockLog } from './log-lock.ts';
+import { Shipping, type ShippingEvents } from './shipping.ts';
+
+export interface LogStoreOptions extends ShippingEvents {
+  /** Folder of all logs. */
+  readonly root: string;
+  readonly ledger: SpendLedger;
+  readonly retainSeconds: number;
+  /** Whether the last of these events can be lost nowhere any more. */
+  readonly mayForget: (logId: string, seq: number) => boolean;
+  /** Logs of this process, which it ships itself. */
+  readonly isOwn: (logId: string) => boolean;
+  readonly onRecovered: (log: RecoveredLog) => void;
+  readonly onFailed: (error: Error) => void;
+}
+
+export interface RecoveredLog {
+  readonly id: string;
+  /** Ends that the ledger did not have yet. */
+  readonly events: number;
+  readonly interrupted: number;
+  /** Of them: what was being written when the process died. */
+  readonly tornBytes: number;
+}
+
+/** What is known of a log that is complete. */
+interface ClosedLog {
+  readonly id: string;
+  readonly lastSeq: number;
+  readonly closedAtMs: number;
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const unnamed = /^\.new-/;
+/** A process needs milliseconds from a folder without a name to one with it. */
+const abandonedAfterMs = 60_000;
+
+export class LogStore {
+  readonly #options: LogStoreOptions;
+  #sweeping: Promise<boolean> | undefined;
+  #stopped = false;
+
+  constructor(options: LogStoreOptions) {
+    this.#options = options;
+  }
+
+  /** Looks once at every log. Never rejects. @returns false when something has to be tried again. */
+  sweep(): Promise<boolean> {
+    this.#sweeping ??= this.#sweepAll().finally(() => {
+      this.#sweeping = undefined;
+    });
+    return this.#sweeping;
+  }
+
+  /** A recovery that has begun goes on to its next step only. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#sweeping;
+  }
+
+  async #sweepAll(): Promise<boolean> {
+    const { root, isOwn, onFailed } = this.#options;
+    let isDone = true;
+    const attempt = async (work: () => Promise<void>): Promise<void> => {
+      if (this.#stopped) return;
+      try {
+        await work();
+      } catch (error) {
+        isDone = false;
+        onFailed(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+    const names = await readdir(root).catch(() => []);
+    const closed: ClosedLog[] = [];
+    for (const name of names) {
+      if (unnamed.test(name)) await attempt(() => this.#removeUnnamed(name));
+      if (!uuid.test(name) || isOwn(name)) continue;
+      await attempt(async () => {
+        const mark = await readMark(join(root, name), name);
+        if (mark !== undefined) closed.push(mark);
+        else await this.#withLock(name, () => this.#recover(name));
+      });
+    }
+    if (closed.length > 0) await attempt(() => this.#keep(closed));
+    return isDone;
+  }
+
+  /** The first moment of a process that did not live to a second one. */
+  async #removeUnnamed(name: string): Promise<void> {
+    const path = join(this.#options.root, name);
+    if (Date.now() - (await stat(path)).mtimeMs < abandonedAfterMs) return;
+    await this.#withLock(name, () => rm(path, { recursive: true, force: true }));
+  }
+
+  async #withLock(name: string, work: () => Promise<void>): Promise<void> {
+    const lock = lockLog(join(this.#options.root, name));
+    // It lives, or somebody else is at it.
+    if (lock === undefined) return;
+    try {
+      await work();
+    } finally {
+      lock.release();
+    }
+  }
+
+  async #recover(id: string): Promise<void> {
+    const { root, ledger, onRecovered } = this.#options;
+    const directory = join(root, id);
+    if ((await readMark(directory, id)) !== undefined) return;
+    const log = await readDeadLog(directory);
+    const { appliedSeq = 0 } = (await ledger.positions([id])).get(id) ?? {};
+    const source = eventsOf(id, directory, log, appliedSeq);
+    const shipping = new Shipping(source, ledger, appliedSeq, this.#options);
+    while (!shipping.isDone) {
+      if (this.#stopped) return;
+      await shipping.step();
+    }
+    // A log that the ledger never heard of held nothing, and nothing of it is left.
+    const known = source.lastSeq > 0 || (await ledger.positions([id])).has(id);
+    if (known && !(await ledger.close(id, source.lastSeq))) throw new Error(`log ${id} could not be closed`);
+    await writeMark(directory, source.lastSeq);
+    onRecovered({
+      id,
+      events: Math.max(0, log.lastSeq - appliedSeq),
+      interrupted: log.begins.length,
+      tornBytes: log.tornBytes,
+    });
+  }
+
+  /** The ledger of a replica that was promoted may lack the end of a log that was complete; it gets it again. */
+  async #keep(logs: readonly ClosedLog[]): Promise<void> {
+    const { root, ledger, retainSeconds, mayForget } = this.#options;
+    const positions = await ledger.positions(logs.map(({ id }) => id));
+    for (const { id, lastSeq, closedAtMs } of logs) {
+      const position = positions.get(id);
+      const directory = join(root, id);
+      const isMissing = position === undefined ? lastSeq > 0 : position.appliedSeq < lastSeq || !position.closed;
+      if (isMissing) {
+        await this.#withLock(id, async () => {
+          await rm(join(directory, markName), { force: true });
+          await this.#recover(id);
+        });
+      } else if (Date.now() - closedAtMs >= retainSeconds * 1000 && mayForget(id, lastSeq)) {
+        await this.#withLock(id, () => rm(directory, { recursive: true, force: true }));
+      }
+    }
+  }
+}
+
+const markName = 'closed';
+
+/** Tells whoever comes next that nothing is left to be sent. */
+export async function writeMark(directory: string, lastSeq: number): Promise<void> {
+  const path = join(directory, markName);
+  await writeFile(`${path}.tmp`, JSON.stringify({ lastSeq, closedAtMs: Date.now() }), { mode: 0o600, flush: true });
+  await rename(`${path}.tmp`, path);
+}
+
+/** @returns undefined when there is none, or none that can be read: then the log is recovered, which changes nothing. */
+async function readMark(directory: string, id: string): Promise<ClosedLog | undefined> {
+  try {
+    const mark: unknown = JSON.parse(await readFile(join(directory, markName), 'utf8'));
+    if (typeof mark !== 'object' || mark === null) return undefined;
+    const [lastSeq, closedAtMs] = [Reflect.get(mark, 'lastSeq'), Reflect.get(mark, 'closedAtMs')].map(Number);
+    if (lastSeq === undefined || closedAtMs === undefined || !Number.isFinite(lastSeq + closedAtMs)) return undefined;
+    return { id, lastSeq, closedAtMs };
+  } catch (error) {
+    if (error instanceof SyntaxError || (error instanceof Error && 'code' in error && error.code === 'ENOENT')) {
+      return undefined;
+    }
+    throw error;
+  }
+}

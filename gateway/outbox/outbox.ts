@@ -1,0 +1,292 @@
+/**
+ * Spend that cannot be lost: written down on this machine before and after every request, sent to the ledger in the
+ * background, and kept until it is safe there.
+ */
+import { mkdirSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { Refusal } from '../domain/errors.ts';
+import type {
+  DoubtfulAttempt,
+  Pressure,
+  SpendEvent,
+  SpendIntent,
+  SpendLedger,
+  SpendRecorder,
+} from '../domain/spend.ts';
+import { SpendLogHeartbeat } from './heartbeat.ts';
+import { LogStore, type RecoveredLog, writeMark } from './log-store.ts';
+import { pressureOf, softShare } from './pressure.ts';
+import { DiskFault } from './segment-writer.ts';
+import { Shipper } from './shipper.ts';
+import type { ShippingEvents } from './shipping.ts';
+import { SpendLog } from './spend-log.ts';
+
+export interface OutboxOptions extends ShippingEvents {
+  /** Folder of all logs; processes may share it. */
+  readonly directory: string;
+  readonly ledger: SpendLedger;
+  readonly maxBytes: number;
+  /** Shipped events stay on disk for so long, for a replica that is promoted without them. */
+  readonly retainSeconds: number;
+  /** Whether events up to this one can be lost nowhere any more. Asked besides `retainSeconds`. */
+  readonly mayForget: (logId: string, seq: number) => boolean;
+  readonly newId: () => string;
+  readonly onRecovered: (log: RecoveredLog) => void;
+  readonly onInterrupted: (count: number) => void;
+  readonly onDisk: (fault: Error | undefined) => void;
+  /** A background call failed; it is repeated. */
+  readonly onFailed: (what: 'ship' | 'recover' | 'touch', error: Error) => void;
+  /** For tests; everywhere else the defaults. */
+  readonly sizes?: Partial<OutboxSizes>;
+}
+
+export interface OutboxSizes {
+  readonly segmentBytes: number;
+  readonly reserveBytes: number;
+  readonly minFreeBytes: number;
+  readonly mostInMemory: number;
+}
+
+const mebibyte = 1024 * 1024;
+/** About 30 MB of memory; what is beyond it is on disk. */
+const mostInMemory = 50_000;
+const maintainEveryMs = 1_000;
+const sweepEveryMs = 10_000;
+const sweepAgainMs = 1_000;
+/** What a client is told to wait. */
+const retryAfterSeconds = 5;
+
+/** A log that this process writes or has written, and what sends it. */
+interface OwnLog {
+  readonly log: SpendLog;
+  readonly shipper: Shipper;
+}
+
+export class Outbox implements SpendRecorder {
+  readonly heartbeat: SpendLogHeartbeat;
+  readonly #options: OutboxOptions;
+  readonly #sizes: OutboxSizes;
+  readonly #store: LogStore;
+  /** Closed from outside, with requests that still run or events that are not shipped. */
+  readonly #retiring = new Set<OwnLog>();
+  #current: OwnLog;
+  #freeBytes: number | undefined;
+  #maintenance: NodeJS.Timeout | undefined;
+  #sweeps: NodeJS.Timeout | undefined;
+  #maintaining: Promise<void> | undefined;
+  #closing: Promise<number> | undefined;
+
+  /** @throws when the folder cannot be written. */
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.#sizes = {
+      segmentBytes: Math.min(16 * mebibyte, options.maxBytes / 8),
+      reserveBytes: 4 * mebibyte,
+      minFreeBytes: 64 * mebibyte,
+      mostInMemory,
+      ...options.sizes,
+    };
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+    this.#current = this.#newLog();
+    this.#store = new LogStore({
+      ...options,
+      root: options.directory,
+      isOwn: (id) => this.#own().some(({ log }) => log.id === id),
+      onFailed: (error) => options.onFailed('recover', error),
+    });
+    this.heartbeat = new SpendLogHeartbeat({
+      ledger: options.ledger,
+      logId: () => this.#current.log.id,
+      listen: () => {
+        const own = this.#current;
+        const { rounds } = own.shipper;
+        return ({ appliedSeq, closed }) => {
+          if (closed) this.#replace(own);
+          else if (own.shipper.rounds === rounds) own.shipper.heard(appliedSeq);
+        };
+      },
+      onFailed: (error) => options.onFailed('touch', error),
+      now: () => performance.now(),
+      wallNow: Date.now,
+    });
+  }
+
+  get pressure(): Pressure {
+    const { maxBytes } = this.#options;
+    const { minFreeBytes } = this.#sizes;
+    const diskFault = this.#current.log.fault !== undefined;
+    return pressureOf({ diskFault, bytes: this.bytes, maxBytes, freeBytes: this.#freeBytes, minFreeBytes });
+  }
+
+  /** Events that the ledger does not have yet. */
+  get queued(): number {
+    return this.#sum(({ log }) => log.queued);
+  }
+
+  /** On disk, of the logs of this process. */
+  get bytes(): number {
+    return this.#retiring.size === 0 ? this.#current.log.bytes : this.#sum(({ log }) => log.bytes);
+  }
+
+  /** Age of the oldest event that the ledger does not have; 0 = it has all. */
+  get oldestUnshippedSeconds(): number {
+    const times = this.#own().flatMap(({ log }) => log.oldestUnshippedAtMs ?? []);
+    return times.length === 0 ? 0 : Math.max(0, (Date.now() - Math.min(...times)) / 1000);
+  }
+
+  /** Begins to recover what dead processes left, in the background. Resolves after the first heartbeat. */
+  async start(): Promise<void> {
+    this.#maintenance = setInterval(() => void this.maintain(), maintainEveryMs).unref();
+    void this.maintain();
+    this.#sweepAfter(0);
+    await this.heartbeat.start();
+  }
+
+  #sweepAfter(afterMs: number): void {
+    this.#sweeps = setTimeout(() => {
+      void this.#store.sweep().then((isDone) => {
+        if (this.#closing === undefined)
+          this.#sweepAfter((isDone ? sweepEveryMs : sweepAgainMs) * (0.75 + Math.random() / 2));
+      });
+    }, afterMs).unref();
+  }
+
+  begin(intent: SpendIntent): void {
+    const { pressure } = this;
+    if (pressure === 'hard' || (pressure === 'soft' && intent.reservedMicros !== null)) throw noRoom();
+    try {
+      this.#current.log.begin(intent);
+    } catch (error) {
+      throw error instanceof DiskFault ? noRoom() : error;
+    }
+  }
+
+  doubt(requestId: string, attempt: DoubtfulAttempt): void {
+    const own = this.#logOf(requestId);
+    own.log.doubt(requestId, attempt);
+    own.shipper.wake();
+  }
+
+  end(event: SpendEvent): void {
+    const own = this.#logOf(event.requestId);
+    own.log.end(event);
+    own.shipper.wake();
+  }
+
+  /**
+   * Ships what is left and closes the log; what the ledger does not take in time stays on disk for the next start.
+   * Idempotent. @returns how many events that are.
+   */
+  close(withinMs: number): Promise<number> {
+    this.#closing ??= this.#close(withinMs);
+    return this.#closing;
+  }
+
+  async #close(withinMs: number): Promise<number> {
+    clearInterval(this.#maintenance);
+    clearTimeout(this.#sweeps);
+    const signal = AbortSignal.timeout(withinMs);
+    await Promise.race([
+      Promise.all([this.#store.stop(), this.heartbeat.stop(), this.#maintaining]),
+      new Promise((resolve) => signal.addEventListener('abort', resolve)),
+    ]);
+    const interrupted = this.#sum(({ log }) => log.interruptAll());
+    if (interrupted > 0) this.#options.onInterrupted(interrupted);
+    const left = await Promise.all(this.#own().map((own) => this.#finish(own, signal)));
+    return left.reduce((sum, one) => sum + one, 0);
+  }
+
+  /** Room on the disk, segments that are not needed any more, logs that are done. Never rejects. */
+  maintain(): Promise<void> {
+    this.#maintaining ??= this.#maintain()
+      .catch((error: unknown) => this.#options.onDisk(error instanceof Error ? error : new Error(String(error))))
+      .finally(() => {
+        this.#maintaining = undefined;
+      });
+    return this.#maintaining;
+  }
+
+  async #maintain(): Promise<void> {
+    const { directory, maxBytes, retainSeconds, mayForget } = this.#options;
+    const { bavail, bsize } = await statfs(directory);
+    this.#freeBytes = bavail * bsize;
+    const isShort = this.bytes >= maxBytes * softShare || this.pressure !== 'none';
+    for (const { log } of this.#own()) {
+      if (isShort) log.seal();
+      for (const segment of log.shippedSegments()) {
+        const isOld = Date.now() - (segment.shippedAtMs ?? Number.POSITIVE_INFINITY) >= retainSeconds * 1000;
+        // New spend needs the room more than shipped spend does.
+        if ((isOld || isShort) && mayForget(log.id, segment.lastSeq)) await log.remove(segment);
+      }
+      log.mend();
+    }
+    for (const own of this.#retiring) {
+      if (own.log.openRequests === 0 && own.log.queued === 0) await this.#finish(own, AbortSignal.timeout(5_000));
+    }
+  }
+
+  /** @returns how many events the ledger does not have. */
+  async #finish(own: OwnLog, signal: AbortSignal): Promise<number> {
+    const { log, shipper } = own;
+    const isShipped = await shipper.drain(signal);
+    shipper.stop();
+    try {
+      const isClosed = isShipped && (await this.#options.ledger.close(log.id, log.lastSeq));
+      if (isClosed) await writeMark(log.directory, log.lastSeq);
+    } catch (error) {
+      // Whoever recovers the log closes it.
+      this.#options.onFailed('ship', error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#retiring.delete(own);
+    log.close();
+    return log.queued;
+  }
+
+  #newLog(): OwnLog {
+    const { directory, ledger, newId, onDisk, onFailed, onReduced, onLost } = this.#options;
+    const log = new SpendLog({ ...this.#sizes, root: directory, id: newId(), newId, onDisk });
+    const shipper = new Shipper({
+      log,
+      ledger,
+      random: Math.random,
+      onReduced,
+      onLost,
+      onFailed: (error) => onFailed('ship', error),
+    });
+    return { log, shipper };
+  }
+
+  /** What runs ends in the log that it began in. */
+  #replace(closed: OwnLog): void {
+    if (closed !== this.#current) return;
+    try {
+      this.#current = this.#newLog();
+      this.#retiring.add(closed);
+    } catch (error) {
+      // The old one is as good for events, though not for slices; the next heartbeat tries again.
+      this.#options.onDisk(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #logOf(requestId: string): OwnLog {
+    if (this.#retiring.size === 0) return this.#current;
+    return this.#own().find(({ log }) => log.isOpen(requestId)) ?? this.#current;
+  }
+
+  #own(): OwnLog[] {
+    return [this.#current, ...this.#retiring];
+  }
+
+  #sum(count: (own: OwnLog) => number): number {
+    return this.#own().reduce((sum, own) => sum + count(own), 0);
+  }
+}
+
+const noRoom = (): Refusal =>
+  new Refusal({
+    status: 503,
+    type: 'service_unavailable_error',
+    message:
+      'This gateway can write down no more spend, so it calls no model: its database is away or its disk is full. Try again shortly',
+    retryAfterSeconds,
+  });

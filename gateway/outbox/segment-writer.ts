@@ -1,0 +1,201 @@
+/** Appends records to the segments of a log. A record that could not be written whole leaves no trace. */
+import { closeSync, fdatasync, fdatasyncSync, fsync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
+import { encodeRecord, headBytes } from './record.ts';
+import { segmentText } from './record-text.ts';
+import { type Segment, segmentPath } from './segment.ts';
+
+export interface SegmentWriterOptions {
+  /** Exists. */
+  readonly directory: string;
+  readonly segmentBytes: number;
+  /** What was written could not be made durable. */
+  readonly onSyncFailed: (error: Error) => void;
+}
+
+/** The disk took no more: it is full, or broken. */
+export class DiskFault extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = 'DiskFault';
+  }
+}
+
+/** Power loss costs at most so much; a process that dies costs nothing, since the kernel has what was written. */
+const syncEveryMs = 100;
+
+/** A segment that is complete. */
+export interface SealedSegment extends Segment {
+  /** Wall clock, when the ledger had all of it; undefined = it has not yet. */
+  shippedAtMs: number | undefined;
+}
+
+export class SegmentWriter {
+  readonly #options: SegmentWriterOptions;
+  readonly #sealed: SealedSegment[] = [];
+  #buffer: Buffer = Buffer.allocUnsafe(64 * 1024);
+  #file: number;
+  #number = 1;
+  #firstSeq: number;
+  #lastSeq: number;
+  #bytes = 0;
+  /** Part of a record stands at the end. */
+  #torn = false;
+  #sealedBytes = 0;
+  #unsynced: NodeJS.Timeout | undefined;
+
+  /** @throws DiskFault */
+  constructor(options: SegmentWriterOptions) {
+    this.#options = options;
+    this.#firstSeq = 1;
+    this.#lastSeq = 0;
+    this.#file = this.#open(1);
+    this.append(segmentText(1, 1));
+    this.#syncDirectory();
+  }
+
+  /** Of all segments. */
+  get bytes(): number {
+    return this.#sealedBytes + this.#bytes;
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= this.#options.segmentBytes;
+  }
+
+  get isWorthSealing(): boolean {
+    return this.#bytes >= this.#options.segmentBytes / 4;
+  }
+
+  get sealed(): readonly SealedSegment[] {
+    return this.#sealed;
+  }
+
+  /** Oldest first; the last one is still written. */
+  segments(): Segment[] {
+    return [...this.#sealed, this.#current()];
+  }
+
+  /** @throws DiskFault */
+  append(text: string): void {
+    let length = encodeRecord(this.#buffer, text);
+    if (length === 0) {
+      this.#buffer = Buffer.allocUnsafe(headBytes + text.length * 3);
+      length = encodeRecord(this.#buffer, text);
+    }
+    try {
+      if (this.#torn) this.#cutBack();
+      const written = writeSync(this.#file, this.#buffer, 0, length);
+      if (written < length) {
+        this.#torn = true;
+        this.#cutBack();
+        throw new Error(`ENOSPC: ${written} of ${length} bytes were written`);
+      }
+    } catch (error) {
+      throw new DiskFault(error);
+    }
+    this.#bytes += length;
+    this.#unsynced ??= setTimeout(() => this.#sync(), syncEveryMs).unref();
+  }
+
+  /** An end, which counts. @throws DiskFault */
+  appendEnd(text: string): void {
+    this.append(text);
+    this.#lastSeq++;
+  }
+
+  /**
+   * Starts the next segment; nothing has changed when it fails.
+   * @param carry texts that must not go with the segments before. @throws DiskFault
+   */
+  rotate(carry: Iterable<string>): void {
+    if (this.#torn) throw new DiskFault(new Error('the segment before has a torn end'));
+    const before = { file: this.#file, bytes: this.#bytes, segment: this.#current() };
+    const number = this.#number + 1;
+    this.#file = this.#open(number);
+    this.#bytes = 0;
+    try {
+      this.append(segmentText(number, this.#lastSeq + 1));
+      for (const text of carry) this.append(text);
+    } catch (error) {
+      closeSync(this.#file);
+      unlinkSync(segmentPath(this.#options.directory, number));
+      this.#file = before.file;
+      this.#bytes = before.bytes;
+      this.#torn = false;
+      throw error;
+    }
+    this.#number = number;
+    this.#firstSeq = this.#lastSeq + 1;
+    this.#sealed.push({ ...before.segment, shippedAtMs: undefined });
+    this.#sealedBytes += before.bytes;
+    this.#seal(before.file);
+    this.#syncDirectory();
+  }
+
+  /** Deletes a sealed segment. */
+  async remove(segment: SealedSegment): Promise<void> {
+    const at = this.#sealed.indexOf(segment);
+    if (at === -1) return;
+    this.#sealed.splice(at, 1);
+    this.#sealedBytes -= segment.bytes;
+    await unlink(segmentPath(this.#options.directory, segment.number));
+  }
+
+  /** The last sync, and the end of writing. @throws when it cannot be made durable. */
+  close(): void {
+    clearTimeout(this.#unsynced);
+    try {
+      fdatasyncSync(this.#file);
+    } finally {
+      closeSync(this.#file);
+    }
+  }
+
+  #current(): Segment {
+    return { number: this.#number, firstSeq: this.#firstSeq, lastSeq: this.#lastSeq, bytes: this.#bytes };
+  }
+
+  #open(number: number): number {
+    try {
+      return openSync(segmentPath(this.#options.directory, number), 'ax', 0o600);
+    } catch (error) {
+      throw new DiskFault(error);
+    }
+  }
+
+  /** What stands behind a torn record would never be read. */
+  #cutBack(): void {
+    ftruncateSync(this.#file, this.#bytes);
+    this.#torn = false;
+  }
+
+  /** In the thread pool: a request never waits for a disk. */
+  #sync(): void {
+    this.#unsynced = undefined;
+    fdatasync(this.#file, (error) => {
+      // A file that was sealed meanwhile has been synced by that.
+      if (error !== null && error.code !== 'EBADF') this.#options.onSyncFailed(error);
+    });
+  }
+
+  #seal(file: number): void {
+    fdatasync(file, (error) => {
+      if (error !== null) this.#options.onSyncFailed(error);
+      closeSync(file);
+    });
+  }
+
+  /** Else a power loss could take the file's name with it. */
+  #syncDirectory(): void {
+    const directory = openSync(this.#options.directory, 'r');
+    fsync(directory, (error) => {
+      if (error !== null) this.#options.onSyncFailed(error);
+      closeSync(directory);
+    });
+  }
+}

@@ -1,0 +1,96 @@
+/** What the ledger needs from time to time: partitions for days to come, an end for old ones and for logs of the lost. */
+import type { Pool } from './postgres.ts';
+
+export interface HousekeepingOptions {
+  readonly pool: Pool;
+  /** Rows of single requests are kept for so many days; undefined = for ever. The sums per day stay. */
+  readonly retentionDays: number | undefined;
+  readonly onDone: (done: Housekeeping) => void;
+  readonly onFailed: (error: Error) => void;
+}
+
+/** Of one round; all 0 when another process was at it. */
+export interface Housekeeping {
+  readonly preparedPartitions: number;
+  readonly droppedPartitions: number;
+  readonly abandonedLogs: number;
+}
+
+const everyMs = 10 * 60_000;
+const daysAhead = 8;
+/** A log that nobody has sent anything of for so long: its disk is lost. What it held becomes free again. */
+const silentHours = 24;
+const timeoutMs = 30_000;
+const mostLogs = 100;
+
+/** Released at the end of the statement's transaction, so PgBouncer may stand in between. */
+const alone = `pg_try_advisory_xact_lock(hashtext('holdfast spend housekeeping'))`;
+
+export class SpendHousekeeping {
+  readonly #options: HousekeepingOptions;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: HousekeepingOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    // Processes that start together do not ask together.
+    this.#later(Math.random() * 5_000);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #later(afterMs: number): void {
+    this.#timer = setTimeout(() => {
+      void this.round().then(() => {
+        if (this.#timer !== undefined) this.#later(everyMs * (0.75 + Math.random() / 2));
+      });
+    }, afterMs).unref();
+  }
+
+  /** Never rejects. */
+  async round(): Promise<void> {
+    const { retentionDays, onDone, onFailed } = this.#options;
+    try {
+      const preparedPartitions = await this.#count(
+        `SELECT CASE WHEN ${alone} THEN prepare_spend_partitions(current_date - 1, ${daysAhead + 1}) ELSE 0 END AS n`,
+      );
+      const droppedPartitions =
+        retentionDays === undefined
+          ? 0
+          : await this.#count(
+              `SELECT CASE WHEN ${alone} THEN drop_spend_partitions(current_date - $1::integer) ELSE 0 END AS n`,
+              retentionDays,
+            );
+      onDone({ preparedPartitions, droppedPartitions, abandonedLogs: await this.#abandon() });
+    } catch (error) {
+      onFailed(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  async #abandon(): Promise<number> {
+    const rows = await this.#query<{ id: string }>(
+      `SELECT id FROM spend_log WHERE closed_at IS NULL AND seen_at < clock_timestamp() - make_interval(hours => $1)
+        ORDER BY seen_at LIMIT ${mostLogs}`,
+      silentHours,
+    );
+    let abandoned = 0;
+    // One statement each: it locks accounts, and in the order of one log only. Once is enough, whoever else does it.
+    for (const { id } of rows) abandoned += await this.#count('SELECT abandon_log($1)::integer AS n', id);
+    return abandoned;
+  }
+
+  async #count(text: string, ...values: unknown[]): Promise<number> {
+    const rows = await this.#query<{ n: number }>(text, ...values);
+    return rows[0]?.n ?? 0;
+  }
+
+  async #query<Row extends object>(text: string, ...values: unknown[]): Promise<readonly Row[]> {
+    const query = { text, values, query_timeout: timeoutMs };
+    return (await this.#options.pool.query<Row>(query)).rows;
+  }
+}

@@ -1,0 +1,133 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { migrate } from '../../gateway/stores/migrate.ts';
+import { freePort } from '../../runbooks/lab/free-port.ts';
+import { type PostgresServer, startPostgres } from '../../runbooks/lab/postgres.ts';
+import { configFor, hello, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { agreed, bookkeepingUpstream, Clients, databaseEntries, reconcile } from '../support/ledgers.ts';
+import { isRunning, until } from '../support/processes.ts';
+import { query } from '../support/query.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+let directory: string;
+let port: number;
+let postgres: PostgresServer;
+let upstream: Awaited<ReturnType<typeof bookkeepingUpstream>>;
+
+const startDatabase = () =>
+  startPostgres({ dataDirectory: join(directory, 'postgres'), port, settings: { fsync: 'off' } });
+
+beforeAll(async () => {
+  directory = await temporaryDirectory();
+  port = await freePort();
+  postgres = await startDatabase();
+  await migrate(postgres.url());
+  upstream = await bookkeepingUpstream({ name: 'the upstream', chunkEveryMs: 1 });
+});
+
+afterAll(async () => {
+  await upstream.close();
+  await postgres.stop('immediate');
+});
+
+const config = () => `
+model_list:
+  - model_name: chat
+    litellm_params: {model: openai/m, api_base: "${upstream.url}", api_key: sk-u, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}
+general_settings: {outbox_retain_seconds: 0}`;
+
+it('clients, upstream and database agree after gateways were killed with SIGKILL again and again, and the database once', async () => {
+  const dataDirectory = join(directory, 'data');
+  const ports = [await freePort(), await freePort()];
+  const start = (index: number): Promise<TestGateway> =>
+    startTestGateway({ config: config(), databaseUrl: postgres.url(), dataDirectory, port: ports[index] ?? 0 });
+  const gateways = await Promise.all([start(0), start(1)]);
+  const clients = new Clients(gateways.map(({ url }) => url));
+  const load = clients.run(12);
+  for (let kill = 0; kill < 4; kill++) {
+    const answered = clients.answered;
+    await until(() => clients.answered > answered + 40);
+    const victim = gateways[kill % 2];
+    victim?.kill('SIGKILL');
+    await victim?.exited;
+    if (kill === 2) {
+      postgres.kill('SIGKILL');
+      await postgres.exited;
+    }
+    gateways[kill % 2] = await start(kill % 2);
+    if (kill === 2) postgres = await startDatabase();
+  }
+  await sleep(100);
+  clients.stop();
+  await load;
+  // Both leave in order; what the dead left is recovered by whoever is there.
+  await until(async () => (await openLogs()) <= 2, 20_000);
+  await Promise.all(gateways.map((gateway) => gateway.stop()));
+  expect(await openLogs()).toBe(0);
+  const database = await databaseEntries(postgres.url());
+  expect(reconcile({ clients: clients.entries, upstreams: upstream.entries, database })).toEqual(agreed);
+  expect(clients.answered).toBeGreaterThan(160);
+  expect(database.some(({ ending }) => ending === 'interrupted')).toBe(true);
+  const mispriced = database.filter(
+    ({ ending, promptTokens, completionTokens, costMicros }) =>
+      ending === 'finished' && costMicros !== BigInt((promptTokens ?? 0) + 2 * (completionTokens ?? 0)),
+  );
+  expect(mispriced).toEqual([]);
+}, 60_000);
+
+it('what a gateway answered while the database was away outlives its SIGKILL', async () => {
+  const dataDirectory = join(directory, 'away');
+  const gateway = await startTestGateway({ config: config(), databaseUrl: postgres.url(), dataDirectory });
+  const say = (text: string) =>
+    gateway.post('/v1/chat/completions', hello, { 'x-litellm-call-id': text }).then((answer) => answer.text());
+  await say('before');
+  postgres.kill('SIGKILL');
+  await postgres.exited;
+  for (const text of ['away 1', 'away 2', 'away 3']) await say(text);
+  gateway.kill('SIGKILL');
+  await gateway.exited;
+  postgres = await startDatabase();
+  const next = await startTestGateway({ config: config(), databaseUrl: postgres.url(), dataDirectory });
+  onTestFinished(async () => {
+    await next.stop();
+  });
+  const rows = () =>
+    query(
+      postgres.url(),
+      `SELECT call_id, count(*)::int AS n FROM spend_entry WHERE call_id IN ('before', 'away 1', 'away 2', 'away 3') AND ending = 'finished' GROUP BY 1`,
+    );
+  await until(async () => (await rows()).length === 4);
+  expect((await rows()).every((row) => row['n'] === 1)).toBe(true);
+  const metrics = await (await next.request('/metrics')).text();
+  expect(Number(/^holdfast_spend_recovered_total (\d+)/m.exec(metrics)?.[1])).toBeGreaterThanOrEqual(3);
+});
+
+it('the replacement of a killed worker recovers what the dead one was doing', async () => {
+  const slow = await bookkeepingUpstream({ name: 'a slow upstream that takes its time', chunkEveryMs: 2_000 });
+  const gateway = await startTestGateway({
+    config: configFor([slow.url]),
+    databaseUrl: postgres.url(),
+    workers: 2,
+  });
+  onTestFinished(async () => {
+    await gateway.stop();
+    await slow.close();
+  });
+  const cut = gateway
+    .post('/v1/chat/completions', { ...hello, stream: true }, { 'x-litellm-call-id': 'cut', connection: 'close' })
+    .then((answer) => answer.text())
+    .catch(() => 'cut');
+  await until(() => slow.requests.length === 1);
+  // Whichever of them has it.
+  for (const pid of new Set([...(await gateway.output()).matchAll(/"pid":(\d+)/g)].map(([, one]) => Number(one)))) {
+    if (pid !== gateway.pid && isRunning(pid)) process.kill(pid, 'SIGKILL');
+  }
+  await cut;
+  const rows = () => query(postgres.url(), `SELECT ending, cost_micros FROM spend_entry WHERE call_id = 'cut'`);
+  await until(async () => (await rows()).length === 1);
+  expect(await rows()).toEqual([{ ending: 'interrupted', cost_micros: null }]);
+});
+
+const openLogs = async (): Promise<number> =>
+  Number((await query(postgres.url(), 'SELECT count(*)::int AS n FROM spend_log WHERE closed_at IS NULL'))[0]?.['n']);

@@ -1,0 +1,113 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openPool } from '../../../gateway/stores/postgres.ts';
+import { type Housekeeping, SpendHousekeeping } from '../../../gateway/stores/spend-housekeeping.ts';
+import { migratedDatabase } from '../../support/gateway.ts';
+import type { TestDatabase } from '../../support/postgres.ts';
+import { query } from '../../support/query.ts';
+
+let database: TestDatabase;
+beforeEach(async () => {
+  database = await migratedDatabase();
+});
+afterEach(() => database.drop());
+
+/** One round; @returns what was done. */
+async function round(retentionDays?: number, times = 1): Promise<Housekeeping[]> {
+  const pool = openPool({ url: database.url, poolSize: 4, onError: () => undefined });
+  const done: Housekeeping[] = [];
+  const housekeeping = new SpendHousekeeping({
+    pool,
+    retentionDays,
+    onDone: (one) => done.push(one),
+    onFailed: (error) => expect.unreachable(error.message),
+  });
+  await Promise.all(Array.from({ length: times }, () => housekeeping.round()));
+  await pool.end();
+  return done;
+}
+
+const partitions = async (): Promise<string[]> =>
+  (
+    await query(
+      database.url,
+      `SELECT right(c.relname, 8) AS day FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+       WHERE i.inhparent = 'spend_entry'::regclass AND c.relname ~ '\\d{8}$' ORDER BY 1`,
+    )
+  ).map((row) => String(row['day']));
+
+const insert = (day: string) =>
+  query(
+    database.url,
+    `INSERT INTO spend_entry (day, id, log_id, seq, at, ending, key_hash, cost_micros)
+     VALUES (${day}, '${randomUUIDv7()}', '${randomUUIDv7()}', 1, now(), 'finished', 'k', 5)`,
+  );
+
+const count = async (sql: string): Promise<unknown> => (await query(database.url, sql))[0]?.['n'];
+
+describe('partitions', () => {
+  it('are there for days to come, and rows that came before theirs move into it', async () => {
+    const [last = ''] = (await partitions()).slice(-1);
+    await query(database.url, `DROP TABLE spend_entry_${last}`);
+    await insert(`'${last}'`);
+    expect(await count('SELECT count(*)::int AS n FROM spend_entry_default')).toBe(1);
+    const [done] = await round();
+    expect(done).toMatchObject({ preparedPartitions: 1, droppedPartitions: 0 });
+    expect(await count('SELECT count(*)::int AS n FROM spend_entry_default')).toBe(0);
+    expect(await count(`SELECT count(*)::int AS n FROM spend_entry_${last}`)).toBe(1);
+  });
+
+  it('beyond the retention are dropped, stragglers too, and the sums of their days stay', async () => {
+    await query(database.url, 'SELECT prepare_spend_partitions(current_date - 5, 3)');
+    for (const day of ['current_date', 'current_date - 4', 'current_date - 3', 'current_date - 400']) await insert(day);
+    const [done] = await round(3);
+    expect(done).toMatchObject({ droppedPartitions: 2 });
+    expect(await count('SELECT count(*)::int AS n FROM spend_entry')).toBe(2);
+    expect(await count('SELECT sum(requests)::int AS n FROM spend_daily')).toBe(4);
+    expect((await round())[0]).toMatchObject({ droppedPartitions: 0 });
+  });
+
+  it('are looked after by one process when several have the same idea', async () => {
+    const [last = ''] = (await partitions()).slice(-1);
+    await query(database.url, `DROP TABLE spend_entry_${last}`);
+    const done = await round(30, 4);
+    expect(done.map(({ preparedPartitions }) => preparedPartitions).toSorted()).toEqual([0, 0, 0, 1]);
+  });
+
+  it('give way to a report that reads them: shipping never waits behind it', async () => {
+    await query(database.url, 'SELECT prepare_spend_partitions(current_date - 5, 3)');
+    const report = openPool({ url: database.url, poolSize: 1, onError: () => undefined });
+    const reader = await report.connect();
+    await reader.query('BEGIN; SELECT count(*) FROM spend_entry');
+    const failures: Error[] = [];
+    const pool = openPool({ url: database.url, poolSize: 2, onError: () => undefined });
+    const options = {
+      pool,
+      retentionDays: 3,
+      onDone: () => expect.unreachable(),
+      onFailed: (error: Error) => failures.push(error),
+    };
+    await new SpendHousekeeping(options).round();
+    expect(failures[0]?.message).toMatch(/lock timeout/);
+    reader.release(true);
+    await Promise.all([report.end(), pool.end()]);
+  });
+});
+
+it('a log that nobody has heard of for 24 hours is given up and what it held is free again; one of 23 hours is not', async () => {
+  const [lost, late] = [randomUUIDv7(), randomUUIDv7()];
+  await query(
+    database.url,
+    `SELECT put_account('a:key:x', 1000, NULL, NULL);
+     SELECT grant_slices('${lost}', '{a:key:x}', '{0}', '{0}', '{100}', '{1}', '{0}');
+     SELECT grant_slices('${late}', '{a:key:x}', '{0}', '{0}', '{30}', '{1}', '{0}');
+     UPDATE spend_log SET seen_at = now() - interval '24 hours 1 minute' WHERE id = '${lost}';
+     UPDATE spend_log SET seen_at = now() - interval '23 hours' WHERE id = '${late}'`,
+  );
+  expect((await round())[0]).toMatchObject({ abandonedLogs: 1 });
+  expect(await query(database.url, 'SELECT id, closed_at IS NULL AS open FROM spend_log ORDER BY open')).toEqual([
+    { id: lost, open: false },
+    { id: late, open: true },
+  ]);
+  expect(await query(database.url, 'SELECT leased_micros FROM account')).toEqual([{ leased_micros: 30n }]);
+});
