@@ -8,9 +8,11 @@ import { accountId } from '../../../gateway/domain/entitlements.ts';
 import { Refusal } from '../../../gateway/domain/errors.ts';
 import type { Caller } from '../../../gateway/domain/request.ts';
 import type { BudgetSlices, LimitSlices, Siblings } from '../../../gateway/domain/slices.ts';
+import { SpendLogHeartbeat } from '../../../gateway/outbox/heartbeat.ts';
 import { RedisLimitSlices } from '../../../gateway/stores/limits.ts';
 import { openPool, type Pool } from '../../../gateway/stores/postgres.ts';
 import { PostgresBudgetSlices } from '../../../gateway/stores/slices.ts';
+import { PostgresSpendLedger } from '../../../gateway/stores/spend.ts';
 import { exampleRequest } from '../examples.ts';
 
 const ignore = (): void => undefined;
