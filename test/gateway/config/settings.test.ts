@@ -211,7 +211,7 @@ describe('what is kept of spend', () => {
 
   it('a retention that is no duration is refused, with the form', () => {
     expect(() => configWith('general_settings: {maximum_spend_logs_retention_period: "30"}')).toThrow(
-      /for example 30d/,
+      /write a number and s, m, h, d, w or mo/,
     );
   });
 });
