@@ -272,7 +272,7 @@ const secondsOfUnit: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600,
 /** LiteLLM's form of a duration, in seconds. */
 const retentionPeriod = z
   .string()
-  .regex(/^[1-9]\d{0,5}(s|m|h|d|w|mo)$/, 'write a number and s, m, h, d, w or mo, for example 30d')
+  .refine((text) => /^[1-9]\d{0,5}(s|m|h|d|w|mo)$/.test(text), `write ${durationForm}`)
   .transform((text) => Number.parseInt(text, 10) * (secondsOfUnit[text.replace(/^\d+/, '')] ?? 0));
 
 const generalSettings = z.looseObject({

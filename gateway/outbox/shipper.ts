@@ -104,14 +104,11 @@ export class Shipper {
 }
 
 /** Waits for the work or the signal, whichever is first. */
-function settledWithin(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    signal.addEventListener('abort', done);
-    void work.then(() => done());
-  });
+async function settledWithin(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const aborted = Promise.withResolvers<void>();
+  const onAbort = (): void => aborted.resolve();
+  signal.addEventListener('abort', onAbort);
+  await Promise.race([work, aborted.promise]);
+  signal.removeEventListener('abort', onAbort);
 }

@@ -68,7 +68,7 @@ it('texts are embedded in a session of the role, which is asked for once; a fail
     const rows = () =>
       query(
         database.url,
-        'SELECT requested_model, prompt_tokens FROM spend_event ORDER BY requested_model, prompt_tokens',
+        'SELECT requested_model, prompt_tokens FROM spend_entry ORDER BY requested_model, prompt_tokens',
       );
     await until(async () => (await rows()).length === 3);
     expect(await rows()).toMatchObject([

@@ -205,7 +205,7 @@ describe('the official Anthropic client, unmodified, over Anthropic', () => {
       query(
         database.url,
         `SELECT prompt_tokens, completion_tokens, cost_micros::int AS cost FROM spend_entry
-         WHERE deployment_id = 'alone' AND ending = 'finished' ORDER BY started_at`,
+         WHERE deployment_id = 'alone' AND ending = 'finished' ORDER BY at`,
       );
     await until(async () => (await rows()).length === 2);
     expect(await rows()).toEqual([

@@ -302,7 +302,7 @@ it('each request leaves a row: cost unknown, or the price of the endpoint, or no
     query(
       database.url,
       `SELECT requested_model AS path, operation, status, ending, cost_micros::int AS cost FROM spend_entry
-       WHERE call_id = '${callId}' ORDER BY started_at, request_id`,
+       WHERE call_id = '${callId}' ORDER BY at, id`,
     );
   await until(async () => (await rows()).length === 4);
   const of = (path: string, status: number, ending: string, cost: number | null) => ({

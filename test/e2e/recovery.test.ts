@@ -121,7 +121,7 @@ const ask = (model: string, more: object = {}, headers: Readonly<Record<string, 
 const answeredBy = (response: Response): string | null => response.headers.get('x-litellm-model-id');
 
 async function rowOf(callId: string): Promise<Record<string, unknown>> {
-  const rows = () => query(database.url, `SELECT * FROM spend_event WHERE call_id = '${callId}'`);
+  const rows = () => query(database.url, `SELECT * FROM spend_entry WHERE call_id = '${callId}'`);
   await until(async () => (await rows()).length > 0);
   const found = await rows();
   expect(found).toHaveLength(1);

@@ -191,7 +191,7 @@ it.each(['/v1/messages', '/v1/responses', '/v1/completions'])(
     const rows = () =>
       query(
         database.url,
-        `SELECT call_id, count(*)::int AS n FROM spend_event WHERE call_id LIKE '${path} %' GROUP BY call_id`,
+        `SELECT call_id, count(*)::int AS n FROM spend_entry WHERE call_id LIKE '${path} %' GROUP BY call_id`,
       );
     await until(async () => (await rows()).length === deaths.length);
     expect((await rows()).filter((row) => row['n'] !== 1)).toEqual([]);

@@ -189,3 +189,29 @@ ${rest}`).config.groups.get('chat')?.[0]?.streamIdleSeconds;
     expect(idleWith(params, rest)).toBe(seconds);
   });
 });
+
+describe('what is kept of spend', () => {
+  it('is everything, for ever, within a gigabyte of disk, unless the file says otherwise', () => {
+    expect(configWith('').spend).toEqual({
+      keepRows: true,
+      retentionDays: undefined,
+      outboxMaxBytes: 1024 ** 3,
+      outboxRetainSeconds: 1_800,
+    });
+    const stated = `general_settings:
+  {disable_spend_logs: true, maximum_spend_logs_retention_period: 36h, outbox_max_bytes: 1000, outbox_retain_seconds: 60}`;
+    expect(configWith(stated).spend).toEqual({
+      keepRows: false,
+      retentionDays: 2,
+      outboxMaxBytes: 1_000,
+      outboxRetainSeconds: 60,
+    });
+    expect(configWith('general_settings: {maximum_spend_logs_retention_period: 30d}').spend.retentionDays).toBe(30);
+  });
+
+  it('a retention that is no duration is refused, with the form', () => {
+    expect(() => configWith('general_settings: {maximum_spend_logs_retention_period: "30"}')).toThrow(
+      /write a number and s, m, h, d, w or mo/,
+    );
+  });
+});

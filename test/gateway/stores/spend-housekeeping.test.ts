@@ -71,7 +71,8 @@ describe('partitions', () => {
     const [last = ''] = (await partitions()).slice(-1);
     await query(database.url, `DROP TABLE spend_entry_${last}`);
     const done = await round(30, 4);
-    expect(done.map(({ preparedPartitions }) => preparedPartitions).toSorted()).toEqual([0, 0, 0, 1]);
+    expect(done).toHaveLength(4);
+    expect(done.reduce((sum, { preparedPartitions }) => sum + preparedPartitions, 0)).toBe(1);
   });
 
   it('give way to a report that reads them: shipping never waits behind it', async () => {
