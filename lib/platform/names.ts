@@ -86,11 +86,15 @@ export const database = { name: 'holdfast', user: 'holdfast' } as const;
 /** Ports of the stores, the engines' own defaults. */
 export const ports = { postgres: 5432, valkey: 6379 } as const;
 
-/** Kubernetes names of the gateway. */
+/** Kubernetes names of the gateway and of what runs beside it. */
 export const kubernetes = {
   namespace: 'holdfast',
   gateway: 'gateway',
   gatewayServiceAccount: 'gateway',
   configMap: 'gateway-config',
   secret: 'gateway-secrets',
+  agentGateway: 'agentgateway',
+  /** CronJobs; alerts watch when they last succeeded. */
+  vaultSnapshot: 'vault-snapshot',
+  databaseBackup: 'database-backup',
 } as const;
