@@ -1,18 +1,31 @@
 /** From the platform to Kubernetes manifests: one folder per region, to be applied in the order of the file names. */
 import { readFileSync } from 'node:fs';
 import type { Chart } from 'cdk8s';
-import type { Platform } from '../lib/platform/platform.ts';
+import type { AddonName, Platform } from '../lib/platform/platform.ts';
 import { foundationChart } from './charts/foundation.ts';
 import { gatewayChart } from './charts/gateway.ts';
+import { ingressChart } from './charts/ingress.ts';
 import { migrationChart } from './charts/migration.ts';
+import { monitoringChart } from './charts/monitoring.ts';
+import { pgbouncerChart } from './charts/pgbouncer.ts';
 import type { ChartInput } from './charts/region-chart.ts';
 import { writeManifests } from './manifest-files.ts';
 
+interface ChartFile {
+  readonly name: string;
+  readonly chartOf: (input: ChartInput) => Chart;
+  /** Absent = every platform has it. */
+  readonly addon?: AddonName;
+}
+
 /** The files of a region. The numbers order them and leave room between them. */
-const charts: readonly (readonly [string, (input: ChartInput) => Chart])[] = [
-  ['00-foundation.yaml', foundationChart],
-  ['10-migration.yaml', migrationChart],
-  ['20-gateway.yaml', gatewayChart],
+const charts: readonly ChartFile[] = [
+  { name: '00-foundation.yaml', chartOf: foundationChart },
+  { name: '08-pgbouncer.yaml', chartOf: pgbouncerChart, addon: 'pgbouncer' },
+  { name: '10-migration.yaml', chartOf: migrationChart },
+  { name: '20-gateway.yaml', chartOf: gatewayChart },
+  { name: '30-ingress.yaml', chartOf: ingressChart },
+  { name: '54-monitoring.yaml', chartOf: monitoringChart, addon: 'monitoring' },
 ];
 
 /** What was written into one file. */
@@ -35,11 +48,13 @@ export function synthesizeManifests(
   config: string = readFileSync(new URL('gateway-config.yaml', import.meta.url), 'utf8'),
 ): SynthesizedManifest[] {
   const files = platform.regions.flatMap((region) =>
-    charts.map(([name, chartOf]) => ({
-      region: region.region,
-      path: `${region.region}/${name}`,
-      chart: chartOf({ platform, region, config }),
-    })),
+    charts
+      .filter(({ addon }) => addon === undefined || platform.cluster.addons.includes(addon))
+      .map(({ name, chartOf }) => ({
+        region: region.region,
+        path: `${region.region}/${name}`,
+        chart: chartOf({ platform, region, config }),
+      })),
   );
   const written = writeManifests(directory, files);
   return files.map(({ region, path }) => {

@@ -54,5 +54,34 @@ export function at(object: unknown, path: string): unknown {
   return current;
 }
 
+/** A list by its path; empty when it is not there. */
+export function listAt(object: unknown, path: string): unknown[] {
+  const found = at(object, path);
+  return Array.isArray(found) ? found : [];
+}
+
+/** Where a kind keeps its pods' specification. */
+const podPaths: Readonly<Record<string, string>> = {
+  Deployment: 'spec.template',
+  StatefulSet: 'spec.template',
+  DaemonSet: 'spec.template',
+  Job: 'spec.template',
+  CronJob: 'spec.jobTemplate.spec.template',
+};
+
+/** The pod template of an object: its `metadata` and `spec`; undefined for what makes no pods. */
+export const podTemplate = (object: Manifest): unknown => {
+  const path = podPaths[String(object.kind)];
+  return path === undefined ? undefined : at(object, path);
+};
+
+/** True when an object with these labels is selected. */
+export function selects(selector: unknown, labels: unknown): boolean {
+  const wanted = z.record(z.string(), z.string()).parse(selector ?? {});
+  return Object.entries(wanted).every(
+    ([name, value]) => z.record(z.string(), z.string()).parse(labels)[name] === value,
+  );
+}
+
 /** A field that must be a number. */
 export const numberAt = (object: unknown, path: string): number => z.number().parse(at(object, path));

@@ -27,7 +27,8 @@ describe('the manifests of the production platform', () => {
         if (!file.startsWith(`${primary.region}/`)) continue;
         const other = texts.get(file.replace(primary.region, region.region)) ?? '';
         const differing = text.split('\n').filter((line, index) => line !== other.split('\n')[index]);
-        for (const line of differing) expect(line).toMatch(/^ +(cidr|minAvailable|minReplicas): /);
+        for (const line of differing)
+          expect(line).toMatch(/^ +(cidr|minAvailable|minReplicas|targetGroupName|replacement): /);
         expect(other.split('\n')).toHaveLength(text.split('\n').length);
       }
     }
@@ -47,8 +48,8 @@ describe('the manifests of the production platform', () => {
       {
         region: 'us-east-1',
         file: 'us-east-1/00-foundation.yaml',
-        resources: 7,
-        kinds: { Namespace: 1, PriorityClass: 1, ServiceAccount: 1, ConfigMap: 1, NetworkPolicy: 3 },
+        resources: 8,
+        kinds: { Namespace: 1, PriorityClass: 1, ServiceAccount: 1, ConfigMap: 1, StorageClass: 1, NetworkPolicy: 3 },
       },
       { region: 'us-east-1', file: 'us-east-1/10-migration.yaml', resources: 1, kinds: { Job: 1 } },
       {
@@ -57,6 +58,7 @@ describe('the manifests of the production platform', () => {
         resources: 4,
         kinds: { Deployment: 1, Service: 1, PodDisruptionBudget: 1, HorizontalPodAutoscaler: 1 },
       },
+      { region: 'us-east-1', file: 'us-east-1/30-ingress.yaml', resources: 1, kinds: { TargetGroupBinding: 1 } },
     ]);
   });
 
