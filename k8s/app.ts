@@ -1,14 +1,25 @@
 /** From the platform to Kubernetes manifests: one folder per region, to be applied in the order of the file names. */
 import { readFileSync } from 'node:fs';
 import type { Chart } from 'cdk8s';
-import type { AddonName, Platform } from '../lib/platform/platform.ts';
+import type { AddonName, ClusterKind, Platform } from '../lib/platform/platform.ts';
+import { agentgatewayChart } from './charts/agentgateway.ts';
+import { backupChart } from './charts/backup.ts';
+import { chaosChart } from './charts/chaos.ts';
+import { configConnectorChart } from './charts/config-connector.ts';
+import { exportersChart } from './charts/exporters.ts';
 import { foundationChart } from './charts/foundation.ts';
 import { gatewayChart } from './charts/gateway.ts';
 import { ingressChart } from './charts/ingress.ts';
+import { loadChart } from './charts/load.ts';
 import { migrationChart } from './charts/migration.ts';
 import { monitoringChart } from './charts/monitoring.ts';
 import { pgbouncerChart } from './charts/pgbouncer.ts';
+import { postgresChart } from './charts/postgres.ts';
+import { redisChart } from './charts/redis.ts';
 import type { ChartInput } from './charts/region-chart.ts';
+import { telemetryChart } from './charts/telemetry.ts';
+import { vaultChart } from './charts/vault.ts';
+import { vllmChart } from './charts/vllm.ts';
 import { writeManifests } from './manifest-files.ts';
 
 interface ChartFile {
@@ -16,16 +27,30 @@ interface ChartFile {
   readonly chartOf: (input: ChartInput) => Chart;
   /** Absent = every platform has it. */
   readonly addon?: AddonName;
+  /** Absent = on every kind of cluster. */
+  readonly kind?: ClusterKind;
 }
 
 /** The files of a region. The numbers order them and leave room between them. */
 const charts: readonly ChartFile[] = [
   { name: '00-foundation.yaml', chartOf: foundationChart },
+  { name: '02-postgres.yaml', chartOf: postgresChart, addon: 'postgres' },
+  { name: '04-redis.yaml', chartOf: redisChart, addon: 'redis' },
+  { name: '06-vault.yaml', chartOf: vaultChart, addon: 'vault' },
   { name: '08-pgbouncer.yaml', chartOf: pgbouncerChart, addon: 'pgbouncer' },
   { name: '10-migration.yaml', chartOf: migrationChart },
   { name: '20-gateway.yaml', chartOf: gatewayChart },
   { name: '30-ingress.yaml', chartOf: ingressChart },
+  { name: '40-vllm.yaml', chartOf: vllmChart, addon: 'vllm' },
+  { name: '42-agentgateway.yaml', chartOf: agentgatewayChart, addon: 'agentgateway' },
+  { name: '50-exporters.yaml', chartOf: exportersChart, addon: 'exporters' },
+  { name: '52-telemetry.yaml', chartOf: telemetryChart, addon: 'telemetry' },
   { name: '54-monitoring.yaml', chartOf: monitoringChart, addon: 'monitoring' },
+  { name: '60-backup.yaml', chartOf: backupChart, addon: 'backup' },
+  // In folders of their own, which `kubectl apply -f` passes over: applying a drill starts it.
+  { name: 'drills/70-load.yaml', chartOf: loadChart, addon: 'drills' },
+  { name: 'drills/80-chaos.yaml', chartOf: chaosChart, addon: 'drills' },
+  { name: 'config-connector/90-google.yaml', chartOf: configConnectorChart, kind: 'gke' },
 ];
 
 /** What was written into one file. */
@@ -50,6 +75,7 @@ export function synthesizeManifests(
   const files = platform.regions.flatMap((region) =>
     charts
       .filter(({ addon }) => addon === undefined || platform.cluster.addons.includes(addon))
+      .filter(({ kind = platform.cluster.kind }) => kind === platform.cluster.kind)
       .map(({ name, chartOf }) => ({
         region: region.region,
         path: `${region.region}/${name}`,

@@ -33,13 +33,18 @@ export interface ManifestObject {
 
 const manifestObjects = (chart: Chart): ManifestObject[] => chart.toJson();
 
-function removeStale(directory: string, current: ReadonlySet<string>): void {
-  for (const folder of readdirSync(directory, { withFileTypes: true })) {
-    if (!folder.isDirectory()) continue;
-    const names = readdirSync(join(directory, folder.name));
-    const stale = names.filter((name) => name.endsWith('.yaml') && !current.has(`${folder.name}/${name}`));
-    const ours = stale.filter((name) => readFileSync(join(directory, folder.name, name), 'utf8').startsWith(mark));
-    for (const name of ours) rmSync(join(directory, folder.name, name));
-    if (ours.length > 0 && ours.length === names.length) rmSync(join(directory, folder.name), { recursive: true });
+/** Takes back what an earlier run wrote, at any depth, and the folders that are empty afterwards. */
+function removeStale(directory: string, current: ReadonlySet<string>, within = ''): void {
+  const folder = join(directory, within);
+  const entries = readdirSync(folder, { withFileTypes: true });
+  for (const entry of entries) {
+    const path = within === '' ? entry.name : `${within}/${entry.name}`;
+    if (entry.isDirectory()) removeStale(directory, current, path);
+    else if (path.endsWith('.yaml') && !current.has(path) && isOurs(join(directory, path)))
+      rmSync(join(directory, path));
   }
+  const emptied = entries.length > 0 && readdirSync(folder).length === 0;
+  if (emptied && within !== '') rmSync(folder, { recursive: true });
 }
+
+const isOurs = (path: string): boolean => readFileSync(path, 'utf8').startsWith(mark);

@@ -8,6 +8,8 @@ export interface ServiceMonitorOptions {
   readonly port: string;
   readonly path: string;
   readonly region: string;
+  /** Keeps `namespace` and `pod` of the series as they are: for an exporter that speaks of other things than itself. */
+  readonly honorLabels?: boolean;
 }
 
 /**
@@ -26,6 +28,7 @@ export const serviceMonitor = (options: ServiceMonitorOptions): ApiObjectProps =
         path: options.path,
         interval: '15s',
         scrapeTimeout: '10s',
+        ...(options.honorLabels === true ? { honorLabels: true } : {}),
         relabelings: [{ action: 'replace', targetLabel: 'region', replacement: options.region }],
       },
     ],

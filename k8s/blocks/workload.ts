@@ -96,12 +96,13 @@ export const metadataOf = ({
 function podSpec(options: WorkloadOptions): k8s.PodSpec {
   const { platform, component, image, container, amounts, devices = {} } = options;
   const asked = resources(amounts);
+  const placed = placement(selector(platform, component));
   const further = Object.fromEntries(
     Object.entries(devices).map(([name, count]) => [name, k8s.Quantity.fromString(count)]),
   );
   return {
     ...isolated,
-    ...placement(selector(platform, component)),
+    ...placed,
     terminationGracePeriodSeconds: endpointSeconds + options.stopSeconds + 5,
     securityContext: podSecurity(),
     containers: [
@@ -115,6 +116,7 @@ function podSpec(options: WorkloadOptions): k8s.PodSpec {
       },
     ],
     ...options.pod,
+    tolerations: [...placed.tolerations, ...(options.pod?.tolerations ?? [])],
   };
 }
 

@@ -91,6 +91,9 @@ export const targetGroupName = (platform: Platform, region: string): string =>
 export const backupBucketName = (platform: Platform, region: Region): string =>
   `${prefix(platform)}-${region.region}-backup-${region.account}`;
 
+/** KMS key of a region that unseals Vault. */
+export const vaultKeyAlias = (platform: Platform): string => `alias/${prefix(platform)}-vault`;
+
 /** Name of the database, and of the user that owns it. */
 export const database = { name: 'holdfast', user: 'holdfast' } as const;
 
@@ -125,9 +128,22 @@ export const kubernetes = {
   agentGateway: 'agentgateway',
   otelCollector: 'otel-collector',
   vault: 'vault',
+  /** Certificate of Vault's own listener, for `vault` and `*.vault`. */
+  vaultTls: 'vault-tls',
+  vllmSecret: 'vllm-secrets',
+  agentGatewaySecret: 'agentgateway-secrets',
+  /** `DATA_SOURCE_NAME` of a user with pg_monitor; `REDIS_ADDR` and `REDIS_PASSWORD`. */
+  exporterSecret: 'exporter-secrets',
+  /** `REDIS_PASSWORD` of a Redis of our own. */
+  redisSecret: 'redis-secrets',
+  /** `GATEWAY_KEY` of the load test. */
+  loadTestSecret: 'load-test-secrets',
+  /** Keys of the object store where no role gives access. */
+  objectStoreSecret: 'object-store-secrets',
   postgres: 'postgres',
   redis: 'redis',
   /** CronJobs; alerts watch when they last succeeded. */
   vaultSnapshot: 'vault-snapshot',
   databaseBackup: 'database-backup',
+  configurationBackup: 'configuration-backup',
 } as const;

@@ -46,6 +46,12 @@ export interface ClusterSpec {
   readonly prometheusUrl?: string;
   /** Name of a ClusterSecretStore: the External Secrets operator fills the gateway's Secret from it. */
   readonly secretStore?: string;
+  /** Where traces go (OTLP over HTTP); `http://tempo.monitoring:4318` if not given. */
+  readonly otlpEndpoint?: string;
+  /** Model that vLLM serves, by its name at Hugging Face. */
+  readonly vllmModel?: string;
+  /** MCP servers that agents reach through agentgateway, by name. */
+  readonly mcpServers?: Readonly<Record<string, string>>;
   /** What runs beside the gateway; nothing if not given. */
   readonly addons?: readonly AddonName[];
 }
@@ -185,6 +191,9 @@ function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {
     loadBalancerController: 'auto-mode',
     autoscaler: 'hpa',
     prometheusUrl: 'http://prometheus-operated.monitoring:9090',
+    otlpEndpoint: 'http://tempo.monitoring:4318',
+    vllmModel: 'Qwen/Qwen3-8B',
+    mcpServers: {},
     addons: [],
     ...cluster,
     ingress,

@@ -18,6 +18,12 @@ const secretsFromOutside: readonly string[] = [
   kubernetes.pgbouncerSecret,
   kubernetes.tlsSecret,
   'cloud-sql',
+  kubernetes.vaultTls,
+  kubernetes.vllmSecret,
+  kubernetes.agentGatewaySecret,
+  kubernetes.exporterSecret,
+  kubernetes.redisSecret,
+  kubernetes.loadTestSecret,
 ];
 
 describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {

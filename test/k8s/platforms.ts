@@ -30,7 +30,17 @@ export const everyRegion = [production, ofTier('standard'), ofTier('high'), ofTi
   platform.regions.map((region) => ({ name: `${platform.tier.name}, ${region.region}`, platform, region })),
 );
 
-const besideAws: readonly AddonName[] = ['pgbouncer', 'monitoring'];
+const besideAws: readonly AddonName[] = [
+  'pgbouncer',
+  'vault',
+  'vllm',
+  'agentgateway',
+  'exporters',
+  'telemetry',
+  'monitoring',
+  'backup',
+  'drills',
+];
 
 /** Every kind of cluster, way in, autoscaler and addon at least once. */
 export const variants: readonly { readonly name: string; readonly platform: Platform }[] = [
@@ -42,11 +52,15 @@ export const variants: readonly { readonly name: string; readonly platform: Plat
   },
   {
     name: 'any cluster, Gateway API, own databases',
-    platform: ofTier('high', { kind: 'generic', addons: [...besideAws] }),
+    platform: ofTier('high', {
+      kind: 'generic',
+      addons: [...besideAws, 'postgres', 'redis'],
+      mcpServers: { search: 'https://mcp.example.com/mcp' },
+    }),
   },
   {
     name: 'any cluster, ingress-nginx, own databases',
-    platform: ofTier('standard', { kind: 'generic', ingress: 'ingress-nginx', addons: [] }),
+    platform: ofTier('standard', { kind: 'generic', ingress: 'ingress-nginx', addons: ['postgres', 'redis'] }),
   },
   { name: 'GKE in one region', platform: ofTier('standard', { kind: 'gke', addons: ['monitoring'] }) },
   { name: 'GKE in two regions', platform: ofTier('critical', { kind: 'gke', addons: ['monitoring'] }) },
