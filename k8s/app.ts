@@ -20,6 +20,7 @@ import type { ChartInput } from './charts/region-chart.ts';
 import { telemetryChart } from './charts/telemetry.ts';
 import { vaultChart } from './charts/vault.ts';
 import { vllmChart } from './charts/vllm.ts';
+import { kustomizeFiles, type RegionFiles } from './kustomize.ts';
 import { writeManifests } from './manifest-files.ts';
 
 interface ChartFile {
@@ -64,7 +65,7 @@ export interface SynthesizedManifest {
 }
 
 /**
- * Writes `DIRECTORY/REGION/*.yaml` for every region and removes what an earlier run wrote and this one does not.
+ * Writes `DIRECTORY/REGION/*.yaml` for every region, the same for kustomize, and removes what an earlier run wrote and this one does not.
  * `config` is the gateway's config.yaml; `k8s/gateway-config.yaml` if not given.
  */
 export function synthesizeManifests(
@@ -82,7 +83,12 @@ export function synthesizeManifests(
         chart: chartOf({ platform, region, config }),
       })),
   );
-  const written = writeManifests(directory, files);
+  const written = writeManifests(directory, files, (objects) => {
+    const ofRegion = (region: string): RegionFiles =>
+      new Map([...objects].filter(([path]) => path.startsWith(`${region}/`)));
+    const others = platform.standbys.map(({ region }): [string, RegionFiles] => [region, ofRegion(region)]);
+    return kustomizeFiles(ofRegion(platform.primary.region), new Map(others));
+  });
   return files.map(({ region, path }) => {
     const objects = written.get(path) ?? [];
     const kinds: Record<string, number> = {};

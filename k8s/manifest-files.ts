@@ -12,16 +12,23 @@ export interface ManifestFile {
   readonly chart: Chart;
 }
 
-/** Writes the files and removes those of earlier runs. Returns the objects of each file, in order. */
-export function writeManifests(directory: string, files: readonly ManifestFile[]): Map<string, ManifestObject[]> {
-  const written = new Map<string, ManifestObject[]>();
-  for (const { path, chart } of files) {
-    const objects = manifestObjects(chart);
+/**
+ * Writes the files, and those that `besides` makes of their objects, and removes those of earlier runs. Returns the
+ * objects of each file, in order.
+ */
+export function writeManifests(
+  directory: string,
+  files: readonly ManifestFile[],
+  besides: (objects: ReadonlyMap<string, ManifestObject[]>) => ReadonlyMap<string, string> = () => new Map(),
+): Map<string, ManifestObject[]> {
+  const written = new Map(files.map(({ path, chart }) => [path, manifestObjects(chart)]));
+  const texts = new Map([...written].map(([path, objects]) => [path, Yaml.stringify(...objects)]));
+  for (const [path, text] of [...texts, ...besides(written)]) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });
-    writeFileSync(join(directory, path), mark + Yaml.stringify(...objects));
-    written.set(path, objects);
+    writeFileSync(join(directory, path), mark + text);
+    texts.set(path, text);
   }
-  removeStale(directory, new Set(written.keys()));
+  removeStale(directory, new Set(texts.keys()));
   return written;
 }
 
@@ -29,6 +36,7 @@ export function writeManifests(directory: string, files: readonly ManifestFile[]
 export interface ManifestObject {
   readonly apiVersion: string;
   readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
 }
 
 const manifestObjects = (chart: Chart): ManifestObject[] => chart.toJson();
