@@ -1,7 +1,9 @@
 import type { Chart } from 'cdk8s';
 import { stringify } from 'yaml';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
 import { images } from '../blocks/images.ts';
+import type { Component } from '../blocks/labels.ts';
 import { reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
 import { httpProbe, workload } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
@@ -33,7 +35,7 @@ export function telemetryChart({ platform, region }: ChartInput): Chart {
         volumeMounts: [{ name: 'config', mountPath: '/etc/otel', readOnly: true }],
       },
       pod: { volumes: [{ name: 'config', configMap: { name: kubernetes.otelCollector } }] },
-      ingress: [serve(platform, ['gateway', 'agentgateway', 'vllm'], grpcPort, ports.otlp)],
+      ingress: [serve(platform, ['gateway', ...tracedAddons(platform)], grpcPort, ports.otlp)],
       egress: [
         ...resolveNames(),
         ...reachTheWorld(),
@@ -42,6 +44,9 @@ export function telemetryChart({ platform, region }: ChartInput): Chart {
     }),
   );
 }
+
+const tracedAddons = ({ cluster }: Platform): Component[] =>
+  (['agentgateway', 'vllm'] as const).filter((addon) => cluster.addons.includes(addon));
 
 const collector = (endpoint: string, region: string): unknown => ({
   extensions: { health_check: { endpoint: `0.0.0.0:${healthPort}` } },

@@ -43,6 +43,13 @@ export function find(objects: readonly Manifest[], kind: string, name?: string):
   return only;
 }
 
+/** The migration among the jobs: it is named after the image. */
+export const migrationOf = (objects: readonly Manifest[]): Manifest =>
+  find(
+    objects.filter((object) => String(at(object, 'metadata.name')).startsWith('gateway-migrate-')),
+    'Job',
+  );
+
 /** A field by its path, for example `spec.template.spec.containers.0.image`; undefined when it is not there. */
 export function at(object: unknown, path: string): unknown {
   let current: unknown = object;
