@@ -17,6 +17,10 @@ export default definePlatform({
     { region: 'us-west-2', role: 'standby', zones: ['a', 'b', 'c'], cidr: '10.1.0.0/16', gatewayReplicas: 3 },
     { region: 'eu-west-1', role: 'standby', zones: ['a', 'b', 'c'], cidr: '10.2.0.0/16', gatewayReplicas: 2 },
   ],
+  cluster: {
+    // Beside the gateway; without `vllm`, which needs GPUs. `monitoring` needs the Prometheus operator, drills Chaos Mesh.
+    addons: ['vault', 'pgbouncer', 'agentgateway', 'exporters', 'telemetry', 'monitoring', 'backup', 'drills'],
+  },
   image: 'ghcr.io/holdfast/gateway:0.1.0',
   tags: { team: 'platform' },
 });

@@ -63,6 +63,15 @@ program
   .option('--json', 'print the review as JSON')
   .action(async (options) => exitWith(await (await import('./synth.ts')).synth(options)));
 
+program
+  .command('k8s')
+  .description('Look at the Kubernetes manifests.')
+  .command('diff')
+  .description(
+    'Show what `synth` would change in dist/k8s, object by object and field by field. Exit code 0 when nothing, 1 when something.',
+  )
+  .action(async () => exitWith(await (await import('./k8s-diff.ts')).k8sDiff()));
+
 await program.parseAsync();
 
 /** Undefined while something keeps running that ends the process itself. */

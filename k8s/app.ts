@@ -1,18 +1,57 @@
 /** From the platform to Kubernetes manifests: one folder per region, to be applied in the order of the file names. */
 import { readFileSync } from 'node:fs';
 import type { Chart } from 'cdk8s';
-import type { Platform } from '../lib/platform/platform.ts';
+import type { AddonName, ClusterKind, Platform } from '../lib/platform/platform.ts';
+import { agentgatewayChart } from './charts/agentgateway.ts';
+import { backupChart } from './charts/backup.ts';
+import { chaosChart } from './charts/chaos.ts';
+import { configConnectorChart } from './charts/config-connector.ts';
+import { exportersChart } from './charts/exporters.ts';
 import { foundationChart } from './charts/foundation.ts';
 import { gatewayChart } from './charts/gateway.ts';
+import { ingressChart } from './charts/ingress.ts';
+import { loadChart } from './charts/load.ts';
 import { migrationChart } from './charts/migration.ts';
+import { monitoringChart } from './charts/monitoring.ts';
+import { pgbouncerChart } from './charts/pgbouncer.ts';
+import { postgresChart } from './charts/postgres.ts';
+import { redisChart } from './charts/redis.ts';
 import type { ChartInput } from './charts/region-chart.ts';
+import { telemetryChart } from './charts/telemetry.ts';
+import { vaultChart } from './charts/vault.ts';
+import { vllmChart } from './charts/vllm.ts';
+import { kustomizeFiles, type RegionFiles } from './kustomize.ts';
 import { writeManifests } from './manifest-files.ts';
 
+interface ChartFile {
+  readonly name: string;
+  readonly chartOf: (input: ChartInput) => Chart;
+  /** Absent = every platform has it. */
+  readonly addon?: AddonName;
+  /** Absent = on every kind of cluster. */
+  readonly kind?: ClusterKind;
+}
+
 /** The files of a region. The numbers order them and leave room between them. */
-const charts: readonly (readonly [string, (input: ChartInput) => Chart])[] = [
-  ['00-foundation.yaml', foundationChart],
-  ['10-migration.yaml', migrationChart],
-  ['20-gateway.yaml', gatewayChart],
+const charts: readonly ChartFile[] = [
+  { name: '00-foundation.yaml', chartOf: foundationChart },
+  { name: '02-postgres.yaml', chartOf: postgresChart, addon: 'postgres' },
+  { name: '04-redis.yaml', chartOf: redisChart, addon: 'redis' },
+  { name: '06-vault.yaml', chartOf: vaultChart, addon: 'vault' },
+  { name: '08-pgbouncer.yaml', chartOf: pgbouncerChart, addon: 'pgbouncer' },
+  { name: '10-migration.yaml', chartOf: migrationChart },
+  { name: '20-gateway.yaml', chartOf: gatewayChart },
+  { name: '30-ingress.yaml', chartOf: ingressChart },
+  { name: '40-vllm.yaml', chartOf: vllmChart, addon: 'vllm' },
+  { name: '42-agentgateway.yaml', chartOf: agentgatewayChart, addon: 'agentgateway' },
+  { name: '50-exporters.yaml', chartOf: exportersChart, addon: 'exporters' },
+  { name: '52-telemetry.yaml', chartOf: telemetryChart, addon: 'telemetry' },
+  { name: '54-monitoring.yaml', chartOf: monitoringChart, addon: 'monitoring' },
+  { name: '60-backup.yaml', chartOf: backupChart, addon: 'backup' },
+  // In folders of their own, which `kubectl apply -f` passes over: applying a drill starts it.
+  { name: 'drills/70-load.yaml', chartOf: loadChart, addon: 'drills' },
+  { name: 'drills/80-chaos.yaml', chartOf: chaosChart, addon: 'drills' },
+  { name: 'config-connector/90-google.yaml', chartOf: configConnectorChart, kind: 'gke' },
 ];
 
 /** What was written into one file. */
@@ -26,7 +65,7 @@ export interface SynthesizedManifest {
 }
 
 /**
- * Writes `DIRECTORY/REGION/*.yaml` for every region and removes what an earlier run wrote and this one does not.
+ * Writes `DIRECTORY/REGION/*.yaml` for every region, the same for kustomize, and removes what an earlier run wrote and this one does not.
  * `config` is the gateway's config.yaml; `k8s/gateway-config.yaml` if not given.
  */
 export function synthesizeManifests(
@@ -35,13 +74,21 @@ export function synthesizeManifests(
   config: string = readFileSync(new URL('gateway-config.yaml', import.meta.url), 'utf8'),
 ): SynthesizedManifest[] {
   const files = platform.regions.flatMap((region) =>
-    charts.map(([name, chartOf]) => ({
-      region: region.region,
-      path: `${region.region}/${name}`,
-      chart: chartOf({ platform, region, config }),
-    })),
+    charts
+      .filter(({ addon }) => addon === undefined || platform.cluster.addons.includes(addon))
+      .filter(({ kind = platform.cluster.kind }) => kind === platform.cluster.kind)
+      .map(({ name, chartOf }) => ({
+        region: region.region,
+        path: `${region.region}/${name}`,
+        chart: chartOf({ platform, region, config }),
+      })),
   );
-  const written = writeManifests(directory, files);
+  const written = writeManifests(directory, files, (objects) => {
+    const ofRegion = (region: string): RegionFiles =>
+      new Map([...objects].filter(([path]) => path.startsWith(`${region}/`)));
+    const others = platform.standbys.map(({ region }): [string, RegionFiles] => [region, ofRegion(region)]);
+    return kustomizeFiles(ofRegion(platform.primary.region), new Map(others));
+  });
   return files.map(({ region, path }) => {
     const objects = written.get(path) ?? [];
     const kinds: Record<string, number> = {};

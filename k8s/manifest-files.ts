@@ -12,16 +12,23 @@ export interface ManifestFile {
   readonly chart: Chart;
 }
 
-/** Writes the files and removes those of earlier runs. Returns the objects of each file, in order. */
-export function writeManifests(directory: string, files: readonly ManifestFile[]): Map<string, ManifestObject[]> {
-  const written = new Map<string, ManifestObject[]>();
-  for (const { path, chart } of files) {
-    const objects = manifestObjects(chart);
+/**
+ * Writes the files, and those that `besides` makes of their objects, and removes those of earlier runs. Returns the
+ * objects of each file, in order.
+ */
+export function writeManifests(
+  directory: string,
+  files: readonly ManifestFile[],
+  besides: (objects: ReadonlyMap<string, ManifestObject[]>) => ReadonlyMap<string, string> = () => new Map(),
+): Map<string, ManifestObject[]> {
+  const written = new Map(files.map(({ path, chart }) => [path, manifestObjects(chart)]));
+  const texts = new Map([...written].map(([path, objects]) => [path, Yaml.stringify(...objects)]));
+  for (const [path, text] of [...texts, ...besides(written)]) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });
-    writeFileSync(join(directory, path), mark + Yaml.stringify(...objects));
-    written.set(path, objects);
+    writeFileSync(join(directory, path), mark + text);
+    texts.set(path, text);
   }
-  removeStale(directory, new Set(written.keys()));
+  removeStale(directory, new Set(texts.keys()));
   return written;
 }
 
@@ -29,17 +36,23 @@ export function writeManifests(directory: string, files: readonly ManifestFile[]
 export interface ManifestObject {
   readonly apiVersion: string;
   readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
 }
 
 const manifestObjects = (chart: Chart): ManifestObject[] => chart.toJson();
 
-function removeStale(directory: string, current: ReadonlySet<string>): void {
-  for (const folder of readdirSync(directory, { withFileTypes: true })) {
-    if (!folder.isDirectory()) continue;
-    const names = readdirSync(join(directory, folder.name));
-    const stale = names.filter((name) => name.endsWith('.yaml') && !current.has(`${folder.name}/${name}`));
-    const ours = stale.filter((name) => readFileSync(join(directory, folder.name, name), 'utf8').startsWith(mark));
-    for (const name of ours) rmSync(join(directory, folder.name, name));
-    if (ours.length > 0 && ours.length === names.length) rmSync(join(directory, folder.name), { recursive: true });
+/** Takes back what an earlier run wrote, at any depth, and the folders that are empty afterwards. */
+function removeStale(directory: string, current: ReadonlySet<string>, within = ''): void {
+  const folder = join(directory, within);
+  const entries = readdirSync(folder, { withFileTypes: true });
+  for (const entry of entries) {
+    const path = within === '' ? entry.name : `${within}/${entry.name}`;
+    if (entry.isDirectory()) removeStale(directory, current, path);
+    else if (path.endsWith('.yaml') && !current.has(path) && isOurs(join(directory, path)))
+      rmSync(join(directory, path));
   }
+  const emptied = entries.length > 0 && readdirSync(folder).length === 0;
+  if (emptied && within !== '') rmSync(folder, { recursive: true });
 }
+
+const isOurs = (path: string): boolean => readFileSync(path, 'utf8').startsWith(mark);

@@ -34,7 +34,7 @@ export function holdfastContainer(
       // By subPath, which Kubernetes never updates in a running pod: a config that is wrong meets the first new pod of
       // a rolling update, which stays unready and stops it, and not all running pods at once.
       { name: 'config', mountPath: paths.config, subPath: configKey, readOnly: true },
-      { name: 'data', mountPath: paths.data },
+      { name: dataVolume, mountPath: paths.data },
       { name: 'temporary', mountPath: paths.temporary },
     ],
   };
@@ -53,10 +53,24 @@ const environment = {
  * order has shipped its spend before, and the space is bounded so that one pod cannot fill a node.
  */
 export const volumes = (): k8s.Volume[] => [
-  { name: 'config', configMap: { name: kubernetes.configMap } },
-  { name: 'data', emptyDir: { sizeLimit: k8s.Quantity.fromString('2Gi') } },
-  { name: 'temporary', emptyDir: { sizeLimit: k8s.Quantity.fromString('256Mi') } },
+  ...volumesBesideData(),
+  { name: dataVolume, emptyDir: { sizeLimit: k8s.Quantity.fromString('2Gi') } },
 ];
+
+/** The same where the data folder is a volume of its own. */
+export const volumesBesideData = (): k8s.Volume[] => [
+  { name: 'config', configMap: { name: kubernetes.configMap } },
+  scratch('temporary', '256Mi'),
+];
+
+/** Name of the volume that holds the outbox. */
+export const dataVolume = 'data';
+
+/** A bounded folder that goes with the pod. */
+export const scratch = (name: string, size: string): k8s.Volume => ({
+  name,
+  emptyDir: { sizeLimit: k8s.Quantity.fromString(size) },
+});
 
 /**
  * A gateway is one Node process, which fills about one core: more pods, not bigger ones. There is no limit on CPU: the
@@ -70,7 +84,7 @@ export const gatewayResources = (): k8s.ResourceRequirements =>
 export const migrationResources = (): k8s.ResourceRequirements =>
   resources({ cpu: '250m', memory: '512Mi', 'ephemeral-storage': '512Mi' });
 
-function resources(
+export function resources(
   amounts: Readonly<Record<'cpu' | 'memory' | 'ephemeral-storage', string>>,
 ): k8s.ResourceRequirements {
   const requests = Object.fromEntries(

@@ -1,14 +1,36 @@
 import { kubernetes, prefix } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 
-export type Component = 'gateway' | 'migration';
+export type Component =
+  | 'gateway'
+  | 'gateway-pods'
+  | 'migration'
+  | 'pgbouncer'
+  | 'vllm'
+  | 'agentgateway'
+  | 'vault'
+  | 'vault-snapshot'
+  | 'kube-state-metrics'
+  | 'postgres-exporter'
+  | 'redis-exporter'
+  | 'otel-collector'
+  | 'postgres'
+  | 'redis'
+  | 'redis-sentinel'
+  | 'database-backup'
+  | 'configuration-backup'
+  | 'load-test';
 
 /** Kubernetes' recommended labels of everything that belongs to one component. */
-export function labels(platform: Platform, component: Component): Record<string, string> {
+export function labels(
+  platform: Platform,
+  component: Component,
+  image: string = platform.image,
+): Record<string, string> {
   return {
     ...selector(platform, component),
     'app.kubernetes.io/part-of': platform.name,
-    'app.kubernetes.io/version': imageVersion(platform.image),
+    'app.kubernetes.io/version': imageVersion(image),
     'app.kubernetes.io/managed-by': 'cdk8s',
   };
 }

@@ -10,8 +10,14 @@ export interface Placement {
   readonly tolerations: k8s.Toleration[];
 }
 
-/** Evenly over the zones as a rule, over the hosts as a wish. `selector` selects the pods themselves. */
-export function placement(selector: Readonly<Record<string, string>>): Placement {
+/**
+ * Evenly over the zones as a rule, over the hosts as a wish. `selector` selects the pods themselves.
+ * @param kind pods of a StatefulSet with volumes are bound to a zone: see below
+ */
+export function placement(
+  selector: Readonly<Record<string, string>>,
+  kind: 'Deployment' | 'StatefulSet' = 'Deployment',
+): Placement {
   const labelSelector = { matchLabels: { ...selector } };
   return {
     affinity: {
@@ -29,8 +35,9 @@ export function placement(selector: Readonly<Record<string, string>>): Placement
         topologyKey: zone,
         whenUnsatisfiable: 'DoNotSchedule',
         labelSelector,
-        // Counts each release for itself: otherwise pods of the old one, soon gone, decide where the new ones go.
-        matchLabelKeys: ['pod-template-hash'],
+        // Counts each release for itself: otherwise pods of the old one, soon gone, decide where the new ones go. Not where
+        // each pod must return to the zone of its volume: the new release, counted alone, could be refused its own place.
+        ...(kind === 'Deployment' ? { matchLabelKeys: ['pod-template-hash'] } : {}),
         // A zone whose nodes are down or cordoned no longer counts. By default it would count with no pods in it, and
         // the rule would keep every replacement from starting in the zones that are left. `minDomains` is absent for
         // the same reason: with a zone missing it allows the others one pod each.

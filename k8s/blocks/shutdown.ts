@@ -23,10 +23,11 @@ export const terminationGracePeriodSeconds =
  * The pause before SIGTERM. Kubernetes does the waiting itself (since 1.30), so the image needs no shell. A patch,
  * because the generated types are those of 1.28.
  */
-export const preStopPause = (): JsonPatch =>
-  JsonPatch.add('/spec/template/spec/containers/0/lifecycle', {
-    preStop: { sleep: { seconds: deregistrationSeconds } },
-  });
+export const preStopPause = (seconds: number = deregistrationSeconds): JsonPatch =>
+  JsonPatch.add('/spec/template/spec/containers/0/lifecycle', { preStop: { sleep: { seconds } } });
+
+/** The same for what a Service alone stands before: kube-proxy needs about as long. */
+export const endpointSeconds = 5;
 
 /** One pod more during an update and never one fewer, so that a release costs no capacity. */
 export const rollingUpdate = (): k8s.DeploymentStrategy => ({

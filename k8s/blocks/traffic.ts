@@ -3,9 +3,11 @@ import { JsonPatch } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { gatewayPort } from '../../gateway/contract.ts';
 import { ports } from '../../lib/platform/names.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
+import { type Component, selector } from './labels.ts';
 
-type Egress = k8s.NetworkPolicyEgressRule;
-type Ingress = k8s.NetworkPolicyIngressRule;
+export type Egress = k8s.NetworkPolicyEgressRule;
+export type Ingress = k8s.NetworkPolicyIngressRule;
 
 const port = (number: number, protocol: 'TCP' | 'UDP' = 'TCP'): k8s.NetworkPolicyPort => ({
   port: k8s.IntOrString.fromNumber(number),
@@ -21,6 +23,29 @@ export const serveClients = (vpcCidr: string): Ingress[] => [
   // Where pods have addresses of their own range, only the second peer covers them.
   { from: [range(vpcCidr), { namespaceSelector: {} }], ports: [port(gatewayPort)] },
 ];
+
+/** Pods of these components may call the port; `all` means every pod of every namespace, for scrapers. */
+export const serve = (
+  platform: Platform,
+  from: readonly Component[] | 'all',
+  ...numbers: readonly number[]
+): Ingress => ({
+  from: from === 'all' ? [{ namespaceSelector: {} }] : from.map((component) => podsOf(platform, component)),
+  ports: numbers.map((number) => port(number)),
+});
+
+/** Pods of a component in this namespace, by their own ports. */
+export const reach = (platform: Platform, component: Component, ...numbers: readonly number[]): Egress => ({
+  to: [podsOf(platform, component)],
+  ports: numbers.map((number) => port(number)),
+});
+
+const podsOf = (platform: Platform, component: Component): k8s.NetworkPolicyPeer => ({
+  podSelector: { matchLabels: selector(platform, component) },
+});
+
+/** The Kubernetes API, whose address no selector finds: HTTPS inside the VPC, and the port behind it on some clusters. */
+export const reachKubernetes = (): Egress => ({ ports: [port(443), port(6443)] });
 
 /** PostgreSQL and Redis of this region. Other regions are reached through their load balancers. */
 export const reachStores = (vpcCidr: string): Egress[] => [

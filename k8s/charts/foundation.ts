@@ -1,18 +1,23 @@
 import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { kubernetes } from '../../lib/platform/names.ts';
+import { gatewaySecretName, kubernetes, ports } from '../../lib/platform/names.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
 import { configKey } from '../blocks/container.ts';
 import { labels, selector } from '../blocks/labels.ts';
+import type { ChartObject } from '../blocks/object.ts';
 import { restrictedNamespace } from '../blocks/security.ts';
 import {
   denyAll,
+  type Egress,
+  reach,
   reachPodIdentity,
   reachStores,
   reachTheWorld,
   resolveNames,
   serveClients,
 } from '../blocks/traffic.ts';
-import { type ChartInput, type ChartObject, newChart } from './region-chart.ts';
+import { storageClass } from '../blocks/volume.ts';
+import { type ChartInput, newChart } from './region-chart.ts';
 
 /** Name of the PriorityClass: not bound to a namespace, so it carries the product's name. */
 export const priorityClass = `${kubernetes.namespace}-${kubernetes.gateway}`;
@@ -21,10 +26,11 @@ export const priorityClass = `${kubernetes.namespace}-${kubernetes.gateway}`;
 export function foundationChart({ platform, region, config }: ChartInput): Chart {
   const { namespace } = kubernetes;
   const common = labels(platform, 'gateway');
+  const volumes = storageClass(platform, common);
   const policy = (name: string, spec: k8s.NetworkPolicySpec): ChartObject => ({
     manifest: k8s.KubeNetworkPolicy.manifest({ metadata: { name, namespace, labels: common }, spec }),
   });
-  return newChart('foundation', [
+  const objects: ChartObject[] = [
     { manifest: k8s.KubeNamespace.manifest({ metadata: { name: namespace, labels: namespaceLabels(common) } }) },
     {
       manifest: k8s.KubePriorityClass.manifest({
@@ -47,19 +53,76 @@ export function foundationChart({ platform, region, config }: ChartInput): Chart
         data: { [configKey]: config },
       }),
     },
+    ...(volumes === undefined ? [] : [{ manifest: volumes }]),
+    ...externalSecret(platform, common),
     policy('deny-all', denyAll()),
     policy('gateway', {
       podSelector: { matchLabels: selector(platform, 'gateway') },
       policyTypes: ['Ingress', 'Egress'],
       ingress: serveClients(region.cidr),
-      egress: [...resolveNames(), ...reachStores(region.cidr), ...reachTheWorld(), ...reachPodIdentity()],
+      egress: [
+        ...resolveNames(),
+        ...reachStores(region.cidr),
+        ...reachTheWorld(),
+        ...reachPodIdentity(),
+        ...reachAddons(platform),
+      ],
     }),
     policy('migration', {
       podSelector: { matchLabels: selector(platform, 'migration') },
       policyTypes: ['Egress'],
-      egress: [...resolveNames(), ...reachStores(region.cidr)],
+      egress: [...resolveNames(), ...reachStores(region.cidr), ...reachDatabasePods(platform)],
     }),
-  ]);
+  ];
+  return newChart('foundation', objects.map(inFirstWave));
+}
+
+/** Argo CD applies the lowest wave first: before the migration, which needs the account and the rules. */
+const inFirstWave = (object: ChartObject): ChartObject => ({
+  ...object,
+  manifest: {
+    ...object.manifest,
+    metadata: { ...object.manifest.metadata, annotations: { 'argocd.argoproj.io/sync-wave': '-2' } },
+  },
+});
+
+/** What runs in this namespace and not behind an address of the VPC. */
+function reachAddons(platform: Platform): Egress[] {
+  const { addons } = platform.cluster;
+  return [
+    ...reachDatabasePods(platform),
+    ...(addons.includes('redis')
+      ? [reach(platform, 'redis', ports.valkey), reach(platform, 'redis-sentinel', ports.sentinel)]
+      : []),
+    ...(addons.includes('pgbouncer') ? [reach(platform, 'pgbouncer', ports.pgbouncer)] : []),
+    ...(addons.includes('vllm') ? [reach(platform, 'vllm', ports.vllm)] : []),
+    ...(addons.includes('agentgateway') ? [reach(platform, 'agentgateway', ports.agentGateway)] : []),
+    ...(addons.includes('telemetry') ? [reach(platform, 'otel-collector', ports.otlp)] : []),
+  ];
+}
+
+const reachDatabasePods = (platform: Platform): Egress[] =>
+  platform.cluster.addons.includes('postgres') ? [reach(platform, 'postgres', ports.postgres)] : [];
+
+/** Fills the gateway's Secret from a store outside, once an hour. Running pods keep what they read at their start. */
+function externalSecret(platform: Platform, common: Record<string, string>): ChartObject[] {
+  const { secretStore } = platform.cluster;
+  if (secretStore === undefined) return [];
+  return [
+    {
+      manifest: {
+        apiVersion: 'external-secrets.io/v1',
+        kind: 'ExternalSecret',
+        metadata: { name: kubernetes.secret, namespace: kubernetes.namespace, labels: common },
+        spec: {
+          refreshInterval: '1h',
+          secretStoreRef: { kind: 'ClusterSecretStore', name: secretStore },
+          target: { name: kubernetes.secret, creationPolicy: 'Owner' },
+          dataFrom: [{ extract: { key: gatewaySecretName(platform) } }],
+        },
+      },
+    },
+  ];
 }
 
 const namespaceLabels = (common: Readonly<Record<string, string>>): Record<string, string> => ({

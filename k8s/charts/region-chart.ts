@@ -1,5 +1,6 @@
-import { ApiObject, type ApiObjectProps, App, Chart, type JsonPatch } from 'cdk8s';
+import { ApiObject, App, Chart } from 'cdk8s';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
+import type { ChartObject } from '../blocks/object.ts';
 
 /** What every chart is made from. */
 export interface ChartInput {
@@ -7,14 +8,6 @@ export interface ChartInput {
   readonly region: Region;
   /** The gateway's `config.yaml`, as text. */
   readonly config: string;
-}
-
-/** One Kubernetes object. */
-export interface ChartObject {
-  /** Made by a typed `k8s.Kube*.manifest(...)`. */
-  readonly manifest: ApiObjectProps;
-  /** Fields that are younger than the generated types. */
-  readonly patches?: readonly JsonPatch[];
 }
 
 /**

@@ -61,6 +61,9 @@ export const databaseSecretName = (platform: Platform): string => `${prefix(plat
 /** Secret with the cache's password. Each region has its own: caches share nothing across regions. */
 export const cacheSecretName = (platform: Platform): string => `${prefix(platform)}/cache`;
 
+/** Secret with what the gateway's pods read as variables; the External Secrets operator copies it into the cluster. */
+export const gatewaySecretName = (platform: Platform): string => `${prefix(platform)}/gateway`;
+
 /** ElastiCache replication group id; AWS allows 40 characters. */
 export const cacheName = (platform: Platform): string => `${prefix(platform)}-cache`;
 
@@ -80,17 +83,67 @@ export const clusterName = (platform: Platform, region: string): string => `${pr
 export const loadBalancerName = (platform: Platform, region: string): string =>
   `${prefix(platform)}-${region}`.slice(0, 32).replace(/-+$/, '');
 
+/** Target group of a region's gateways: fixed, so that the manifests can name it without its ARN. AWS allows 32 characters. */
+export const targetGroupName = (platform: Platform, region: string): string =>
+  `${prefix(platform)}-${region}`.slice(0, 32).replace(/-+$/, '');
+
+/** Bucket of a region for dumps and snapshots. */
+export const backupBucketName = (platform: Platform, region: Region): string =>
+  `${prefix(platform)}-${region.region}-backup-${region.account}`;
+
+/** KMS key of a region that unseals Vault. */
+export const vaultKeyAlias = (platform: Platform): string => `alias/${prefix(platform)}-vault`;
+
 /** Name of the database, and of the user that owns it. */
 export const database = { name: 'holdfast', user: 'holdfast' } as const;
 
-/** Ports of the stores, the engines' own defaults. */
-export const ports = { postgres: 5432, valkey: 6379 } as const;
+/** Ports of the stores and of what runs beside the gateway, the programs' own defaults. */
+export const ports = {
+  postgres: 5432,
+  valkey: 6379,
+  sentinel: 26_379,
+  pgbouncer: 6432,
+  vault: 8200,
+  vllm: 8000,
+  agentGateway: 3000,
+  otlp: 4318,
+} as const;
 
-/** Kubernetes names of the gateway. */
+/** Kubernetes names of the gateway and of what runs beside it. */
 export const kubernetes = {
   namespace: 'holdfast',
   gateway: 'gateway',
   gatewayServiceAccount: 'gateway',
   configMap: 'gateway-config',
   secret: 'gateway-secrets',
+  /** The StatefulSet's own Service; no client uses it. */
+  gatewayPods: 'gateway-pods',
+  /** TLS certificate of the platform's domain, where the cluster itself ends TLS. */
+  tlsSecret: 'gateway-tls',
+  storageClass: 'holdfast',
+  pgbouncer: 'pgbouncer',
+  /** Its configuration and users, made outside of the manifests. */
+  pgbouncerSecret: 'pgbouncer-secrets',
+  vllm: 'vllm',
+  agentGateway: 'agentgateway',
+  otelCollector: 'otel-collector',
+  vault: 'vault',
+  /** Certificate of Vault's own listener, for `vault` and `*.vault`. */
+  vaultTls: 'vault-tls',
+  vllmSecret: 'vllm-secrets',
+  agentGatewaySecret: 'agentgateway-secrets',
+  /** `DATA_SOURCE_NAME` of a user with pg_monitor; `REDIS_ADDR` and `REDIS_PASSWORD`. */
+  exporterSecret: 'exporter-secrets',
+  /** `REDIS_PASSWORD` of a Redis of our own. */
+  redisSecret: 'redis-secrets',
+  /** `GATEWAY_KEY` of the load test. */
+  loadTestSecret: 'load-test-secrets',
+  /** Keys of the object store where no role gives access. */
+  objectStoreSecret: 'object-store-secrets',
+  postgres: 'postgres',
+  redis: 'redis',
+  /** CronJobs; alerts watch when they last succeeded. */
+  vaultSnapshot: 'vault-snapshot',
+  databaseBackup: 'database-backup',
+  configurationBackup: 'configuration-backup',
 } as const;

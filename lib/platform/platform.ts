@@ -10,6 +10,51 @@ export type TopologyName = 'single-region' | 'active-passive' | 'active-active';
 /** What the stacks of a region build. It says nothing about health and a gateway never consults it. */
 export type RegionRole = 'primary' | 'standby';
 export type EnvironmentName = 'dev' | 'staging' | 'production';
+/** Where the manifests run: EKS as our stacks build it, Google's GKE, or any cluster. */
+export type ClusterKind = 'eks' | 'gke' | 'generic';
+/** What may run beside the gateway; each is one file of manifests, in `k8s/charts/`. */
+export type AddonName =
+  | 'postgres'
+  | 'redis'
+  | 'vault'
+  | 'pgbouncer'
+  | 'vllm'
+  | 'agentgateway'
+  | 'exporters'
+  | 'telemetry'
+  | 'monitoring'
+  | 'backup'
+  | 'drills';
+
+/** Who may administer Kubernetes, what kind of cluster it is, and what runs beside the gateway. */
+export interface ClusterSpec {
+  /** IAM roles that get cluster administration. Without one nobody can apply the manifests. */
+  readonly adminRoleArns?: readonly string[];
+  /** Ranges that reach the Kubernetes API from outside. Without one it answers inside the VPC only. */
+  readonly publicApiCidrs?: readonly string[];
+  /** `eks` if not given. It decides how clients get in and where volumes come from. */
+  readonly kind?: ClusterKind;
+  /** On a `generic` cluster: `gateway-api` if not given. ingress-nginx is no longer maintained; use it only if you must. */
+  readonly ingress?: 'gateway-api' | 'ingress-nginx';
+  /** Name of the GatewayClass or IngressClass on a `generic` cluster; `envoy` or `nginx` if not given. */
+  readonly ingressClass?: string;
+  /** Who binds pods to load balancers on `eks`: Auto Mode, if not given, or a controller of your own. */
+  readonly loadBalancerController?: 'auto-mode' | 'self-managed';
+  /** `hpa` (CPU, memory) if not given; `keda` scales on request rate and running requests too, and must be installed. */
+  readonly autoscaler?: 'hpa' | 'keda';
+  /** Where KEDA asks for metrics; `http://prometheus-operated.monitoring:9090` if not given. */
+  readonly prometheusUrl?: string;
+  /** Name of a ClusterSecretStore: the External Secrets operator fills the gateway's Secret from it. */
+  readonly secretStore?: string;
+  /** Where traces go (OTLP over HTTP); `http://tempo.monitoring:4318` if not given. */
+  readonly otlpEndpoint?: string;
+  /** Model that vLLM serves, by its name at Hugging Face. */
+  readonly vllmModel?: string;
+  /** MCP servers that agents reach through agentgateway, by name. */
+  readonly mcpServers?: Readonly<Record<string, string>>;
+  /** What runs beside the gateway; nothing if not given. */
+  readonly addons?: readonly AddonName[];
+}
 
 /** One region as the user describes it. */
 export interface RegionSpec {
@@ -57,13 +102,7 @@ export interface PlatformSpec {
    * Written down once at each failback and kept: AWS refuses to change the source of an existing replica.
    */
   readonly databaseSource?: Readonly<Record<string, { readonly region: string; readonly generation: number }>>;
-  /** Who may administer Kubernetes, and from where. */
-  readonly cluster?: {
-    /** IAM roles that get cluster administration. Without one nobody can apply the manifests. */
-    readonly adminRoleArns?: readonly string[];
-    /** Ranges that reach the Kubernetes API from outside. Without one it answers inside the VPC only. */
-    readonly publicApiCidrs?: readonly string[];
-  };
+  readonly cluster?: ClusterSpec;
   /** Gateway image. Pin by digest for anything that matters. */
   readonly image: string;
   readonly tags?: Readonly<Record<string, string>>;
@@ -97,7 +136,7 @@ export interface Platform {
   readonly primary: Region;
   readonly standbys: readonly Region[];
   readonly dnsRegion: string;
-  readonly cluster: { readonly adminRoleArns: readonly string[]; readonly publicApiCidrs: readonly string[] };
+  readonly cluster: Required<Omit<ClusterSpec, 'secretStore'>> & Pick<ClusterSpec, 'secretStore'>;
   readonly image: string;
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -136,12 +175,28 @@ export function definePlatform(spec: PlatformSpec): Platform {
     primary,
     standbys,
     dnsRegion: spec.dnsRegion ?? standbys[0]?.region ?? primary.region,
-    cluster: {
-      adminRoleArns: spec.cluster?.adminRoleArns ?? [],
-      publicApiCidrs: spec.cluster?.publicApiCidrs ?? [],
-    },
+    cluster: resolveCluster(spec.cluster),
     image: spec.image,
     tags: { ...spec.tags, 'holdfast:platform': spec.name, 'holdfast:environment': spec.environment },
+  };
+}
+
+function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {
+  const ingress = cluster.ingress ?? 'gateway-api';
+  return {
+    adminRoleArns: [],
+    publicApiCidrs: [],
+    kind: 'eks',
+    ingressClass: ingress === 'gateway-api' ? 'envoy' : 'nginx',
+    loadBalancerController: 'auto-mode',
+    autoscaler: 'hpa',
+    prometheusUrl: 'http://prometheus-operated.monitoring:9090',
+    otlpEndpoint: 'http://tempo.monitoring:4318',
+    vllmModel: 'Qwen/Qwen3-8B',
+    mcpServers: {},
+    addons: [],
+    ...cluster,
+    ingress,
   };
 }
 

@@ -22,6 +22,8 @@ export interface Tier {
     readonly maxReplicas: number;
     /** Replicas that voluntary disruption must leave running. */
     readonly minAvailable: number;
+    /** The outbox stands on a volume that outlives the node, not only the container. */
+    readonly persistentOutbox: boolean;
   };
   readonly database: {
     readonly instanceClass: string;
@@ -63,7 +65,7 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
     rtoSeconds: 4 * hour,
     zones: 2,
     regionsAtLeast: 1,
-    gateway: { replicas: 3, standbyReplicas: 2, maxReplicas: 10, minAvailable: 2 },
+    gateway: { replicas: 3, standbyReplicas: 2, maxReplicas: 10, minAvailable: 2, persistentOutbox: false },
     database: {
       instanceClass: 'db.r6g.large',
       allocatedStorageGiB: 100,
@@ -89,7 +91,7 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
     rtoSeconds: 1 * hour,
     zones: 3,
     regionsAtLeast: 2,
-    gateway: { replicas: 3, standbyReplicas: 2, maxReplicas: 20, minAvailable: 2 },
+    gateway: { replicas: 3, standbyReplicas: 2, maxReplicas: 20, minAvailable: 2, persistentOutbox: false },
     database: {
       instanceClass: 'db.r6g.large',
       allocatedStorageGiB: 200,
@@ -115,7 +117,7 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
     rtoSeconds: 15 * minute,
     zones: 3,
     regionsAtLeast: 2,
-    gateway: { replicas: 6, standbyReplicas: 6, maxReplicas: 50, minAvailable: 4 },
+    gateway: { replicas: 6, standbyReplicas: 6, maxReplicas: 50, minAvailable: 4, persistentOutbox: true },
     database: {
       instanceClass: 'db.r6g.2xlarge',
       allocatedStorageGiB: 500,

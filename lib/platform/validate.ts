@@ -160,6 +160,15 @@ function networkFaults(spec: PlatformSpec): string[] {
 
 function clusterFaults(spec: PlatformSpec): string[] {
   const faults: string[] = [];
+  const { kind = 'eks', ingress, addons = [] } = spec.cluster ?? {};
+  if (ingress !== undefined && kind !== 'generic') {
+    faults.push(
+      `cluster.ingress: "${ingress}" has no effect on "${kind}"; leave it out or set cluster.kind to "generic"`,
+    );
+  }
+  for (const [index, addon] of addons.entries()) {
+    if (addons.indexOf(addon) !== index) faults.push(`cluster.addons[${index}]: "${addon}" appears twice`);
+  }
   for (const [index, arn] of (spec.cluster?.adminRoleArns ?? []).entries()) {
     if (!/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(arn)) {
       faults.push(

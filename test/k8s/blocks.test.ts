@@ -29,11 +29,11 @@ describe('the disruption budget', () => {
 
 describe('the autoscaler', () => {
   it('never gets a most below its least', () => {
-    expect(autoscaler({ target: 'x', minReplicas: 30, maxReplicas: 20 }).maxReplicas).toBe(30);
+    expect(autoscaler({ kind: 'Deployment', target: 'x', minReplicas: 30, maxReplicas: 20 }).maxReplicas).toBe(30);
   });
 
   it('grows faster than it shrinks', () => {
-    expect(autoscaler({ target: 'x', minReplicas: 3, maxReplicas: 20 }).behavior).toEqual({
+    expect(autoscaler({ kind: 'Deployment', target: 'x', minReplicas: 3, maxReplicas: 20 }).behavior).toEqual({
       scaleUp: { stabilizationWindowSeconds: 60, policies: [{ type: 'Pods', value: 2, periodSeconds: 60 }] },
       scaleDown: { stabilizationWindowSeconds: 300, policies: [{ type: 'Pods', value: 1, periodSeconds: 60 }] },
     });

@@ -43,6 +43,13 @@ export function find(objects: readonly Manifest[], kind: string, name?: string):
   return only;
 }
 
+/** The migration among the jobs: it is named after the image. */
+export const migrationOf = (objects: readonly Manifest[]): Manifest =>
+  find(
+    objects.filter((object) => String(at(object, 'metadata.name')).startsWith('gateway-migrate-')),
+    'Job',
+  );
+
 /** A field by its path, for example `spec.template.spec.containers.0.image`; undefined when it is not there. */
 export function at(object: unknown, path: string): unknown {
   let current: unknown = object;
@@ -52,6 +59,35 @@ export function at(object: unknown, path: string): unknown {
     current = Array.isArray(parsed.data) ? parsed.data[Number(step)] : parsed.data[step];
   }
   return current;
+}
+
+/** A list by its path; empty when it is not there. */
+export function listAt(object: unknown, path: string): unknown[] {
+  const found = at(object, path);
+  return Array.isArray(found) ? found : [];
+}
+
+/** Where a kind keeps its pods' specification. */
+const podPaths: Readonly<Record<string, string>> = {
+  Deployment: 'spec.template',
+  StatefulSet: 'spec.template',
+  DaemonSet: 'spec.template',
+  Job: 'spec.template',
+  CronJob: 'spec.jobTemplate.spec.template',
+};
+
+/** The pod template of an object: its `metadata` and `spec`; undefined for what makes no pods. */
+export const podTemplate = (object: Manifest): unknown => {
+  const path = podPaths[String(object.kind)];
+  return path === undefined ? undefined : at(object, path);
+};
+
+/** True when an object with these labels is selected. */
+export function selects(selector: unknown, labels: unknown): boolean {
+  const wanted = z.record(z.string(), z.string()).parse(selector ?? {});
+  return Object.entries(wanted).every(
+    ([name, value]) => z.record(z.string(), z.string()).parse(labels)[name] === value,
+  );
 }
 
 /** A field that must be a number. */

@@ -1,8 +1,14 @@
 import production from '../../holdfast.config.ts';
-import { definePlatform, type Platform, type TierName } from '../../lib/platform/platform.ts';
+import {
+  type AddonName,
+  type ClusterSpec,
+  definePlatform,
+  type Platform,
+  type TierName,
+} from '../../lib/platform/platform.ts';
 
 /** A platform of each tier, beside the one that users edit. */
-const ofTier = (tier: TierName): Platform =>
+export const ofTier = (tier: TierName, cluster: ClusterSpec = {}): Platform =>
   definePlatform({
     name: 'holdfast',
     environment: 'production',
@@ -15,6 +21,7 @@ const ofTier = (tier: TierName): Platform =>
       { region: 'us-east-1', role: 'primary' as const, zones: ['a', 'b', 'c'], cidr: '10.0.0.0/16' },
       { region: 'us-west-2', role: 'standby' as const, zones: ['a', 'b', 'c'], cidr: '10.1.0.0/16' },
     ].slice(0, tier === 'standard' ? 1 : 2),
+    cluster,
     image: `ghcr.io/holdfast/gateway@sha256:${'ab'.repeat(32)}`,
   });
 
@@ -22,3 +29,39 @@ const ofTier = (tier: TierName): Platform =>
 export const everyRegion = [production, ofTier('standard'), ofTier('high'), ofTier('critical')].flatMap((platform) =>
   platform.regions.map((region) => ({ name: `${platform.tier.name}, ${region.region}`, platform, region })),
 );
+
+const besideAws: readonly AddonName[] = [
+  'pgbouncer',
+  'vault',
+  'vllm',
+  'agentgateway',
+  'exporters',
+  'telemetry',
+  'monitoring',
+  'backup',
+  'drills',
+];
+
+/** Every kind of cluster, way in, autoscaler and addon at least once. */
+export const variants: readonly { readonly name: string; readonly platform: Platform }[] = [
+  { name: 'EKS with everything', platform: ofTier('high', { addons: besideAws }) },
+  { name: 'EKS, critical, KEDA', platform: ofTier('critical', { addons: besideAws, autoscaler: 'keda' }) },
+  {
+    name: 'EKS with a controller of its own and External Secrets',
+    platform: ofTier('standard', { loadBalancerController: 'self-managed', secretStore: 'aws' }),
+  },
+  {
+    name: 'any cluster, Gateway API, own databases',
+    platform: ofTier('high', {
+      kind: 'generic',
+      addons: [...besideAws, 'postgres', 'redis'],
+      mcpServers: { search: 'https://mcp.example.com/mcp' },
+    }),
+  },
+  {
+    name: 'any cluster, ingress-nginx, own databases',
+    platform: ofTier('standard', { kind: 'generic', ingress: 'ingress-nginx', addons: ['postgres', 'redis'] }),
+  },
+  { name: 'GKE in one region', platform: ofTier('standard', { kind: 'gke', addons: ['monitoring'] }) },
+  { name: 'GKE in two regions', platform: ofTier('critical', { kind: 'gke', addons: ['monitoring'] }) },
+];

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import production from '../../holdfast.config.ts';
 import { synthesizeManifests } from '../../k8s/app.ts';
+import type { Region } from '../../lib/platform/platform.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { at, find, objectsOf, synthesizedTexts } from './manifests.ts';
+import { at, migrationOf, objectsOf, synthesizedTexts } from './manifests.ts';
 
 const directory = await temporaryDirectory();
 
@@ -18,46 +19,70 @@ describe('the manifests of the production platform', () => {
     expect(texts.map(([file, text]) => `# ${file}\n${text}`).join('\n')).toMatchSnapshot();
   });
 
-  it('differ between regions only in their range and their number of replicas', () => {
-    const [primary, ...others] = production.regions;
-    if (primary === undefined) throw new Error('no region');
+  it('differ between regions only in their names, their range and their number of replicas', () => {
     const texts = synthesizedTexts(production);
-    for (const region of others) {
-      for (const [file, text] of texts) {
-        if (!file.startsWith(`${primary.region}/`)) continue;
-        const other = texts.get(file.replace(primary.region, region.region)) ?? '';
-        const differing = text.split('\n').filter((line, index) => line !== other.split('\n')[index]);
-        for (const line of differing) expect(line).toMatch(/^ +(cidr|minAvailable|minReplicas): /);
-        expect(other.split('\n')).toHaveLength(text.split('\n').length);
+    const textOf = (region: Region, file: string): string[] =>
+      (texts.get(`${region.region}/${file}`) ?? '')
+        .replaceAll(region.region, 'REGION')
+        .replaceAll(region.cidr, 'CIDR')
+        .split('\n');
+    const files = [...texts.keys()].filter((path) => path.startsWith(`${production.primary.region}/`));
+    for (const file of files.map((path) => path.slice(production.primary.region.length + 1))) {
+      const text = textOf(production.primary, file);
+      for (const region of production.standbys) {
+        const other = textOf(region, file);
+        // The hash of a configuration that names its region.
+        for (const line of text.filter((line, index) => line !== other[index])) {
+          expect(line).toMatch(/^ +(minAvailable|minReplicas|holdfast\/config-sha256): /);
+        }
+        expect(other).toHaveLength(text.length);
       }
     }
   });
 
   it('bring the namespace and its network rules first, then the migration, then the pods', () => {
-    const kinds = objectsOf(production, 'us-east-1').map((object) => object.kind);
-    const order = ['Namespace', 'ConfigMap', 'NetworkPolicy', 'Job', 'Deployment', 'HorizontalPodAutoscaler'];
-    const positions = order.map((kind) => kinds.indexOf(kind));
+    const names = objectsOf(production, 'us-east-1').map(
+      ({ kind, metadata }) =>
+        `${String(kind)} ${String(at(metadata, 'name')).replace(/^gateway-migrate-.*/, 'migration')}`,
+    );
+    const order = [
+      'Namespace holdfast',
+      'ConfigMap gateway-config',
+      'NetworkPolicy deny-all',
+      'Job migration',
+      'Deployment gateway',
+      'HorizontalPodAutoscaler gateway',
+    ];
+    const positions = order.map((name) => names.indexOf(name));
     expect(positions).toEqual(positions.toSorted((a, b) => a - b));
     expect(positions).not.toContain(-1);
   });
 
   it('tell what was written', () => {
-    const summary = synthesizeManifests(production, join(directory, 'summary'));
-    expect(summary.filter(({ region }) => region === 'us-east-1')).toEqual([
-      {
-        region: 'us-east-1',
-        file: 'us-east-1/00-foundation.yaml',
-        resources: 7,
-        kinds: { Namespace: 1, PriorityClass: 1, ServiceAccount: 1, ConfigMap: 1, NetworkPolicy: 3 },
-      },
-      { region: 'us-east-1', file: 'us-east-1/10-migration.yaml', resources: 1, kinds: { Job: 1 } },
-      {
-        region: 'us-east-1',
-        file: 'us-east-1/20-gateway.yaml',
-        resources: 4,
-        kinds: { Deployment: 1, Service: 1, PodDisruptionBudget: 1, HorizontalPodAutoscaler: 1 },
-      },
+    const summary = synthesizeManifests(production, join(directory, 'summary')).filter(
+      ({ region }) => region === 'us-east-1',
+    );
+    expect(summary.map(({ file }) => file.replace('us-east-1/', ''))).toEqual([
+      '00-foundation.yaml',
+      '06-vault.yaml',
+      '08-pgbouncer.yaml',
+      '10-migration.yaml',
+      '20-gateway.yaml',
+      '30-ingress.yaml',
+      '42-agentgateway.yaml',
+      '50-exporters.yaml',
+      '52-telemetry.yaml',
+      '54-monitoring.yaml',
+      '60-backup.yaml',
+      'drills/70-load.yaml',
+      'drills/80-chaos.yaml',
     ]);
+    expect(summary.find(({ file }) => file.endsWith('20-gateway.yaml'))).toEqual({
+      region: 'us-east-1',
+      file: 'us-east-1/20-gateway.yaml',
+      resources: 4,
+      kinds: { Deployment: 1, Service: 1, PodDisruptionBudget: 1, HorizontalPodAutoscaler: 1 },
+    });
   });
 
   it('take back what an earlier synthesis wrote, and nothing that somebody else did', () => {
@@ -83,7 +108,7 @@ describe('the manifests of the production platform', () => {
     };
     expect(pods('model_list: []')).not.toBe(pods('model_list: [] # changed'));
     const migration = (image: string): unknown =>
-      at(find(objectsOf({ ...production, image }, 'us-east-1'), 'Job'), 'metadata.name');
+      at(migrationOf(objectsOf({ ...production, image }, 'us-east-1')), 'metadata.name');
     expect(migration('a:1')).not.toBe(migration('a:2'));
     expect(migration('a:1')).toBe(migration('a:1'));
   });

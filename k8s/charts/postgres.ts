@@ -1,0 +1,161 @@
+import type { ApiObjectProps, Chart } from 'cdk8s';
+import { backupBucketName, database, kubernetes, ports } from '../../lib/platform/names.ts';
+import type { AddonName, Region } from '../../lib/platform/platform.ts';
+import { type Component, labels, selector } from '../blocks/labels.ts';
+import { placement } from '../blocks/placement.ts';
+import { reach, reachKubernetes, reachPodIdentity, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { storageClassField } from '../blocks/volume.ts';
+import { networkPolicy } from '../blocks/workload.ts';
+import { type ChartInput, newChart } from './region-chart.ts';
+
+const image = 'ghcr.io/cloudnative-pg/postgresql:18';
+const statusPort = 8000;
+
+/**
+ * PostgreSQL without AWS, by CloudNativePG (1.26 or later with its Barman Cloud plugin): three instances over the zones,
+ * one of which has every commit before the client hears of it, and the log in S3 all the time.
+ *
+ * Every region has one cluster of the same form. `replica.primary` names who writes; a standby follows from the archive
+ * of that one. Promotion changes no file: demote the old one first (`replica.primary` to the new name there gives a token
+ * in its status), then set the same name and `replica.promotionToken` here. Without a token, when the old region is lost,
+ * what was not archived is lost.
+ */
+export function postgresChart(input: ChartInput): Chart {
+  const { platform } = input;
+  return newChart('postgres', [
+    networkPolicy({
+      platform,
+      component: 'postgres',
+      image,
+      ingress: [
+        serve(platform, ['postgres', 'gateway', 'migration', ...callers(input)], ports.postgres),
+        // The operator asks each instance how it is.
+        serve(platform, 'all', statusPort),
+        serve(platform, ['postgres'], statusPort),
+      ],
+      egress: [
+        ...resolveNames(),
+        reach(platform, 'postgres', ports.postgres, statusPort),
+        reachKubernetes(),
+        ...reachTheWorld(),
+        ...reachPodIdentity(),
+      ],
+    }),
+    ...platform.regions.map((region) => ({ manifest: archive(input, region) })),
+    { manifest: cluster(input) },
+    { manifest: schedule(input) },
+  ]);
+}
+
+/** What else of this namespace asks the database, by the addon that brings it. */
+const callersByAddon: readonly (readonly [AddonName, Component])[] = [
+  ['pgbouncer', 'pgbouncer'],
+  ['exporters', 'postgres-exporter'],
+  ['backup', 'database-backup'],
+];
+
+const callers = ({ platform }: ChartInput): Component[] =>
+  callersByAddon.filter(([addon]) => platform.cluster.addons.includes(addon)).map(([, component]) => component);
+
+const clusterName = (region: Region): string => `${kubernetes.postgres}-${region.region}`;
+
+const metadataOf = ({ platform }: ChartInput, name: string) => ({
+  name,
+  namespace: kubernetes.namespace,
+  labels: labels(platform, 'postgres', image),
+});
+
+/** Where a region's log and base backups are; a standby reads the primary's. */
+const archive = (input: ChartInput, region: Region): ApiObjectProps => ({
+  apiVersion: 'barmancloud.cnpg.io/v1',
+  kind: 'ObjectStore',
+  metadata: metadataOf(input, clusterName(region)),
+  spec: {
+    retentionPolicy: '30d',
+    configuration: {
+      destinationPath: `s3://${backupBucketName(input.platform, region)}/cloudnative-pg/`,
+      s3Credentials: credentials(input),
+      wal: { compression: 'gzip', maxParallel: 8 },
+      data: { compression: 'gzip', jobs: 2 },
+    },
+  },
+});
+
+const credentials = ({ platform }: ChartInput): unknown =>
+  platform.cluster.kind === 'eks'
+    ? { inheritFromIAMRole: true }
+    : {
+        accessKeyId: { name: kubernetes.objectStoreSecret, key: 'ACCESS_KEY_ID' },
+        secretAccessKey: { name: kubernetes.objectStoreSecret, key: 'SECRET_ACCESS_KEY' },
+      };
+
+const plugin = (region: Region, more: Record<string, unknown> = {}): unknown => ({
+  name: 'barman-cloud.cloudnative-pg.io',
+  ...more,
+  parameters: { barmanObjectName: clusterName(region), serverName: clusterName(region) },
+});
+
+function cluster(input: ChartInput): ApiObjectProps {
+  const { platform, region } = input;
+  const { tier, regions, primary } = platform;
+  const own = labels(platform, 'postgres', image);
+  const { affinity, topologySpreadConstraints } = placement(selector(platform, 'postgres'), 'StatefulSet');
+  return {
+    apiVersion: 'postgresql.cnpg.io/v1',
+    kind: 'Cluster',
+    metadata: metadataOf(input, clusterName(region)),
+    spec: {
+      instances: 3,
+      imageName: image,
+      inheritedMetadata: { labels: own },
+      enablePDB: true,
+      // The gateway asks for its own connections' worth; the rest is for replication and administration.
+      postgresql: {
+        parameters: {
+          max_connections: '200',
+          shared_buffers: '2GB',
+          wal_level: 'logical',
+          max_wal_senders: '10',
+          max_replication_slots: '10',
+        },
+        // A commit waits for one of the two others, but not for ever: with none left, serving comes first.
+        synchronous: { method: 'any', number: 1, dataDurability: 'preferred' },
+      },
+      bootstrap:
+        region === primary
+          ? { initdb: { database: database.name, owner: database.user } }
+          : { recovery: { source: clusterName(primary), database: database.name, owner: database.user } },
+      storage: { size: `${tier.database.allocatedStorageGiB}Gi`, ...storageClassField(platform) },
+      walStorage: { size: '50Gi', ...storageClassField(platform) },
+      resources: { requests: { cpu: '2', memory: '8Gi' }, limits: { memory: '8Gi' } },
+      affinity: {
+        enablePodAntiAffinity: true,
+        topologyKey: 'topology.kubernetes.io/zone',
+        podAntiAffinityType: 'preferred',
+        additionalPodAntiAffinity: affinity.podAntiAffinity,
+      },
+      topologySpreadConstraints,
+      plugins: [plugin(region, { isWALArchiver: true })],
+      ...(regions.length > 1
+        ? {
+            replica: { self: clusterName(region), primary: clusterName(primary), source: clusterName(primary) },
+            externalClusters: regions.map((other) => ({ name: clusterName(other), plugin: plugin(other) })),
+          }
+        : {}),
+    },
+  };
+}
+
+/** Six fields, seconds first: every day at 02:00 UTC. */
+const schedule = (input: ChartInput): ApiObjectProps => ({
+  apiVersion: 'postgresql.cnpg.io/v1',
+  kind: 'ScheduledBackup',
+  metadata: metadataOf(input, clusterName(input.region)),
+  spec: {
+    schedule: '0 0 2 * * *',
+    backupOwnerReference: 'self',
+    cluster: { name: clusterName(input.region) },
+    method: 'plugin',
+    pluginConfiguration: { name: 'barman-cloud.cloudnative-pg.io' },
+  },
+});

@@ -1,0 +1,81 @@
+import type { Chart } from 'cdk8s';
+import { stringify } from 'yaml';
+import { kubernetes, ports } from '../../lib/platform/names.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
+import { images } from '../blocks/images.ts';
+import type { Component } from '../blocks/labels.ts';
+import { reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { httpProbe, workload } from '../blocks/workload.ts';
+import { type ChartInput, newChart } from './region-chart.ts';
+
+const grpcPort = 4317;
+const healthPort = 13_133;
+
+/** Takes traces of the namespace's programs, keeps a tenth, and passes them on; when that fails it drops, and never holds them up. */
+export function telemetryChart({ platform, region }: ChartInput): Chart {
+  return newChart(
+    'telemetry',
+    workload({
+      platform,
+      component: 'otel-collector',
+      image: images.otelCollector,
+      replicas: 2,
+      files: { 'config.yaml': stringify(collector(platform.cluster.otlpEndpoint, region.region)) },
+      amounts: { cpu: '250m', memory: '512Mi', 'ephemeral-storage': '64Mi' },
+      stopSeconds: 30,
+      container: {
+        args: ['--config=/etc/otel/config.yaml'],
+        ports: [
+          { name: 'otlp-grpc', containerPort: grpcPort, protocol: 'TCP' },
+          { name: 'otlp-http', containerPort: ports.otlp, protocol: 'TCP' },
+          { name: 'health', containerPort: healthPort, protocol: 'TCP' },
+        ],
+        livenessProbe: httpProbe('/', 'health'),
+        readinessProbe: httpProbe('/', 'health', { periodSeconds: 5, failureThreshold: 2 }),
+        volumeMounts: [{ name: 'config', mountPath: '/etc/otel', readOnly: true }],
+      },
+      pod: { volumes: [{ name: 'config', configMap: { name: kubernetes.otelCollector } }] },
+      ingress: [serve(platform, ['gateway', ...tracedAddons(platform)], grpcPort, ports.otlp)],
+      egress: [
+        ...resolveNames(),
+        ...reachTheWorld(),
+        { to: [{ namespaceSelector: {} }], ports: serve(platform, 'all', ports.otlp).ports ?? [] },
+      ],
+    }),
+  );
+}
+
+const tracedAddons = ({ cluster }: Platform): Component[] =>
+  (['agentgateway', 'vllm'] as const).filter((addon) => cluster.addons.includes(addon));
+
+const collector = (endpoint: string, region: string): unknown => ({
+  extensions: { health_check: { endpoint: `0.0.0.0:${healthPort}` } },
+  receivers: {
+    otlp: { protocols: { grpc: { endpoint: `0.0.0.0:${grpcPort}` }, http: { endpoint: `0.0.0.0:${ports.otlp}` } } },
+  },
+  processors: {
+    // First: it refuses before memory runs out.
+    memory_limiter: { check_interval: '1s', limit_percentage: 75, spike_limit_percentage: 20 },
+    resource: { attributes: [{ key: 'cloud.region', value: region, action: 'upsert' }] },
+    probabilistic_sampler: { sampling_percentage: 10 },
+    batch: { timeout: '5s', send_batch_size: 1024 },
+  },
+  exporters: {
+    otlphttp: { endpoint, sending_queue: { queue_size: 1000 }, retry_on_failure: { max_elapsed_time: '60s' } },
+  },
+  service: {
+    extensions: ['health_check'],
+    pipelines: {
+      traces: {
+        receivers: ['otlp'],
+        processors: ['memory_limiter', 'resource', 'probabilistic_sampler', 'batch'],
+        exporters: ['otlphttp'],
+      },
+      metrics: {
+        receivers: ['otlp'],
+        processors: ['memory_limiter', 'resource', 'batch'],
+        exporters: ['otlphttp'],
+      },
+    },
+  },
+});
