@@ -8,7 +8,7 @@ import { metricsIn } from './metrics-in.ts';
 async function gatewayMetrics(): Promise<string[]> {
   const metrics = new Metrics({
     inFlight: () => 0,
-    spendQueue: () => 0,
+    outbox: () => ({ queued: 0, bytes: 0, oldestUnshippedSeconds: 0, pressure: 'none' }),
     databaseUp: () => true,
     redisUp: () => true,
     knownModels: new Set(),
