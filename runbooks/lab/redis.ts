@@ -1,8 +1,10 @@
 /** A real Redis on loopback: for tests, for the lab, and for a first start. It keeps nothing unless `args` say so. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import type { Certificate } from './certificate.ts';
 import { aborted, type Exit, launch, type RunningProcess, stopProcess, waitUntilReady } from './child-process.ts';
 import { portTaken, requirePortFree } from './free-port.ts';
 import { LauncherError } from './launcher-error.ts';
@@ -16,6 +18,8 @@ export interface RedisOptions {
   /** Further options, which win over ours, for example `['--maxmemory', '64mb']`. */
   readonly args?: readonly string[];
   readonly password?: string;
+  /** Speak TLS only, with this certificate. Clients are not asked for theirs. */
+  readonly tls?: Certificate;
   readonly binaries?: RedisBinaries;
   readonly signal?: AbortSignal;
   readonly startTimeoutSeconds?: number;
@@ -43,6 +47,10 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
   const temporary = options.directory === undefined ? await mkdtemp(join(tmpdir(), 'holdfast-redis-')) : undefined;
   const directory = resolve(options.directory ?? temporary ?? '.');
   await mkdir(directory, { recursive: true });
+  if (options.tls !== undefined) {
+    await writeFile(join(directory, 'certificate.pem'), options.tls.certificate);
+    await writeFile(join(directory, 'key.pem'), options.tls.privateKey, { mode: 0o600 });
+  }
   const removeTemporary = async (): Promise<void> => {
     if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
   };
@@ -56,9 +64,10 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
       signalAtParentExit: 'SIGKILL',
     });
     await untilReady(running, options, host);
+    const scheme = options.tls === undefined ? 'redis' : 'rediss';
+    const login = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
     return {
-      url:
-        password === undefined ? `redis://${host}:${port}` : `redis://:${encodeURIComponent(password)}@${host}:${port}`,
+      url: `${scheme}://${login}${host}:${port}`,
       port,
       pid: running.pid,
       exited: running.exited,
@@ -79,7 +88,16 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
 function configuration(options: RedisOptions & { readonly host: string }): string {
   const directives: Record<string, string> = {
     bind: options.host,
-    port: String(options.port),
+    ...(options.tls === undefined
+      ? { port: String(options.port) }
+      : {
+          port: '0',
+          'tls-port': String(options.port),
+          'tls-cert-file': 'certificate.pem',
+          'tls-key-file': 'key.pem',
+          'tls-ca-cert-file': 'certificate.pem',
+          'tls-auth-clients': 'no',
+        }),
     'protected-mode': 'yes',
     daemonize: 'no',
     save: '""',
@@ -97,7 +115,7 @@ async function untilReady(running: RunningProcess, options: RedisOptions, host: 
   try {
     await waitUntilReady(running, {
       name: 'Redis',
-      isReady: () => answersPing(host, options.port, options.password),
+      isReady: () => answersPing(host, options),
       timeoutSeconds: options.startTimeoutSeconds ?? 20,
       signal: options.signal,
     });
@@ -116,9 +134,12 @@ async function stopRedis(running: RunningProcess, timeoutSeconds: number): Promi
 }
 
 /** One PING over a connection of its own, at most two seconds. */
-function answersPing(host: string, port: number, password?: string): Promise<boolean> {
+function answersPing(host: string, { port, password, tls }: RedisOptions): Promise<boolean> {
   return new Promise((answer) => {
-    const socket = connect({ host, port, timeout: 2000 });
+    const socket =
+      tls === undefined
+        ? connect({ host, port, timeout: 2000 })
+        : connectTls({ host, port, timeout: 2000, ca: tls.certificate });
     let reply = '';
     const finish = (answered: boolean): void => {
       socket.destroy();
