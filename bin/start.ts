@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Supervisor, WorkerFailed } from '../gateway/cluster/supervisor.ts';
 import { drain } from '../gateway/contract.ts';
+import { describeRedis } from '../gateway/domain/redis-settings.ts';
 import { describeStartError, readConfig } from '../gateway/process.ts';
 import { readSettings, type Settings } from '../gateway/settings.ts';
 import { makeAdminKey } from '../gateway/stores/admin-key.ts';
@@ -118,10 +119,7 @@ async function run(options: StartOptions, cleanups: Cleanup[], signal: AbortSign
     models: [...config.groups.keys()],
     database: configuredUrl === undefined ? `embedded, data in ${options.data}/postgres` : describeUrl(configuredUrl),
     databaseReached: reached,
-    redis:
-      settings.redisUrl === undefined && config.redisUrl === undefined
-        ? undefined
-        : describeUrl(settings.redisUrl ?? config.redisUrl ?? ''),
+    redis: config.redis === undefined ? undefined : describeRedis(config.redis),
     upstreams,
     log: `${options.data}/gateway.log`,
     adminKey,

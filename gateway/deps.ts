@@ -9,6 +9,7 @@ import { windowOf } from './domain/budget-window.ts';
 import type { TokenPrices } from './domain/deployment.ts';
 import { accountId, type Scope } from './domain/entitlements.ts';
 import { hashKey } from './domain/keys.ts';
+import { describeRedis } from './domain/redis-settings.ts';
 import type { Siblings } from './domain/slices.ts';
 import { InFlight } from './http/in-flight.ts';
 import { openOutbox } from './open-outbox.ts';
@@ -80,22 +81,26 @@ export function wire(options: WiringOptions): Dependencies {
   if (outbox === undefined) logger.warn('there is no database: nothing is kept of what requests cost');
   const spend = outbox ?? noOutbox;
 
-  const redisUrl = settings.redisUrl ?? config.redisUrl;
+  const { redis } = config;
   const cooldowns =
-    redisUrl === undefined
+    redis === undefined
       ? undefined
       : new RedisCooldownShare({
-          url: redisUrl,
+          redis,
           processId: randomUUIDv7(),
           deploymentIds: [...config.groups.values()].flat().map((deployment) => deployment.id),
           onCooldown: (id, forMs) => router.adopt(id, forMs),
           onError: (error) => logger.debug({ err: error }, 'a Redis command failed'),
+          onChange: (up) => {
+            if (up) logger.info({ redis: describeRedis(redis) }, 'Redis answers');
+            else logger.warn({ redis: describeRedis(redis) }, 'Redis cannot be reached; each process is on its own');
+          },
         });
   const limits =
-    redisUrl === undefined
+    redis === undefined
       ? undefined
       : new RedisLimitSlices({
-          url: redisUrl,
+          redis,
           processId: randomUUIDv7(),
           slotExpiryMs: settings.slotExpirySeconds * 1000,
           onError: (error) => logger.debug({ err: error }, 'a Redis command failed'),

@@ -11,7 +11,6 @@ export interface Settings {
   readonly host: string;
   readonly port: number;
   readonly databaseUrl: string | undefined;
-  readonly redisUrl: string | undefined;
   readonly masterKey: string | undefined;
   /** Signs the snapshot; without it a random key is kept beside it. */
   readonly saltKey: string | undefined;
@@ -67,13 +66,12 @@ const schema = z.object({
   POSTGRES_USER: z.string().optional(),
   POSTGRES_PASSWORD: z.string().optional(),
   POSTGRES_DB: z.string().optional(),
+  // Checked here, with everything else that is wrong; used by the configuration, which may name Redis, too.
   REDIS_URL: z
     .string()
     .regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')
     .optional(),
-  REDIS_HOST: z.string().optional(),
   REDIS_PORT: port.optional(),
-  REDIS_PASSWORD: z.string().optional(),
   LITELLM_MASTER_KEY: z.string().startsWith('sk-', 'must start with sk-').min(4, 'is too short').optional(),
   LITELLM_SALT_KEY: z.string().min(8, 'is too short').optional(),
   LITELLM_LOG: z
@@ -117,7 +115,6 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     host: variables.HOST,
     port: variables.PORT,
     databaseUrl: variables.DATABASE_URL ?? databaseUrl(variables),
-    redisUrl: variables.REDIS_URL ?? redisUrl(variables),
     masterKey: variables.LITELLM_MASTER_KEY,
     saltKey: variables.LITELLM_SALT_KEY,
     dataDirectory: variables.HOLDFAST_DATA_DIRECTORY,
@@ -147,10 +144,4 @@ function databaseUrl(variables: Variables): string | undefined {
   url.password = encodeURIComponent(POSTGRES_PASSWORD ?? '');
   url.pathname = `/${encodeURIComponent(POSTGRES_DB ?? POSTGRES_USER ?? 'postgres')}`;
   return url.href;
-}
-
-function redisUrl(variables: Variables): string | undefined {
-  if (variables.REDIS_HOST === undefined) return undefined;
-  const password = variables.REDIS_PASSWORD === undefined ? '' : `:${encodeURIComponent(variables.REDIS_PASSWORD)}@`;
-  return `redis://${password}${variables.REDIS_HOST}:${variables.REDIS_PORT ?? 6379}`;
 }

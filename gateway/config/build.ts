@@ -6,6 +6,7 @@ import type { RecoverySettings } from '../domain/recovery.ts';
 import { buildDeployment, type DeploymentOptions } from './build-deployment.ts';
 import { buildPassThrough } from './build-pass-through.ts';
 import { buildRecovery, byKind } from './build-recovery.ts';
+import { buildRedis } from './build-redis.ts';
 import type { ConfigPath } from './document.ts';
 import type { AdmissionConfig, GatewayConfig } from './gateway-config.ts';
 import type { LiteLLMConfig, ModelEntry } from './schema.ts';
@@ -111,6 +112,8 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       ...built.warnings,
     );
   }
+  const redis = buildRedis(file, options.environment);
+  faults.push(...redis.faults);
   const recovery = buildRecovery(file);
   const passThrough = buildPassThrough(general.pass_through_endpoints ?? [], [...groups.values()].flat(), {
     environment: options.environment,
@@ -153,9 +156,9 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       masterKey: general.master_key,
       databaseUrl: general.database_url,
       databasePoolSize: general.database_connection_pool_limit ?? 10,
-      redisUrl: redisUrl(router),
       accessGroups: accessGroups(file),
       keyPolicy: keyPolicy(litellm),
+      redis: redis.redis,
       maxRequestBytes: (general.max_request_size_mb ?? defaultMaxRequestMegabytes) * 1024 * 1024,
       admission: buildAdmission(general, litellm),
       spend: {
@@ -257,11 +260,4 @@ function unknownFallbacks(
     }
   }
   return findings;
-}
-
-function redisUrl(router: NonNullable<LiteLLMConfig['router_settings']>): string | undefined {
-  if (router.redis_url !== undefined) return router.redis_url;
-  if (router.redis_host === undefined) return undefined;
-  const password = router.redis_password === undefined ? '' : `:${encodeURIComponent(router.redis_password)}@`;
-  return `redis://${password}${router.redis_host}:${router.redis_port ?? 6379}`;
 }

@@ -28,6 +28,10 @@ const secretFields = new Set([
   'database_url',
   'redis_password',
   'redis_url',
+  'redis_sentinel_password',
+  'sentinel_password',
+  'password',
+  'url',
 ]);
 
 /** @param value the file with its variables resolved. */

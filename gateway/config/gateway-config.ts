@@ -4,6 +4,7 @@ import type { KeyPolicy } from '../domain/key-policy.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
 import type { PassThroughEndpoint } from '../domain/pass-through.ts';
 import type { CooldownSettings, RecoverySettings, RoutingSettings } from '../domain/recovery.ts';
+import type { RedisSettings } from '../domain/redis-settings.ts';
 
 export interface GatewayConfig {
   /** Deployments by model group, in the order of the file. */
@@ -24,7 +25,8 @@ export interface GatewayConfig {
   readonly masterKey: string | undefined;
   readonly databaseUrl: string | undefined;
   readonly databasePoolSize: number;
-  readonly redisUrl: string | undefined;
+  /** From the file or the environment; one for everything that processes share. */
+  readonly redis: RedisSettings | undefined;
   readonly maxRequestBytes: number;
   readonly accessGroups: AccessGroups;
   readonly keyPolicy: KeyPolicy;

@@ -4,6 +4,7 @@ import { durationForm, windowOf } from '../domain/budget-window.ts';
 import { userRoles } from '../domain/identity.ts';
 import { duration, limitFields } from '../domain/limit-fields.ts';
 import { passThroughMethods } from '../domain/pass-through.ts';
+import { parseRedisNodes } from '../domain/redis-settings.ts';
 
 /** Numbers may arrive as text, since `os.environ/NAME` always resolves to text. */
 const number = <Rule extends z.ZodType<number>>(rule: Rule) =>
@@ -149,8 +150,78 @@ const shared = {
   stream_idle_timeout: positiveSeconds.optional(),
 };
 
+/** Where Redis is, in `router_settings` and `general_settings`. */
+const redisKeys = {
+  redis_url: name.optional(),
+  redis_host: name.optional(),
+  redis_port: positiveCount.optional(),
+  redis_username: name.optional(),
+  redis_password: z.string().optional(),
+  redis_db: count.optional(),
+  redis_ssl: boolean.optional(),
+};
+
+/** `[{host, port}]` or `[[host, port]]`. */
+const redisNodes = z.unknown().transform((value, context) => {
+  const nodes = parseRedisNodes(value);
+  if (nodes === undefined) context.addIssue('must be a list such as [{host: a, port: 6379}] or [[a, 6379]]');
+  return nodes ?? z.NEVER;
+});
+
+/** Kinds of cache that LiteLLM has; those that this gateway has not are reported, and the local one stands in. */
+const cacheTypes = [
+  'local',
+  'redis',
+  'redis-semantic',
+  'qdrant-semantic',
+  'valkey-semantic',
+  's3',
+  'gcs',
+  'disk',
+  'azure-blob',
+] as const;
+
+export const cacheParams = z.looseObject({
+  type: z.enum(cacheTypes).optional(),
+  url: name.optional(),
+  host: name.optional(),
+  port: positiveCount.optional(),
+  username: name.optional(),
+  password: z.string().optional(),
+  db: count.optional(),
+  redis_startup_nodes: redisNodes.optional(),
+  sentinel_nodes: redisNodes.optional(),
+  service_name: name.optional(),
+  sentinel_username: name.optional(),
+  sentinel_password: z.string().optional(),
+  ssl: boolean.optional(),
+  ssl_ca_certs: name.optional(),
+  ssl_certfile: name.optional(),
+  ssl_keyfile: name.optional(),
+  ssl_cert_reqs: name.nullish(),
+  ssl_check_hostname: boolean.optional(),
+  /** LiteLLM's size of a connection pool; one connection carries all commands here. */
+  max_connections: positiveCount.optional(),
+  /** Seconds that an answer is kept. */
+  ttl: positiveSeconds.optional(),
+  namespace: z.string().max(100).optional(),
+  /** Python's names of calls: `acompletion`, `aembedding`, ... `[]` = no answer is cached, Redis is for the rest. */
+  supported_call_types: z.array(name).optional(),
+  /** `default_off`: only requests that say `cache: {use-cache: true}`. */
+  mode: z.enum(['default_on', 'default_off']).optional(),
+  /** Who shares answers: a key, a team (a key without one is on its own), or everybody. */
+  scope: z.enum(['key', 'team', 'global']).optional(),
+  /** Answers beyond it are not kept. */
+  max_answer_size_kb: positiveCount.optional(),
+  /** Memory for answers in each process. */
+  max_memory_mb: positiveCount.optional(),
+  /** Whether identical requests that run at once are asked once. */
+  coalesce: boolean.optional(),
+});
+
 export const routerSettings = z.looseObject({
   ...shared,
+  ...redisKeys,
   routing_strategy: z
     .enum([
       'simple-shuffle',
@@ -184,10 +255,6 @@ export const routerSettings = z.looseObject({
     .optional(),
   /** A deployment whose key is missing is left out with a warning (true, as in LiteLLM's proxy) or refuses the start. */
   ignore_invalid_deployments: boolean.optional(),
-  redis_url: name.optional(),
-  redis_host: name.optional(),
-  redis_port: positiveCount.optional(),
-  redis_password: z.string().optional(),
 });
 
 const generation = { required_params: z.array(name).optional() };
@@ -240,6 +307,9 @@ const litellmSettings = z.looseObject({
     .string()
     .refine((text) => windowOf(text, 0) !== undefined, `write ${durationForm}`)
     .optional(),
+  /** Whether answers are cached. */
+  cache: boolean.optional(),
+  cache_params: cacheParams.optional(),
 });
 
 const headerValue = z.union([z.string(), z.number(), z.boolean()]).transform(String);
@@ -276,6 +346,13 @@ const retentionPeriod = z
   .transform((text) => Number.parseInt(text, 10) * (secondsOfUnit[text.replace(/^\d+/, '')] ?? 0));
 
 const generalSettings = z.looseObject({
+  ...redisKeys,
+  /** Host and port above are a Sentinel's. */
+  redis_use_sentinel: boolean.optional(),
+  redis_sentinel_master_name: name.optional(),
+  redis_sentinel_password: z.string().optional(),
+  /** As in `litellm_settings`. */
+  cache: boolean.optional(),
   pass_through_endpoints: z.array(passThroughEndpoint).optional(),
   /** The administrator's key. */
   master_key: z.string().startsWith('sk-').min(4).optional(),
@@ -317,6 +394,8 @@ export const configSchema = z.looseObject({
   litellm_settings: litellmSettings.optional(),
   router_settings: routerSettings.optional(),
   general_settings: generalSettings.optional(),
+  /** Where many documents put it; `litellm_settings.cache_params` wins. */
+  cache_params: cacheParams.optional(),
   environment_variables: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
 });
 
@@ -334,4 +413,6 @@ export const knownKeys: Readonly<Record<string, readonly string[]>> = {
   router_settings: Object.keys(routerSettings.shape),
   general_settings: Object.keys(generalSettings.shape),
   'general_settings.pass_through_endpoints[]': Object.keys(passThroughEndpoint.shape),
+  cache_params: Object.keys(cacheParams.shape),
+  'litellm_settings.cache_params': Object.keys(cacheParams.shape),
 };

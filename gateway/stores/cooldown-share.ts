@@ -1,8 +1,8 @@
 /** Cooldowns between sibling processes: a message for those that run, a key with its own expiry for those that start. */
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { CooldownShare } from '../domain/recovery.ts';
-import { openRedis } from './redis.ts';
+import type { RedisSettings } from '../domain/redis-settings.ts';
+import { openRedis, type RedisClient } from './redis.ts';
 
 const channel = 'holdfast:cooldown';
 const keyOf = (deploymentId: string): string => `holdfast:cooldown:${deploymentId}`;
@@ -11,25 +11,27 @@ const messageSchema = z.object({ id: z.string(), forMs: z.number().positive(), f
 const checkEveryMs = 5_000;
 
 export interface RedisCooldownOptions {
-  readonly url: string;
+  readonly redis: RedisSettings | string;
   /** Names this process, so that it ignores its own messages. */
   readonly processId: string;
   readonly deploymentIds: readonly string[];
   readonly onCooldown: (deploymentId: string, forMs: number) => void;
   readonly onError: (error: Error) => void;
+  /** Told when Redis is lost and found, once each. */
+  readonly onChange?: (up: boolean) => void;
 }
 
 export class RedisCooldownShare implements CooldownShare {
   readonly #options: RedisCooldownOptions;
-  readonly #publisher: Redis;
-  readonly #subscriber: Redis;
+  readonly #publisher: RedisClient;
+  readonly #subscriber: RedisClient;
   #timer: NodeJS.Timeout | undefined;
   #up = false;
 
   constructor(options: RedisCooldownOptions) {
     this.#options = options;
-    this.#publisher = openRedis(options.url, 'cooldown', options.onError);
-    this.#subscriber = openRedis(options.url, 'cooldown-subscriber', options.onError);
+    this.#publisher = openRedis(options.redis, 'cooldown', options.onError);
+    this.#subscriber = openRedis(options.redis, 'cooldown-subscriber', options.onError);
     this.#subscriber.on('message', (_channel: string, text: string) => this.#onMessage(text));
     // After every connection, also a later one, once both stand: subscribe, then read what was missed.
     for (const client of [this.#publisher, this.#subscriber]) client.on('ready', () => void this.#catchUp());
@@ -56,12 +58,13 @@ export class RedisCooldownShare implements CooldownShare {
   publish(deploymentId: string, forMs: number): void {
     if (this.#publisher.status !== 'ready') return;
     const message = JSON.stringify({ id: deploymentId, forMs, from: this.#options.processId });
-    this.#publisher
-      .multi()
-      .set(keyOf(deploymentId), '1', 'PX', Math.ceil(forMs))
-      .publish(channel, message)
-      .exec()
-      .catch(this.#options.onError);
+    // Two commands and no transaction: in a Cluster, a key and a channel have no place in common. Either one alone is right.
+    for (const sent of [
+      this.#publisher.set(keyOf(deploymentId), '1', 'PX', Math.ceil(forMs)),
+      this.#publisher.publish(channel, message),
+    ]) {
+      sent.catch(this.#options.onError);
+    }
   }
 
   #onMessage(text: string): void {
@@ -80,19 +83,25 @@ export class RedisCooldownShare implements CooldownShare {
         const forMs = left[index] ?? 0;
         if (forMs > 0) this.#options.onCooldown(id, forMs);
       }
-      this.#up = true;
+      this.#isUp(true);
     } catch (error) {
       this.#options.onError(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  #isUp(up: boolean): void {
+    if (up === this.#up) return;
+    this.#up = up;
+    this.#options.onChange?.(up);
   }
 
   /** A connection that hangs is not closed by anybody; a question without an answer shows it. */
   async #check(): Promise<void> {
     try {
       await Promise.all([this.#publisher.ping(), this.#subscriber.ping()]);
-      this.#up = true;
+      this.#isUp(true);
     } catch (error) {
-      this.#up = false;
+      this.#isUp(false);
       this.#options.onError(error instanceof Error ? error : new Error(String(error)));
       for (const client of [this.#publisher, this.#subscriber]) if (client.status === 'ready') client.disconnect(true);
     }

@@ -6,6 +6,7 @@ import { idOf, type Kind, kinds, type Records } from '../domain/identity.ts';
 import { type KeyDirectory, StoreUnavailable } from '../domain/keys.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
 import { endUserScope, type ResolvedKey } from '../domain/resolve-key.ts';
+import { Breaker } from './breaker.ts';
 import { Gate, GateFull } from './gate.ts';
 import { type Content, IdentityMemory } from './identity-memory.ts';
 import { selectChanged, selectOf, selectWithBelongings, tables, toRecord } from './identity-rows.ts';
@@ -27,6 +28,8 @@ const overlapSeconds = 10;
 /** Lookups of keys that are not in memory: so many of the pool's connections, and so many requests that wait for one. */
 const lookupsAtOnce = 4;
 const lookupsWaiting = 500;
+/** A request waits for its answer, unlike for any other query here. */
+const lookupTimeoutMs = 2_000;
 /** Of each kind, at the start: newest first. */
 const preloaded = 100_000;
 
@@ -38,6 +41,8 @@ export class IdentityStore implements KeyDirectory {
   readonly #asking = new Map<string, Promise<ResolvedKey | undefined>>();
   /** A flood of invented keys must leave connections to everybody else. */
   readonly #gate = new Gate(lookupsAtOnce, lookupsWaiting);
+  /** A database that hangs costs the first few requests their time-out, and the others nothing. The mirror says so in the log. */
+  readonly #breaker = new Breaker({ now: () => performance.now(), onChange: () => undefined });
   readonly #endUsersAsked = new LRUCache<string, true>({ max: unknownKeysInMemory, ttl: unknownForMs * 12 });
   /** The database's clock when it was last polled: what changed before that, less the overlap, was seen. */
   #polledAt: Date | undefined;
@@ -63,7 +68,7 @@ export class IdentityStore implements KeyDirectory {
   }
 
   async #ask(keyHash: string): Promise<ResolvedKey | undefined> {
-    const rows = await this.#throughGate(() => this.#query<KindRow>(selectWithBelongings, [keyHash]));
+    const rows = await this.#look(selectWithBelongings, [keyHash]);
     for (const row of rows) this.#learn(row);
     const key = this.memory.get('key', keyHash);
     if (key === undefined) {
@@ -79,9 +84,13 @@ export class IdentityStore implements KeyDirectory {
     return typeof found === 'object' ? found : undefined;
   }
 
-  async #throughGate<T>(work: () => Promise<T>): Promise<T> {
+  /** A question that a request waits for. @throws StoreUnavailable */
+  async #look(text: string, values: unknown[]): Promise<KindRow[]> {
     try {
-      return await this.#gate.through(work);
+      return await this.#gate.through(async () => {
+        if (!this.#breaker.allows()) throw new StoreUnavailable(new Error('the database did not answer just now'));
+        return this.#query<KindRow>(text, values, lookupTimeoutMs);
+      });
     } catch (error) {
       throw error instanceof GateFull ? new StoreUnavailable(error) : error;
     }
@@ -100,13 +109,11 @@ export class IdentityStore implements KeyDirectory {
   }
 
   async #askEndUser(id: string): Promise<Scope | undefined> {
-    const rows = await this.#throughGate(() =>
-      this.#query<KindRow>(
-        `WITH e AS (SELECT * FROM end_user WHERE end_user_id = $1)
-         SELECT 'budget' AS kind, to_jsonb(b) AS row FROM budget b JOIN e USING (budget_id)
-         UNION ALL SELECT 'endUser', to_jsonb(e) FROM e`,
-        [id],
-      ),
+    const rows = await this.#look(
+      `WITH e AS (SELECT * FROM end_user WHERE end_user_id = $1)
+       SELECT 'budget' AS kind, to_jsonb(b) AS row FROM budget b JOIN e USING (budget_id)
+       UNION ALL SELECT 'endUser', to_jsonb(e) FROM e`,
+      [id],
     );
     for (const row of rows) this.#learn(row);
     this.#endUsersAsked.set(id, true);
@@ -201,11 +208,17 @@ export class IdentityStore implements KeyDirectory {
     return rows.length > 0;
   }
 
-  async #query<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
+  /** @param timeoutMs when it is not the pool's. */
+  async #query<Row extends object>(text: string, values: unknown[], timeoutMs?: number): Promise<Row[]> {
+    const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
     try {
-      return (await this.#pool.query<Row>(text, values)).rows;
+      const { rows } = await this.#pool.query<Row>({ text, values, ...limit });
+      this.#breaker.succeeded();
+      return rows;
     } catch (error) {
-      throw isUnavailable(error) ? new StoreUnavailable(error) : error;
+      if (!isUnavailable(error)) throw error;
+      this.#breaker.failed(error);
+      throw new StoreUnavailable(error);
     }
   }
 }

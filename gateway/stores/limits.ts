@@ -1,8 +1,9 @@
 /** Slices of rate limits out of Redis: one script for each account, on Redis's clock. Nothing here is kept for good. */
-import type { Redis, Result } from 'ioredis';
+import type { Result } from 'ioredis';
 import { z } from 'zod';
+import type { RedisSettings } from '../domain/redis-settings.ts';
 import type { LimitClaim, LimitReply, LimitSlices } from '../domain/slices.ts';
-import { openRedis } from './redis.ts';
+import { openRedis, type RedisClient } from './redis.ts';
 
 /**
  * Totals in, totals out, as in PostgreSQL: `g` is all that a process was given in this window, `t` all that it gave back.
@@ -78,7 +79,7 @@ const prefix = 'holdfast:limit:';
 const checkEveryMs = 1_000;
 
 export interface RedisLimitOptions {
-  readonly url: string;
+  readonly redis: RedisSettings | string;
   /** Names this process; a new one after every start. */
   readonly processId: string;
   /** Slots of a process that is not heard for so long return. */
@@ -88,13 +89,13 @@ export interface RedisLimitOptions {
 
 export class RedisLimitSlices implements LimitSlices {
   readonly #options: RedisLimitOptions;
-  readonly #client: Redis;
+  readonly #client: RedisClient;
   #timer: NodeJS.Timeout | undefined;
   #up = false;
 
   constructor(options: RedisLimitOptions) {
     this.#options = options;
-    this.#client = openRedis(options.url, 'limits', options.onError);
+    this.#client = openRedis(options.redis, 'limits', options.onError);
     this.#client.defineCommand('holdfastLimit', { numberOfKeys: 1, lua: script });
     this.#client.on('ready', () => {
       this.#up = true;

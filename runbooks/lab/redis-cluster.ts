@@ -2,7 +2,7 @@
 import { freePort } from './free-port.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import { findRedis } from './redis-binaries.ts';
-import { ask, end, type RedisAddress, type RedisSetOptions, untilEach } from './redis-sentinel.ts';
+import { ask, end, login, type RedisAddress, type RedisSetOptions, untilEach } from './redis-sentinel.ts';
 import { runCommand } from './run-command.ts';
 
 export interface RedisCluster {
@@ -38,13 +38,15 @@ export async function startRedisCluster(options: RedisSetOptions = {}): Promise<
       String(await freePort()),
       ...(password === undefined ? [] : ['--masterauth', password]),
     ];
-    const login = password === undefined ? {} : { password };
-    servers.push(await startRedis({ port: await freePort(), args, binaries, ...login }));
+    servers.push(
+      await startRedis({ port: await freePort(), args, binaries, ...(password === undefined ? {} : { password }) }),
+    );
   };
   try {
     for (let index = 0; index < size; index++) await start();
     const addresses = servers.map(({ port }) => `${host}:${port}`);
     const create = binaries.command('redis-cli', [
+      ...login(password),
       '--cluster',
       'create',
       ...addresses,
@@ -52,11 +54,7 @@ export async function startRedisCluster(options: RedisSetOptions = {}): Promise<
       '1',
       '--cluster-yes',
     ]);
-    const environment = {
-      PATH: process.env['PATH'] ?? '',
-      ...(password === undefined ? {} : { REDISCLI_AUTH: password }),
-    };
-    await runCommand({ ...create, environment }, { timeoutSeconds: 30, signal });
+    await runCommand(create, { timeoutSeconds: 30, signal });
     await untilEach(servers, deadline, signal, async ({ port }) => {
       const state = await ask(binaries, port, password, 'CLUSTER', 'INFO');
       const replication = await ask(binaries, port, password, 'INFO', 'replication');

@@ -57,8 +57,14 @@ export async function startRedisSentinels(options: RedisSetOptions = {}): Promis
   const startServer = async (...args: readonly string[]): Promise<void> => {
     // The first full copy starts at once, and not after waiting for more replicas.
     const common = ['--repl-diskless-sync-delay', '0', ...auth, ...args];
-    const login = password === undefined ? {} : { password };
-    servers.push(await startRedis({ port: await freePort(), args: common, binaries, ...login }));
+    servers.push(
+      await startRedis({
+        port: await freePort(),
+        args: common,
+        binaries,
+        ...(password === undefined ? {} : { password }),
+      }),
+    );
   };
   try {
     await startServer();
@@ -140,13 +146,13 @@ export async function ask(
   password: string | undefined,
   ...words: readonly string[]
 ): Promise<string> {
-  const line = binaries.command('redis-cli', ['-h', host, '-p', String(port), ...words]);
-  const environment = {
-    PATH: process.env['PATH'] ?? '',
-    ...(password === undefined ? {} : { REDISCLI_AUTH: password }),
-  };
-  return runCommand({ ...line, environment }, { timeoutSeconds: 5 }).catch(() => '');
+  const line = binaries.command('redis-cli', [...login(password), '-h', host, '-p', String(port), ...words]);
+  return runCommand(line, { timeoutSeconds: 5 }).catch(() => '');
 }
+
+/** Seen in the process list for a moment: passwords of a lab protect nothing. */
+export const login = (password: string | undefined): readonly string[] =>
+  password === undefined ? [] : ['--no-auth-warning', '-a', password];
 
 /** Asks each one until all have said yes. @throws LauncherError `StartFailed` after the deadline. */
 export async function untilEach<T>(

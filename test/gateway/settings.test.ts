@@ -1,23 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { readSettings } from '../../gateway/settings.ts';
 
-describe('the database and Redis', () => {
-  it('are taken from URLs', () => {
-    expect(readSettings({ DATABASE_URL: 'postgresql://u:p@h/d', REDIS_URL: 'rediss://h:1' })).toMatchObject({
+describe('the database', () => {
+  it('is taken from a URL', () => {
+    expect(readSettings({ DATABASE_URL: 'postgresql://u:p@h/d' })).toMatchObject({
       databaseUrl: 'postgresql://u:p@h/d',
-      redisUrl: 'rediss://h:1',
     });
   });
 
-  it('are put together from the separate variables of compose files, whatever stands in the passwords', () => {
+  it('is put together from the separate variables of compose files, whatever stands in the passwords', () => {
     const settings = readSettings({
       POSTGRES_HOST: 'db',
       POSTGRES_PORT: '6432',
       POSTGRES_USER: 'litellm',
       POSTGRES_PASSWORD: 'p@ss/w:rd?',
       POSTGRES_DB: 'litellm',
-      REDIS_HOST: 'redis',
-      REDIS_PASSWORD: 'p@ss/w:rd?',
     });
     const database = new URL(settings.databaseUrl ?? '');
     expect([database.hostname, database.port, database.username, database.pathname]).toEqual([
@@ -27,15 +24,10 @@ describe('the database and Redis', () => {
       '/litellm',
     ]);
     expect(decodeURIComponent(database.password)).toBe('p@ss/w:rd?');
-    const redis = new URL(settings.redisUrl ?? '');
-    expect([redis.hostname, redis.port, decodeURIComponent(redis.password)]).toEqual(['redis', '6379', 'p@ss/w:rd?']);
   });
 
-  it('are absent when nothing names them; a blank variable names nothing', () => {
-    expect(readSettings({ DATABASE_URL: '', REDIS_HOST: '' })).toMatchObject({
-      databaseUrl: undefined,
-      redisUrl: undefined,
-    });
+  it('is absent when nothing names it; a blank variable names nothing', () => {
+    expect(readSettings({ DATABASE_URL: '' })).toMatchObject({ databaseUrl: undefined });
   });
 
   it('a URL wins over the separate variables', () => {

@@ -87,7 +87,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
     redisUrl === undefined
       ? undefined
       : new RedisLimitSlices({
-          url: redisUrl,
+          redis: redisUrl,
           processId: randomUUIDv7(),
           slotExpiryMs: used.slotExpiryMs,
           onError: ignore,

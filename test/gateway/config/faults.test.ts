@@ -126,10 +126,10 @@ describe('a value that cannot be used', () => {
 
 describe('a key that nobody acts on', () => {
   it('is a warning with its line, and not a fault', () => {
-    const { warnings } = load(`${withOne('router_settings:\n  num_retrys: 3\n')}cache_params: {type: redis}\nx: 1\n`);
+    const { warnings } = load(`${withOne('router_settings:\n  num_retrys: 3\n')}caches: {type: redis}\nx: 1\n`);
     expect(warnings.map(({ path, line }) => [path, line])).toEqual([
       ['router_settings.num_retrys', 5],
-      ['cache_params', 6],
+      ['caches', 6],
       ['x', 7],
     ]);
   });

@@ -105,13 +105,7 @@ describe('router_settings, litellm_settings and defaults, in this order', () => 
     ['', ({ cooldown }) => cooldown.enabled, true],
     ['', ({ maxRequestBytes }) => maxRequestBytes, 32 * 1024 * 1024],
     ['general_settings: {max_request_size_mb: "0.5"}', ({ maxRequestBytes }) => maxRequestBytes, 512 * 1024],
-    ['', ({ redisUrl }) => redisUrl, undefined],
-    ['router_settings: {redis_host: h}', ({ redisUrl }) => redisUrl, 'redis://h:6379'],
-    [
-      'router_settings: {redis_host: h, redis_port: "7", redis_password: "p@/ s"}',
-      ({ redisUrl }) => redisUrl,
-      'redis://:p%40%2F%20s@h:7',
-    ],
+    ['', ({ redis }) => redis, undefined],
   ])('%s', (rest, read, expected) => {
     expect(read(configWith(rest))).toEqual(expected);
   });

@@ -80,8 +80,16 @@ describe('what a snippet asks for is what the gateway does', () => {
     expect(configOf('multi-provider')).toMatchObject({ requestTimeoutSeconds: 30, cooldown: { cooldownSeconds: 60 } });
   });
 
+  it('Sentinels', () => {
+    expect(configOf('sentinel').redis).toEqual({
+      target: { is: 'sentinel', name: 'mymaster', sentinels: [{ host: 'sentinel', port: 26_379 }] },
+      password: 'redis-secret',
+      database: 0,
+    });
+  });
+
   it('what is not acted on is said', () => {
-    const paths = load(read('sentinel'), { environment }).warnings.map(({ path }) => path);
-    expect(paths).toContain('general_settings.redis_use_sentinel');
+    const paths = load(read('complete'), { environment }).warnings.map(({ path }) => path);
+    expect(paths).toContain('litellm_settings.set_verbose');
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import type { RedisSettings } from '../../../gateway/domain/redis-settings.ts';
 import { RedisCooldownShare } from '../../../gateway/stores/cooldown-share.ts';
 import { freePort } from '../../../runbooks/lab/free-port.ts';
 import { type RedisServer, startRedis } from '../../../runbooks/lab/redis.ts';
@@ -24,11 +25,11 @@ interface Told {
 }
 
 /** One gateway process, as far as cooldowns go. */
-async function open(url = redis.url, connect = true) {
+async function open(url: RedisSettings | string = redis.url, connect = true) {
   const told: Told[] = [];
   const errors: Error[] = [];
   const share = new RedisCooldownShare({
-    url,
+    redis: url,
     processId: `process-${serial++}`,
     deploymentIds: [id],
     onCooldown: (deploymentId, forMs) => {
