@@ -1,9 +1,11 @@
 /** The HTTP application: which routes exist and what stands before them. Processes and signals are `main.ts`'s. */
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { listenerKeepAliveSeconds } from './contract.ts';
+import type { CacheAdministration } from './domain/answer-cache.ts';
 import { Refusal } from './domain/errors.ts';
 import type { PassThroughEndpoint } from './domain/pass-through.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
+import { registerCacheRoutes } from './http/cache-routes.ts';
 import { registerDocsRoutes } from './http/docs-routes.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
 import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
@@ -22,6 +24,7 @@ export interface AppOptions {
   readonly passThrough: readonly PassThroughEndpoint[];
   readonly health: HealthRouteOptions;
   readonly management: ManagementOptions;
+  readonly cache: CacheAdministration | undefined;
   readonly logger: Logger;
 }
 
@@ -93,6 +96,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     registerResponseRoutes(behindKey, options.models);
     registerModelListRoutes(behindKey, options.models.serve.router);
     registerManagementRoutes(behindKey, managementRoutes, options.management);
+    registerCacheRoutes(behindKey, options.cache);
   });
   return app;
 }

@@ -65,4 +65,6 @@ export const metricNames = {
   outboxBytes: 'holdfast_outbox_bytes',
   outboxOldestSeconds: 'holdfast_outbox_oldest_unshipped_seconds',
   outboxPressure: 'holdfast_outbox_pressure',
+  cacheHits: 'litellm_cache_hits_metric_total',
+  cacheMisses: 'litellm_cache_misses_metric_total',
 } as const;

@@ -12,6 +12,7 @@ import { hashKey } from './domain/keys.ts';
 import { describeRedis } from './domain/redis-settings.ts';
 import type { Siblings } from './domain/slices.ts';
 import { InFlight } from './http/in-flight.ts';
+import { openCache } from './open-cache.ts';
 import { openOutbox } from './open-outbox.ts';
 import { noOutbox } from './outbox/no-outbox.ts';
 import type { Outbox } from './outbox/outbox.ts';
@@ -45,6 +46,8 @@ export interface Dependencies {
   /** Undefined without a database: then no spend is kept. */
   readonly outbox: Outbox | undefined;
   readonly housekeeping: Stores['housekeeping'];
+  /** Connects in the background. */
+  startCache(): void;
   readonly transport: Transport;
   /** Ends pools and connections; call after the last request. */
   close(): Promise<void>;
@@ -142,6 +145,8 @@ export function wire(options: WiringOptions): Dependencies {
     },
   });
 
+  const cache = openCache(config, router.directory, now, logger);
+
   const inFlight = new InFlight();
   const transport = new Transport();
   const metrics: Metrics = new Metrics({
@@ -168,6 +173,7 @@ export function wire(options: WiringOptions): Dependencies {
       sealSecret: settings.saltKey === undefined ? undefined : secretSeal(settings.saltKey).seal,
     },
     passThrough: config.passThrough,
+    cache: cache?.administration,
     logger,
     models: {
       inFlight,
@@ -183,6 +189,7 @@ export function wire(options: WiringOptions): Dependencies {
           recovery: config.recovery,
           defaultOutputTokens: config.admission.defaultOutputTokens,
         }),
+        cache: cache?.cache,
         router,
         load,
         retries: new RetryBudget(now),
@@ -251,10 +258,12 @@ export function wire(options: WiringOptions): Dependencies {
     },
     outbox,
     housekeeping: stores.housekeeping,
+    startCache: () => cache?.start(),
     transport,
     close: async () => {
       cooldowns?.close();
       limits?.close();
+      cache?.close();
       await transport.close();
       await stores.close();
     },

@@ -68,6 +68,7 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
     dependencies.cooldowns?.start();
     dependencies.housekeeping?.start();
     await dependencies.startAdmission();
+    dependencies.startCache();
     await dependencies.app.listen({ port: settings.port, host: settings.host });
   } catch (error) {
     await dependencies.app.close();

@@ -68,6 +68,8 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
   { room: 'gateway/config/', may: ['gateway/domain/', 'gateway/contract.ts'] },
   { room: 'gateway/telemetry/', may: ['gateway/domain/', 'gateway/contract.ts'] },
   { room: 'gateway/providers/', may: ['gateway/domain/'] },
+  // Keeps answers and shares calls; whom to ask and where to keep are handed in.
+  { room: 'gateway/cache/', may: ['gateway/domain/'] },
   { room: 'gateway/dialects/', may: ['gateway/domain/'] },
   { room: 'gateway/routing/', may: ['gateway/domain/'] },
   // Decides about money: it knows no clock, no store and no pipeline, so that a simulation can run the same code.

@@ -3,6 +3,7 @@ import type { Deployment } from '../domain/deployment.ts';
 import type { KeyPolicy } from '../domain/key-policy.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
+import { buildCache } from './build-cache.ts';
 import { buildDeployment, type DeploymentOptions } from './build-deployment.ts';
 import { buildPassThrough } from './build-pass-through.ts';
 import { buildRecovery, byKind } from './build-recovery.ts';
@@ -113,14 +114,20 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
     );
   }
   const redis = buildRedis(file, options.environment);
-  faults.push(...redis.faults);
+  const cache = buildCache(file, redis.redis);
+  faults.push(...redis.faults, ...(redis.faults.length === 0 ? cache.faults : []));
   const recovery = buildRecovery(file);
   const passThrough = buildPassThrough(general.pass_through_endpoints ?? [], [...groups.values()].flat(), {
     environment: options.environment,
     timeoutSeconds: requestTimeoutSeconds,
   });
   faults.push(...passThrough.faults);
-  const warnings = [...built.warnings, ...unknownFallbacks(file, groups, recovery), ...passThrough.warnings];
+  const warnings = [
+    ...built.warnings,
+    ...cache.warnings,
+    ...unknownFallbacks(file, groups, recovery),
+    ...passThrough.warnings,
+  ];
   return {
     faults,
     warnings,
@@ -159,6 +166,7 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       accessGroups: accessGroups(file),
       keyPolicy: keyPolicy(litellm),
       redis: redis.redis,
+      cache: cache.cache,
       maxRequestBytes: (general.max_request_size_mb ?? defaultMaxRequestMegabytes) * 1024 * 1024,
       admission: buildAdmission(general, litellm),
       spend: {

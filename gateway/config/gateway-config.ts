@@ -1,4 +1,5 @@
 /** What the gateway runs on: the config file in its own words, every default filled in. */
+import type { CacheSettings } from '../domain/cache-settings.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { KeyPolicy } from '../domain/key-policy.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
@@ -27,6 +28,8 @@ export interface GatewayConfig {
   readonly databasePoolSize: number;
   /** From the file or the environment; one for everything that processes share. */
   readonly redis: RedisSettings | undefined;
+  /** Undefined = answers are not cached. */
+  readonly cache: CacheSettings | undefined;
   readonly maxRequestBytes: number;
   readonly accessGroups: AccessGroups;
   readonly keyPolicy: KeyPolicy;

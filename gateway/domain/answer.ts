@@ -1,4 +1,5 @@
 /** The result of a successful attempt. */
+import type { CacheMark } from './answer-cache.ts';
 import type { Deployment } from './deployment.ts';
 
 /**
@@ -94,4 +95,6 @@ export interface Reached {
   readonly waitedMs: number;
   /** The deployment is no longer busy with this request. Idempotent. */
   readonly release: () => void;
+  /** Absent when the response cache had nothing to do with it. */
+  readonly cache?: CacheMark;
 }

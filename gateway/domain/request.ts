@@ -25,6 +25,8 @@ export interface ModelRequest {
   /** The client speaks another API than that of the operation: body and bytes are in its words. */
   readonly spoken?: SpokenRequest;
   readonly overrides: RequestOverrides;
+  /** The header `Cache-Control`. */
+  readonly cacheControl?: string;
   /** For tag routing. */
   readonly tags: readonly string[];
   /** The customer of the caller for whom it asks: body `user`, or a header. */

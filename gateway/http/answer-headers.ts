@@ -22,6 +22,9 @@ export function answerHeaders(served: Served, elapsedMs: number): Headers {
     ...(answer.upstreamHeaders === undefined ? undefined : ofUpstream(answer.upstreamHeaders)),
     // The client's own limits say more to it than those of a provider.
     ...served.reservation.headers(),
+    ...(served.cache === undefined
+      ? undefined
+      : { 'x-litellm-cache-key': served.cache.key, 'x-litellm-cache-hit': String(served.cache.isHit()) }),
   };
 }
 

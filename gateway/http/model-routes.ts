@@ -104,7 +104,7 @@ async function handle(
     timer = setTimeout(() => controller.abort(new DeadlineExceeded(seconds)), seconds * 1000);
     const deadlineMs = options.serve.now() + seconds * 1000;
     served = await serve(request, caller, deadlineMs, signal, options.serve);
-    const { deployment, answer } = served;
+    const { deployment, answer, cache } = served;
     writeAnswer(response, served, {
       leaving: options.isLeaving(),
       elapsedMs: () => options.serve.now() - startedAtMs,
@@ -114,8 +114,11 @@ async function handle(
           ? undefined
           : { dialect: answer.native === true ? asIs(dialect) : dialect, body: request.body },
       onDone: done,
-      onBroken: ({ kind, status, retryAfterSeconds }) =>
-        options.serve.router.record(deployment, { kind, status, retryAfterSeconds, afterSuccess: true }),
+      onBroken: ({ kind, status, retryAfterSeconds }) => {
+        // Of several requests that share a call, one tells.
+        if (cache?.isHit() === true) return;
+        options.serve.router.record(deployment, { kind, status, retryAfterSeconds, afterSuccess: true });
+      },
     });
   } catch (error) {
     if (served !== undefined) giveUp(served, error);
@@ -174,6 +177,7 @@ const headersOf = (incoming: IncomingMessage) => ({
   endUserId: single(incoming.headers['x-litellm-end-user-id']),
   redaction: single(incoming.headers['x-litellm-enable-message-redaction']),
   contentType: incoming.headers['content-type'],
+  cacheControl: incoming.headers['cache-control'],
 });
 
 const single = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);

@@ -39,7 +39,8 @@ export function writeAnswer(response: ServerResponse, served: Served, options: W
   }
   const body = inClientsWords(served, answer, options.dialect);
   settlement.settle('finished', answer.status, answer.usage, answer.mocked !== true);
-  const cost = answer.mocked === true ? 0n : costMicros(answer.usage, served.deployment.prices);
+  const isFree = answer.mocked === true || served.cache?.isHit() === true;
+  const cost = isFree ? 0n : costMicros(answer.usage, served.deployment.prices);
   response.writeHead(answer.status, {
     ...answerHeaders(served, options.elapsedMs()),
     ...(options.leaving ? { connection: 'close' } : undefined),

@@ -45,6 +45,7 @@ export function endText(event: SpendEvent): string {
     prompt_tokens: event.promptTokens ?? undefined,
     completion_tokens: event.completionTokens ?? undefined,
     cached_tokens: event.cachedTokens,
+    cache_hit: event.cacheHit,
     attempts: event.attempts,
     fallbacks: event.fallbacks,
     first_byte_ms: event.firstByteMs,

@@ -19,6 +19,7 @@ export interface RequestHeaders {
   readonly endUserId?: string | undefined;
   readonly redaction?: string | undefined;
   readonly contentType?: string | undefined;
+  readonly cacheControl?: string | undefined;
 }
 
 const longestCallId = 200;
@@ -68,6 +69,7 @@ export function readRequest(
     ...(spendMetadata === undefined ? undefined : { spendMetadata }),
     ...(headers.redaction === undefined || headers.redaction === 'false' ? undefined : { redacted: true }),
     ...(mock === undefined ? undefined : { mock }),
+    ...(headers.cacheControl === undefined ? undefined : { cacheControl: headers.cacheControl }),
     startedAtMs: nowMs,
   };
 }

@@ -6,10 +6,11 @@ import type { Caller, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { requireModel, underRules } from './authenticate.ts';
 import { withMaxOutput } from './estimate.ts';
-import { NotReached, type ReachDependencies, reach } from './reach.ts';
+import { NotReached } from './reach.ts';
+import { type CachedReachDependencies, reachCached } from './reach-cached.ts';
 import { intentOf, Settlement } from './settlement.ts';
 
-export interface ServeDependencies extends ReachDependencies {
+export interface ServeDependencies extends CachedReachDependencies {
   readonly admission: Admission;
   readonly estimate: Estimator;
   /** Whether keys that are no administrator's may use test hooks. */
@@ -49,7 +50,7 @@ export async function serve(
   const { maxOutputTokens } = reservation;
   const allowed = maxOutputTokens === undefined ? request : withMaxOutput(request, maxOutputTokens);
   try {
-    const reached = await reach(allowed, group, deadlineMs, signal, dependencies);
+    const reached = await reachCached(allowed, caller, group, deadlineMs, signal, dependencies);
     const firstByteMs = reached.answer.kind === 'stream' ? Math.max(0, Date.now() - request.startedAtMs) : undefined;
     const facts = { request, intent, reservation, ...reached, firstByteMs };
     return { ...reached, settlement: new Settlement(facts, dependencies.onSettled), reservation };

@@ -1,6 +1,7 @@
 /** The end of a request, told exactly once however it ends: a spend row, the metrics, a log line. */
 import type { Reservation } from '../domain/admission.ts';
 import type { Ending, Usage } from '../domain/answer.ts';
+import type { CacheMark } from '../domain/answer-cache.ts';
 import type { Deployment, TokenPrices } from '../domain/deployment.ts';
 import type { Caller, JsonObject, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
@@ -16,6 +17,8 @@ export interface SettlementFacts {
   readonly reservation?: Reservation;
   /** Of a stream: from the request to its first chunk. */
   readonly firstByteMs?: number | undefined;
+  /** Absent when the response cache had nothing to do with it. */
+  readonly cache?: CacheMark;
   /** Undefined when no deployment is busy with it any more. */
   readonly release?: () => void;
 }
@@ -38,9 +41,12 @@ export class Settlement {
     if (this.#settled) return;
     this.#settled = true;
     this.facts.release?.();
-    const { request, intent, deployment, attempts, fallbacks, reservation, firstByteMs } = this.facts;
-    const cost = mayBeBilled ? costMicros(usage, deployment?.prices) : 0n;
-    const tokens = usage === undefined ? (mayBeBilled ? null : 0) : usage.promptTokens + usage.completionTokens;
+    const { request, intent, deployment, attempts, fallbacks, reservation, firstByteMs, cache } = this.facts;
+    const cacheHit = cache?.isHit();
+    // Somebody else pays, or has paid.
+    const isFree = !mayBeBilled || cacheHit === true;
+    const cost = isFree ? 0n : costMicros(usage, deployment?.prices);
+    const tokens = isFree ? 0 : usage === undefined ? null : usage.promptTokens + usage.completionTokens;
     reservation?.settle(cost === null ? null : Number(cost), tokens);
     this.#record({
       ...intent,
@@ -53,6 +59,7 @@ export class Settlement {
       promptTokens: usage?.promptTokens ?? null,
       completionTokens: usage?.completionTokens ?? null,
       costMicros: cost,
+      ...(cacheHit === undefined ? {} : { cacheHit }),
       attempts,
       fallbacks,
       durationMs: Math.max(0, Date.now() - request.startedAtMs),

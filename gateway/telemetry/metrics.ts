@@ -47,6 +47,7 @@ export class Metrics {
   readonly #reduced: Counter;
   readonly #interrupted: Counter;
   readonly #recovered: Counter;
+  readonly #cache: { readonly hits: Counter; readonly misses: Counter };
 
   // Looking a child up by its labels costs more than counting it; there are as many as models, deployments and outcomes.
   readonly #settledChildren = new Map<
@@ -123,6 +124,18 @@ export class Metrics {
       help: 'Spend events of dead processes that were brought to the database.',
       registers,
     });
+    this.#cache = {
+      hits: new Counter({
+        name: metricNames.cacheHits,
+        help: 'Requests that were answered without a call of their own.',
+        registers,
+      }),
+      misses: new Counter({
+        name: metricNames.cacheMisses,
+        help: 'Requests that the response cache had no answer for.',
+        registers,
+      }),
+    };
     const gauge = (
       name: string,
       help: string,
@@ -186,6 +199,7 @@ export class Metrics {
     }
     children.requests.inc();
     children.seconds.observe(event.durationMs / 1000);
+    if (event.cacheHit !== undefined) this.#cache[event.cacheHit ? 'hits' : 'misses'].inc();
     if (event.ending === 'failed') this.#failed.inc({ requested_model: model, exception_status: status });
   }
 

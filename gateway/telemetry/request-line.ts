@@ -10,6 +10,7 @@ export const toRequestLine = (event: SpendEvent) => ({
   deployment: event.deploymentId,
   status: event.status,
   ending: event.ending,
+  cache: event.cacheHit === undefined ? undefined : event.cacheHit ? 'hit' : 'miss',
   attempts: event.attempts,
   ms: event.durationMs,
 });
