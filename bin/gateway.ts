@@ -1,8 +1,12 @@
 /** `holdfast gateway`: what a container runs. */
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Supervisor, WorkerFailed } from '../gateway/cluster/supervisor.ts';
+import { builtInConfig } from '../gateway/config/built-in.ts';
 import { drain } from '../gateway/contract.ts';
+import { newKey } from '../gateway/domain/keys.ts';
 import { runGatewayProcess } from '../gateway/main.ts';
+import { readSettings, type Settings, SettingsError } from '../gateway/settings.ts';
 import { fail } from './say.ts';
 
 export interface GatewayOptions {
@@ -17,6 +21,7 @@ export const gatewayEntry = fileURLToPath(new URL('../gateway/main.ts', import.m
 export async function gateway(options: GatewayOptions): Promise<number | undefined> {
   if (options.config !== undefined) process.env['CONFIG_FILE_PATH'] = options.config;
   if (options.port !== undefined) process.env['PORT'] = String(options.port);
+  giveKey();
   if (options.workers === 1) {
     await runGatewayProcess();
     return undefined;
@@ -46,4 +51,30 @@ export async function gateway(options: GatewayOptions): Promise<number | undefin
   await signalled.promise;
   await supervisor.drain();
   return 0;
+}
+
+/**
+ * A gateway that was given nothing but a provider's key gets an administrator key for this run: it spends money, so it is
+ * not open to whoever reaches its port. Shown here and not in the log.
+ */
+function giveKey(): void {
+  const settings = settingsOrNone();
+  if (settings === undefined || settings.masterKey !== undefined || settings.databaseUrl !== undefined) return;
+  if (settings.configIsNamed || existsSync(settings.configPath)) return;
+  if (builtInConfig(settings.environment) === undefined) return;
+  const key = newKey();
+  process.env['LITELLM_MASTER_KEY'] = key;
+  process.stderr.write(
+    `No config file and no LITELLM_MASTER_KEY: until this gateway ends, its administrator key is\n  ${key}\n`,
+  );
+}
+
+/** Undefined when a variable is wrong; the gateway itself says which. */
+function settingsOrNone(): Settings | undefined {
+  try {
+    return readSettings();
+  } catch (error) {
+    if (error instanceof SettingsError) return undefined;
+    throw error;
+  }
 }

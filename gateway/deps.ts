@@ -10,6 +10,7 @@ import type { TokenPrices } from './domain/deployment.ts';
 import { accountId, type Scope } from './domain/entitlements.ts';
 import { hashKey } from './domain/keys.ts';
 import { describeRedis } from './domain/redis-settings.ts';
+import type { Caller } from './domain/request.ts';
 import type { Siblings } from './domain/slices.ts';
 import { InFlight } from './http/in-flight.ts';
 import { openCache } from './open-cache.ts';
@@ -64,6 +65,9 @@ export interface WiringOptions {
   /** Whether this process writes the snapshot; one of several workers does. */
   readonly writesSnapshot: boolean;
 }
+
+/** Whoever asks without a key where none is needed: no administrator, and one tenant together with all others. */
+const anonymous: Caller = { keyHash: hashKey('anonymous'), keyAlias: 'anonymous', role: 'caller', models: [] };
 
 export function wire(options: WiringOptions): Dependencies {
   const { settings, config, logger } = options;
@@ -162,6 +166,7 @@ export function wire(options: WiringOptions): Dependencies {
   const authentication = {
     masterKeyHash: masterKey === undefined ? undefined : hashKey(masterKey),
     directory: stores.keys,
+    ...(config.allowUnauthenticated ? { anonymous } : {}),
   };
   const app = buildApp({
     maxRequestBytes: config.maxRequestBytes,

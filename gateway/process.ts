@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppOptions } from './app.ts';
+import { type BuiltInConfig, builtInConfig, providerKeyVariables } from './config/built-in.ts';
 import { ConfigError, formatFault, loadConfig } from './config/load.ts';
 import { drain, version } from './contract.ts';
 import { type Dependencies, type WiringOptions, wire } from './deps.ts';
@@ -48,18 +49,24 @@ const lastWordsMs = 1_000;
 export async function startGateway(options: ProcessOptions): Promise<GatewayProcess> {
   const { settings, log } = options;
   const { logger } = log;
-  const { config, warnings } = await readConfig(settings);
+  const { config, warnings, builtIn } = await readConfig(settings);
+  if (builtIn !== undefined)
+    logger.info({ serves: builtIn.serves }, 'no config file: serving what the environment has keys for');
   for (const warning of warnings) logger.warn(formatFault(settings.configPath, warning));
   const databaseUrl = settings.databaseUrl ?? config.databaseUrl;
   const masterKey = settings.masterKey ?? config.masterKey;
   if (masterKey !== undefined && masterKey.length < shortestSafeKey) {
     logger.warn('the master key is short enough to be guessed; a safe one: sk- and 32 random characters');
   }
-  if (databaseUrl === undefined && masterKey === undefined) {
-    throw new StartError(
-      'Nobody could sign in: there is neither a database with keys nor a master key. Set DATABASE_URL, or LITELLM_MASTER_KEY=sk-...',
-      2,
+  checkWhoMaySignIn(databaseUrl !== undefined, masterKey !== undefined, config.allowUnauthenticated);
+  if (config.allowUnauthenticated) {
+    logger.warn(
+      { host: settings.host, port: settings.port },
+      'NO KEYS: whoever reaches this port uses your providers at your expense (general_settings.allow_unauthenticated)',
     );
+  }
+  if (databaseUrl === undefined) {
+    logger.warn('no database: no virtual keys, no spend rows; set DATABASE_URL to have them');
   }
   let leaving = false;
   const dependencies = wireOrExplain({ ...options, config, logger, version, isLeaving: () => leaving });
@@ -103,12 +110,32 @@ function wireOrExplain(options: WiringOptions): Dependencies {
   }
 }
 
-/** Reads and checks the config file. */
+/** @throws StartError for a gateway that nobody could use, or that says two things about keys. */
+function checkWhoMaySignIn(hasDatabase: boolean, hasMasterKey: boolean, allowUnauthenticated: boolean): void {
+  if (allowUnauthenticated && (hasDatabase || hasMasterKey)) {
+    throw new StartError(
+      `general_settings.allow_unauthenticated is true, and there is a ${hasMasterKey ? 'master key' : 'database with keys'}, which would protect nothing. Remove one of them`,
+      2,
+    );
+  }
+  if (hasDatabase || hasMasterKey || allowUnauthenticated) return;
+  throw new StartError(
+    'Nobody could sign in: there is neither a database with keys nor a master key. Set DATABASE_URL, or LITELLM_MASTER_KEY=sk-...; to serve without keys, write general_settings: {allow_unauthenticated: true}',
+    2,
+  );
+}
+
+/** Reads and checks the config file; without one, the keys in the environment say what can be served. */
 export async function readConfig(settings: Settings) {
   let text: string;
   try {
     text = await readFile(settings.configPath, 'utf8');
   } catch (error) {
+    const builtIn = withoutFile(settings, codeOf(error));
+    if (builtIn !== undefined) {
+      const loaded = loadConfig(builtIn.text, { source: 'built-in', environment: settings.environment });
+      return { ...loaded, builtIn };
+    }
     throw new StartError(
       `The config file ${settings.configPath} cannot be read (${codeOf(error)}). Name another with --config FILE`,
       2,
@@ -116,15 +143,30 @@ export async function readConfig(settings: Settings) {
     );
   }
   try {
-    return loadConfig(text, {
+    const loaded = loadConfig(text, {
       source: settings.configPath,
       environment: settings.environment,
       ...(settings.demoUpstreams.length === 0 ? {} : { demoUpstreams: settings.demoUpstreams }),
     });
+    return { ...loaded, builtIn: undefined };
   } catch (error) {
     if (error instanceof ConfigError) throw new StartError(error.message, 2, error);
     throw error;
   }
+}
+
+/**
+ * @param code why the file could not be read.
+ * @throws StartError when there is neither a file nor a key.
+ */
+export function withoutFile(settings: Settings, code: string): BuiltInConfig | undefined {
+  if (settings.configIsNamed || code !== 'ENOENT') return undefined;
+  const builtIn = builtInConfig(settings.environment);
+  if (builtIn !== undefined) return builtIn;
+  throw new StartError(
+    `There is nothing to serve: no config file at ${settings.configPath}, and no provider's key in the environment. Name a file with --config FILE or CONFIG_FILE_PATH, or set one of ${providerKeyVariables.join(', ')}`,
+    2,
+  );
 }
 
 async function leave(dependencies: Dependencies, settings: Settings, log: Log): Promise<void> {

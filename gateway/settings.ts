@@ -8,6 +8,8 @@ import type { LogLevel } from './telemetry/log.ts';
 
 export interface Settings {
   readonly configPath: string;
+  /** Whether somebody named it; a file at the usual place may be missing. */
+  readonly configIsNamed: boolean;
   readonly host: string;
   readonly port: number;
   readonly databaseUrl: string | undefined;
@@ -53,8 +55,10 @@ const port = z.coerce
   .max(65_535, 'must be 1 to 65535');
 const seconds = z.coerce.number('must be a number of seconds').min(0, 'must not be negative');
 
+const usualConfigPath = '/app/config/config.yaml';
+
 const schema = z.object({
-  CONFIG_FILE_PATH: z.string().default('/app/config/config.yaml'),
+  CONFIG_FILE_PATH: z.string().optional(),
   HOST: z.string().default('0.0.0.0'),
   PORT: port.default(gatewayPort),
   DATABASE_URL: z
@@ -111,7 +115,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   }
   const variables = parsed.data;
   return {
-    configPath: variables.CONFIG_FILE_PATH,
+    configPath: variables.CONFIG_FILE_PATH ?? usualConfigPath,
+    configIsNamed: variables.CONFIG_FILE_PATH !== undefined,
     host: variables.HOST,
     port: variables.PORT,
     databaseUrl: variables.DATABASE_URL ?? databaseUrl(variables),

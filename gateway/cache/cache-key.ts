@@ -54,6 +54,9 @@ export function cacheKey(
     stream,
     translated,
     tags.toSorted(),
+    spoken?.api,
+    // Those that a provider sees, such as its switches for features.
+    spoken?.headers,
   ];
   const hash = createHash('sha256').update(canonical(head));
   const form = request.contentType === 'application/json' ? undefined : readForm(request.bytes, request.contentType);

@@ -161,6 +161,7 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       clientsMayMock: general.dangerously_allow_mock_testing_request_params ?? false,
       requestTimeoutSeconds,
       masterKey: general.master_key,
+      allowUnauthenticated: general.allow_unauthenticated ?? false,
       databaseUrl: general.database_url,
       databasePoolSize: general.database_connection_pool_limit ?? 10,
       accessGroups: accessGroups(file),

@@ -24,6 +24,8 @@ export interface GatewayConfig {
   /** Time for a whole request, all attempts together. */
   readonly requestTimeoutSeconds: number;
   readonly masterKey: string | undefined;
+  /** Requests need no key. */
+  readonly allowUnauthenticated: boolean;
   readonly databaseUrl: string | undefined;
   readonly databasePoolSize: number;
   /** From the file or the environment; one for everything that processes share. */

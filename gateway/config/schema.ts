@@ -351,6 +351,8 @@ const generalSettings = z.looseObject({
   redis_use_sentinel: boolean.optional(),
   redis_sentinel_master_name: name.optional(),
   redis_sentinel_password: z.string().optional(),
+  /** Serve without keys, to whoever reaches the port: only where there is neither a database nor a master key. */
+  allow_unauthenticated: boolean.optional(),
   /** As in `litellm_settings`. */
   cache: boolean.optional(),
   pass_through_endpoints: z.array(passThroughEndpoint).optional(),

@@ -17,6 +17,8 @@ declare module 'fastify' {
 export interface AuthenticationOptions {
   readonly masterKeyHash: string | undefined;
   readonly directory: KeyDirectory | undefined;
+  /** Who everybody is, when requests need no key. */
+  readonly anonymous?: Caller;
 }
 
 /** Headers that may carry the key besides Authorization, as in LiteLLM. */
@@ -41,8 +43,10 @@ export function readKey(headers: IncomingHttpHeaders): string | undefined {
 /** Every route registered on this instance afterwards needs a valid key. */
 export function requireKey(app: FastifyInstance, options: AuthenticationOptions): void {
   app.decorateRequest('caller');
+  const { anonymous } = options;
   app.addHook('onRequest', async (request: FastifyRequest) => {
-    request.caller = await authenticate(readKey(request.headers), options.masterKeyHash, options.directory, Date.now());
+    request.caller =
+      anonymous ?? (await authenticate(readKey(request.headers), options.masterKeyHash, options.directory, Date.now()));
     // Only then, since Fastify makes the options anew each time they are asked for.
     if (request.caller.allowedRoutes !== undefined) {
       const { url, config } = request.routeOptions;

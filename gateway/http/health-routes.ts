@@ -28,7 +28,8 @@ export function registerHealthRoutes(app: FastifyInstance, options: HealthRouteO
   app.get(healthPaths.health, async (request, reply) => {
     const key = readKey(request.headers);
     if (key === undefined) return { status: 'healthy' };
-    await authenticate(key, options.authentication.masterKeyHash, options.authentication.directory, Date.now());
+    const { anonymous, masterKeyHash, directory } = options.authentication;
+    if (anonymous === undefined) await authenticate(key, masterKeyHash, directory, Date.now());
     return reply.send(deploymentHealth(options.router));
   });
 

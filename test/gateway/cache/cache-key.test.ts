@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cacheKey, canonical } from '../../../gateway/cache/cache-key.ts';
 import type { CacheScope } from '../../../gateway/domain/cache-settings.ts';
-import type { Caller, JsonObject, ModelRequest } from '../../../gateway/domain/request.ts';
+import type { Caller, JsonObject, ModelRequest, SpokenRequest } from '../../../gateway/domain/request.ts';
 import { exampleCaller, exampleRequest } from '../examples.ts';
 
 const body: JsonObject = { model: 'chat', messages: [{ role: 'user', content: 'Hi' }], temperature: 0 };
@@ -16,6 +16,12 @@ interface Case {
 }
 const keyOf = ({ body: other = body, request, caller, group = 'chat', scope = 'team', namespace = '' }: Case = {}) =>
   cacheKey(exampleRequest(other, request), { ...exampleCaller, ...caller }, group, scope, namespace);
+
+const spoken = (headers: Record<string, string>): SpokenRequest => ({
+  api: 'messages',
+  headers,
+  toChat: () => exampleRequest(body),
+});
 
 describe('the key of an answer', () => {
   it.each<[string, Case]>([
@@ -42,9 +48,18 @@ describe('the key of an answer', () => {
     ['a team named as a key', { caller: { teamId: exampleCaller.keyHash } }],
     ['the namespace', { namespace: 'n' }],
     ['the scope', { scope: 'global' }],
+    ['the client’s API', { request: { spoken: spoken({}) } }],
     ['a dialect whose members are treated differently', { request: { translated: true } }],
   ])('depends on %s', (_, other) => {
     expect(keyOf(other)).not.toBe(keyOf());
+  });
+
+  it('of another API depends on the headers and the metadata that its provider sees', () => {
+    const of = (headers: Record<string, string>, user: string) =>
+      keyOf({ request: { spoken: spoken(headers) }, body: { ...body, metadata: { user_id: user } } });
+    expect(of({}, 'a')).toBe(of({}, 'a'));
+    expect(of({ 'anthropic-beta': 'x' }, 'a')).not.toBe(of({}, 'a'));
+    expect(of({}, 'b')).not.toBe(of({}, 'a'));
   });
 
   it('is shared by the keys of a team, by nobody when the scope is the key, by all when it is global', () => {
