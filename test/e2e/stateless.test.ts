@@ -43,7 +43,7 @@ async function bare(environment: Readonly<Record<string, string>>, ...args: read
   return {
     exited: running.exited,
     output: () => readFile(logFile, 'utf8'),
-    ready: () => until(async () => (await fetch(`${url}/health/ready`).catch(() => undefined))?.ok === true),
+    ready: () => until(async () => (await fetch(`${url}/health/ready`).catch(() => undefined))?.ok === true, 25_000),
     ask: (model: string, key?: string) =>
       fetch(`${url}/v1/chat/completions`, {
         method: 'POST',
@@ -111,7 +111,7 @@ describe('without a config file', () => {
         String(workers),
       );
       await gateway.ready();
-      await says(gateway, '"serves":["openai/*","*"]');
+      await says(gateway, '"serves":["openai/*",');
       const key = /sk-[\w-]{40,}/.exec(await gateway.output())?.[0];
       for (const [model, name] of [
         ['openai/some-model', 'some-model'],
