@@ -13,13 +13,17 @@ const irrelevant: ReadonlySet<string> = new Set([
   'cache',
   'metadata',
   'litellm_metadata',
+  'litellm_session_id',
+  'litellm_trace_id',
   'tags',
   'fallbacks',
+  'context_window_fallback_dict',
   'context_window_fallbacks',
   'content_policy_fallbacks',
   'max_fallbacks',
   'disable_fallbacks',
   'num_retries',
+  'max_retries',
   'timeout',
   'stream_timeout',
   'api_key',
@@ -41,7 +45,7 @@ export function cacheKey(
   scope: CacheScope,
   namespace: string,
 ): string {
-  const { operation, model, stream, tags, translated = false, spoken } = request;
+  const { operation, model, stream, tags, translated = false, spoken, endUser } = request;
   // A pattern serves many models; of any other group, the group's name says it, whichever alias was used.
   const asked = group.includes('*') ? model : '';
   const head = [
@@ -54,6 +58,8 @@ export function cacheKey(
     stream,
     translated,
     tags.toSorted(),
+    // Customers of one key are strangers to each other.
+    endUser,
     spoken?.api,
     // Those that a provider sees, such as its switches for features.
     spoken?.headers,

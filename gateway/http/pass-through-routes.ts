@@ -62,7 +62,8 @@ async function handle(
   const { authentication } = options;
   const key = readPassThroughKey(headers, url, endpoint);
   const caller = endpoint.needsKey
-    ? await authenticate(key, authentication.masterKeyHash, authentication.directory, Date.now())
+    ? (authentication.anonymous ??
+      (await authenticate(key, authentication.masterKeyHash, authentication.directory, Date.now())))
     : undefined;
   if (caller !== undefined) {
     requireRoute(caller, request.routeOptions.url ?? endpoint.path, ['llm_api_routes']);

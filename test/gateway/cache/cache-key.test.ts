@@ -21,6 +21,7 @@ const spoken = (headers: Record<string, string>): SpokenRequest => ({
   api: 'messages',
   headers,
   toChat: () => exampleRequest(body),
+  again: () => exampleRequest(body),
 });
 
 describe('the key of an answer', () => {
@@ -42,6 +43,7 @@ describe('the key of an answer', () => {
     ['streaming', { body: { ...body, stream: true } }],
     ['the operation', { request: { operation: 'embeddings' } }],
     ['the group', { group: 'other' }],
+    ['the customer, however named', { request: { endUser: 'c' } }],
     ['tags', { request: { tags: ['a'] } }],
     ['the key', { caller: { keyHash: 'b'.repeat(64) } }],
     ['the team', { caller: { teamId: 't' } }],
