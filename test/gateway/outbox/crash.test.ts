@@ -97,6 +97,8 @@ it('after 500 crashes at seeded points, with an unreliable database, every ackno
   await store.sweep();
   await compare(all, database.url);
   expect(told.recovered).toHaveLength(500);
+  const [row] = await query(database.url, `SELECT count(*)::int AS n FROM spend_entry WHERE ending = 'interrupted'`);
+  expect(told.recovered.reduce((sum, { interrupted }) => sum + interrupted, 0)).toBe(row?.['n']);
   expect(told.recovered.some(({ tornBytes }) => tornBytes > 0)).toBe(true);
   expect(told.lost).toEqual([]);
 });

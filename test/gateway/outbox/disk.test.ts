@@ -152,7 +152,8 @@ describe.skipIf(!isMounted)('on a full disk (a tmpfs of 2 MB; mounting needs roo
     const running = Array.from({ length: 60 }, () => event({ reservedMicros: 9_000, costMicros: 5n }));
     for (const one of running) log.begin(one);
     fill(filler);
-    for (const one of running.slice(0, 50)) log.end(one);
+    // The first ten never end.
+    for (const one of running.slice(10)) log.end(one);
     const { texts } = await log.read(1, 1_000);
     expect(texts).toHaveLength(50);
     expect(log.fault).toBeInstanceOf(Error);
@@ -248,6 +249,23 @@ it('an attempt that may be billed has a row of its own, of unknown cost, beside 
     { ending: 'failed', provider: 'azure', cost_micros: null, status: 504 },
     { ending: 'finished', provider: 'openai', cost_micros: 123n, status: 200 },
   ]);
+});
+
+it('a request that runs for long is interrupted also when the segment it began in was deleted meanwhile', async () => {
+  const root = join(directory, 'long');
+  const { ledger } = openLedger(database.url);
+  const log = openLog(root);
+  const long = event({ reservedMicros: 4_000 });
+  log.begin(long);
+  for (let count = 0; count < 60; count++) log.end(event());
+  const { texts } = await log.read(1, 100);
+  log.applied(await ledger.ship(log.id, 1, texts), 0);
+  expect(log.shippedSegments().length).toBeGreaterThan(2);
+  for (const segment of log.shippedSegments()) await log.remove(segment);
+  log.close();
+  await openStore(root, ledger, nobodyTold()).sweep();
+  const rows = await query(database.url, `SELECT ending, cost_micros FROM spend_entry WHERE id = '${long.requestId}'`);
+  expect(rows).toEqual([{ ending: 'interrupted', cost_micros: 4_000n }]);
 });
 
 it('a log has one owner: nobody recovers it while its process lives', async () => {
