@@ -32,7 +32,7 @@ describe('the manifests of the production platform', () => {
       for (const region of production.standbys) {
         const other = textOf(region, file);
         // The hash of a configuration that names its region.
-        for (const line of text.filter((line, index) => line !== other[index])) {
+        for (const line of text.filter((each, index) => each !== other[index])) {
           expect(line).toMatch(/^ +(minAvailable|minReplicas|holdfast\/config-sha256): /);
         }
         expect(other).toHaveLength(text.length);
