@@ -65,4 +65,6 @@ export const metricNames = {
   outboxBytes: 'holdfast_outbox_bytes',
   outboxOldestSeconds: 'holdfast_outbox_oldest_unshipped_seconds',
   outboxPressure: 'holdfast_outbox_pressure',
+  unpricedDeployments: 'holdfast_deployments_without_price',
+  unpricedRequests: 'holdfast_requests_without_cost_total',
 } as const;

@@ -2,11 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppOptions } from './app.ts';
-import { ConfigError, formatFault, loadConfig } from './config/load.ts';
+import { ConfigError, formatFault, type LoadedConfig, loadConfig } from './config/load.ts';
 import { drain, version } from './contract.ts';
 import { type Dependencies, type WiringOptions, wire } from './deps.ts';
 import { GatewayLeaving } from './domain/errors.ts';
+import { addModelFacts } from './model-facts.ts';
 import { OutboxUnavailable } from './open-outbox.ts';
+import { encodingsOf, loadTokenizers } from './pipeline/tokenizer.ts';
+import { CostMapError } from './pricing/cost-map.ts';
 import { type Settings, SettingsError } from './settings.ts';
 import { NothingKnown } from './stores/key-mirror.ts';
 import { describeUrl } from './stores/postgres.ts';
@@ -61,8 +64,16 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
       2,
     );
   }
+  const tokenizers = config.routing.preCallChecks ? await loadTokenizers(encodingsOf(config.groups)) : undefined;
   let leaving = false;
-  const dependencies = wireOrExplain({ ...options, config, logger, version, isLeaving: () => leaving });
+  const dependencies = wireOrExplain({
+    ...options,
+    config,
+    logger,
+    version,
+    isLeaving: () => leaving,
+    ...(tokenizers === undefined ? {} : { tokenizers }),
+  });
   try {
     await dependencies.mirror?.start();
     dependencies.cooldowns?.start();
@@ -102,8 +113,18 @@ function wireOrExplain(options: WiringOptions): Dependencies {
   }
 }
 
-/** Reads and checks the config file. */
-export async function readConfig(settings: Settings) {
+/** Reads and checks the config file, and looks up what its models cost and take. */
+export async function readConfig(settings: Settings): Promise<LoadedConfig> {
+  const loaded = await parseConfig(settings);
+  try {
+    return await addModelFacts(loaded, settings.modelCostMap);
+  } catch (error) {
+    if (error instanceof CostMapError) throw new StartError(error.message, 2, error);
+    throw error;
+  }
+}
+
+async function parseConfig(settings: Settings): Promise<LoadedConfig> {
   let text: string;
   try {
     text = await readFile(settings.configPath, 'utf8');

@@ -1,8 +1,12 @@
-/** Cooldowns between sibling processes: a message for those that run, a key with its own expiry for those that start. */
+/**
+ * What sibling processes tell each other over one pair of connections. Cooldowns: a message for those that run, a key with
+ * its own expiry for those that start. Usage: totals, exchanged twice a second.
+ */
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { CooldownShare } from '../domain/recovery.ts';
 import { openRedis } from './redis.ts';
+import { exchangeEveryMs, type UsageExchange } from './usage-exchange.ts';
 
 const channel = 'holdfast:cooldown';
 const keyOf = (deploymentId: string): string => `holdfast:cooldown:${deploymentId}`;
@@ -17,6 +21,8 @@ export interface RedisCooldownOptions {
   readonly deploymentIds: readonly string[];
   readonly onCooldown: (deploymentId: string, forMs: number) => void;
   readonly onError: (error: Error) => void;
+  /** Undefined where nothing is routed by usage. */
+  readonly usage?: UsageExchange;
 }
 
 export class RedisCooldownShare implements CooldownShare {
@@ -24,6 +30,8 @@ export class RedisCooldownShare implements CooldownShare {
   readonly #publisher: Redis;
   readonly #subscriber: Redis;
   #timer: NodeJS.Timeout | undefined;
+  #usageTimer: NodeJS.Timeout | undefined;
+  #exchanging = false;
   #up = false;
 
   constructor(options: RedisCooldownOptions) {
@@ -45,10 +53,14 @@ export class RedisCooldownShare implements CooldownShare {
     for (const client of [this.#publisher, this.#subscriber]) client.connect().catch(this.#options.onError);
     this.#timer = setInterval(() => void this.#check(), checkEveryMs);
     this.#timer.unref();
+    if (this.#options.usage === undefined) return;
+    this.#usageTimer = setInterval(() => void this.#exchange(), exchangeEveryMs);
+    this.#usageTimer.unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
+    clearInterval(this.#usageTimer);
     this.#publisher.disconnect();
     this.#subscriber.disconnect();
   }
@@ -62,6 +74,18 @@ export class RedisCooldownShare implements CooldownShare {
       .publish(channel, message)
       .exec()
       .catch(this.#options.onError);
+  }
+
+  async #exchange(): Promise<void> {
+    if (this.#exchanging || this.#publisher.status !== 'ready') return;
+    this.#exchanging = true;
+    try {
+      await this.#options.usage?.run(this.#publisher);
+    } catch (error) {
+      this.#options.onError(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#exchanging = false;
+    }
   }
 
   #onMessage(text: string): void {
@@ -84,6 +108,8 @@ export class RedisCooldownShare implements CooldownShare {
     } catch (error) {
       this.#options.onError(error instanceof Error ? error : new Error(String(error)));
     }
+    // One that starts must not begin with an empty minute.
+    await this.#exchange();
   }
 
   /** A connection that hangs is not closed by anybody; a question without an answer shows it. */
