@@ -219,6 +219,41 @@ describe('the most that a request may cost', () => {
   });
 });
 
+describe('output that nobody has limited', () => {
+  const cheapAndLong = {
+    prices: { inputCostPerToken: 0.0000001, outputCostPerToken: 0.0000004 },
+    maxOutputTokens: 65_536,
+  };
+  const dearAndShort = {
+    prices: { inputCostPerToken: 0.000003, outputCostPerToken: 0.000015 },
+    maxOutputTokens: 8_192,
+  };
+
+  it('is told apart, and limited to any number of tokens the request costs no more than that says', () => {
+    const both = estimator(cheapAndLong, dearAndShort);
+    const open = both.estimate(chat({ n: 2 }), 'chat', 1_000);
+    expect(open.openOutput).toEqual({ tokens: 65_536, microsPerToken: 30 });
+    expect(open.tokens).toBe(1_000 + 2 * 65_536);
+    for (const tokens of [0, 1, 5_000, 10_000, 65_536]) {
+      const limited = both.estimate(chat({ n: 2, max_tokens: tokens }), 'chat', 1_000);
+      expect(limited.openOutput).toBeUndefined();
+      expect(limited.micros).toBeLessThanOrEqual((open.micros ?? 0) - (65_536 - tokens) * 30);
+    }
+  });
+
+  it('of a single model is exact, and tokens are known where prices are not', () => {
+    expect(estimator(dearAndShort).estimate(chat(), 'chat', 1_000)).toEqual({
+      micros: 3_000 + 8_192 * 15,
+      tokens: 9_192,
+      openOutput: { tokens: 8_192, microsPerToken: 15 },
+    });
+    expect(estimator({}).estimate(chat({ max_tokens: 50 }), 'chat', 1_000)).toEqual({
+      micros: undefined,
+      tokens: 1_050,
+    });
+  });
+});
+
 describe('who may serve a request', () => {
   const dear = exampleDeployment('dear', {
     modelGroup: 'dear',
