@@ -67,4 +67,6 @@ export const metricNames = {
   outboxPressure: 'holdfast_outbox_pressure',
   cacheHits: 'litellm_cache_hits_metric_total',
   cacheMisses: 'litellm_cache_misses_metric_total',
+  unpricedDeployments: 'holdfast_deployments_without_price',
+  unpricedRequests: 'holdfast_requests_without_cost_total',
 } as const;

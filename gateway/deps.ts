@@ -6,7 +6,7 @@ import { type AppOptions, buildApp } from './app.ts';
 import { awsSigner } from './aws-signer.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { windowOf } from './domain/budget-window.ts';
-import type { TokenPrices } from './domain/deployment.ts';
+import type { Deployment } from './domain/deployment.ts';
 import { accountId, type Scope } from './domain/entitlements.ts';
 import { hashKey } from './domain/keys.ts';
 import { describeRedis } from './domain/redis-settings.ts';
@@ -17,7 +17,10 @@ import { openCache } from './open-cache.ts';
 import { openOutbox } from './open-outbox.ts';
 import { noOutbox } from './outbox/no-outbox.ts';
 import type { Outbox } from './outbox/outbox.ts';
+import { PromptCounter } from './pipeline/count-prompt.ts';
 import { makeEstimator } from './pipeline/estimate.ts';
+import type { Tokenizers } from './pipeline/tokenizer.ts';
+import { unpriced, withFacts } from './pricing/model-facts.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Transport } from './providers/transport.ts';
 import { LoadBook } from './routing/load.ts';
@@ -29,6 +32,7 @@ import type { KeyMirror } from './stores/key-mirror.ts';
 import { RedisLimitSlices } from './stores/limits.ts';
 import { secretSeal } from './stores/secret-seal.ts';
 import { openStores, type Stores } from './stores/stores.ts';
+import { UsageExchange } from './stores/usage-exchange.ts';
 import type { Logger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { toRequestLine } from './telemetry/request-line.ts';
@@ -59,6 +63,8 @@ export interface WiringOptions {
   readonly config: GatewayConfig;
   readonly logger: Logger;
   readonly version: string;
+  /** For the comparison of prompts with context windows; undefined where nobody asked for it. */
+  readonly tokenizers?: Tokenizers;
   readonly isLeaving: () => boolean;
   /** Text for /metrics; with several workers it covers all of them. */
   readonly metricsText: (metrics: Metrics) => AppOptions['health']['metrics'];
@@ -89,13 +95,17 @@ export function wire(options: WiringOptions): Dependencies {
   const spend = outbox ?? noOutbox;
 
   const { redis } = config;
+  const load = new LoadBook({ now, latencyTtlSeconds: config.routing.latencyTtlSeconds });
+  const deploymentIds = [...config.groups.values()].flat().map((deployment) => deployment.id);
+  const processId = randomUUIDv7();
   const cooldowns =
     redis === undefined
       ? undefined
       : new RedisCooldownShare({
           redis,
-          processId: randomUUIDv7(),
-          deploymentIds: [...config.groups.values()].flat().map((deployment) => deployment.id),
+          processId,
+          deploymentIds,
+          ...(isRoutedByUsage(config) ? { usage: new UsageExchange({ processId, deploymentIds, ledger: load }) } : {}),
           onCooldown: (id, forMs) => router.adopt(id, forMs),
           onError: (error) => logger.debug({ err: error }, 'a Redis command failed'),
           onChange: (up) => {
@@ -133,7 +143,7 @@ export function wire(options: WiringOptions): Dependencies {
     onRefused: (reason) => metrics.refused(reason),
     onError: (error) => logger.warn({ err: error }, 'budgets or limits could not be renewed'),
   });
-  const load = new LoadBook({ now, latencyTtlSeconds: config.routing.latencyTtlSeconds });
+  const { catalog } = config;
   const router: Router = new Router({
     groups: config.groups,
     aliases: config.aliases,
@@ -142,6 +152,7 @@ export function wire(options: WiringOptions): Dependencies {
     load,
     random: Math.random,
     now,
+    ...(catalog === undefined ? {} : { withFacts: (deployment: Deployment) => withFacts(deployment, catalog) }),
     ...(cooldowns === undefined ? {} : { share: cooldowns }),
     onCooled: (deployment, forMs) => {
       metrics.cooled(deployment);
@@ -151,6 +162,7 @@ export function wire(options: WiringOptions): Dependencies {
 
   const cache = openCache(config, router.directory, now, logger);
 
+  const withoutPrice = unpriced(config.groups);
   const inFlight = new InFlight();
   const transport = new Transport();
   const metrics: Metrics = new Metrics({
@@ -159,6 +171,7 @@ export function wire(options: WiringOptions): Dependencies {
     databaseUp: () => mirror?.up,
     redisUp: () => cooldowns?.up,
     deploymentStates: () => router.health(),
+    unpricedDeployments: () => withoutPrice.length,
     knownModels: new Set(router.directory.names()),
   });
 
@@ -198,6 +211,9 @@ export function wire(options: WiringOptions): Dependencies {
         router,
         load,
         retries: new RetryBudget(now),
+        ...(options.tokenizers === undefined
+          ? {}
+          : { counter: new PromptCounter({ tokenizers: options.tokenizers, now }) }),
         transport,
         now,
         wait: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
@@ -253,11 +269,13 @@ export function wire(options: WiringOptions): Dependencies {
               logger.warn({ err: error }, 'the global budget could not be written; the one of the last start holds');
             }),
       ]);
-      const unpriced = [...router.directory.all()].filter(({ prices }) => !isPriced(prices)).map(({ id }) => id);
-      if (unpriced.length > 0 && stores.budgets !== undefined) {
+      if (withoutPrice.length > 0 && stores.budgets !== undefined) {
         const fate =
           config.admission.unpricedModels === 'allow' ? 'are let through without being counted' : 'are refused';
-        logger.warn({ deployments: unpriced }, `deployments without prices: requests with a budget ${fate}`);
+        logger.warn(
+          { deployments: withoutPrice.map(({ id }) => id) },
+          `deployments without prices: requests with a budget ${fate}`,
+        );
       }
       admission.start();
     },
@@ -275,9 +293,6 @@ export function wire(options: WiringOptions): Dependencies {
   };
 }
 
-const isPriced = (prices: TokenPrices | undefined): boolean =>
-  prices?.inputCostPerToken !== undefined && prices.outputCostPerToken !== undefined;
-
 /** Without a database nobody tells a process of its siblings; the configured number counts. */
 const alone: Siblings = { logId: randomUUIDv7(), live: undefined, rank: undefined };
 
@@ -294,3 +309,8 @@ function globalScope({ admission: { globalBudget } }: GatewayConfig): Scope | un
     models: new Map(),
   };
 }
+
+/** Whether anything depends on what siblings send to a deployment. */
+const isRoutedByUsage = ({ routing, groups }: GatewayConfig): boolean =>
+  routing.strategy.startsWith('usage-based') ||
+  [...groups.values()].flat().some(({ rpm, tpm }) => rpm !== undefined || tpm !== undefined);

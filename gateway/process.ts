@@ -3,11 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppOptions } from './app.ts';
 import { type BuiltInConfig, builtInConfig, providerKeyVariables } from './config/built-in.ts';
-import { ConfigError, formatFault, loadConfig } from './config/load.ts';
+import { ConfigError, formatFault, type LoadedConfig, loadConfig } from './config/load.ts';
 import { drain, version } from './contract.ts';
 import { type Dependencies, type WiringOptions, wire } from './deps.ts';
 import { GatewayLeaving } from './domain/errors.ts';
+import { addModelFacts } from './model-facts.ts';
 import { OutboxUnavailable } from './open-outbox.ts';
+import { encodingsOf, loadTokenizers } from './pipeline/tokenizer.ts';
+import { CostMapError } from './pricing/cost-map.ts';
 import { type Settings, SettingsError } from './settings.ts';
 import { NothingKnown } from './stores/key-mirror.ts';
 import { describeUrl } from './stores/postgres.ts';
@@ -68,8 +71,16 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
   if (databaseUrl === undefined) {
     logger.warn('no database: no virtual keys, no spend rows; set DATABASE_URL to have them');
   }
+  const tokenizers = config.routing.preCallChecks ? await loadTokenizers(encodingsOf(config.groups)) : undefined;
   let leaving = false;
-  const dependencies = wireOrExplain({ ...options, config, logger, version, isLeaving: () => leaving });
+  const dependencies = wireOrExplain({
+    ...options,
+    config,
+    logger,
+    version,
+    isLeaving: () => leaving,
+    ...(tokenizers === undefined ? {} : { tokenizers }),
+  });
   try {
     await dependencies.mirror?.start();
     dependencies.cooldowns?.start();
@@ -125,8 +136,23 @@ function checkWhoMaySignIn(hasDatabase: boolean, hasMasterKey: boolean, allowUna
   );
 }
 
-/** Reads and checks the config file; without one, the keys in the environment say what can be served. */
-export async function readConfig(settings: Settings) {
+export interface ReadConfig extends LoadedConfig {
+  /** Without a file, what the keys in the environment stand for. */
+  readonly builtIn: BuiltInConfig | undefined;
+}
+
+/** Reads and checks the config file, and looks up what its models cost and take. */
+export async function readConfig(settings: Settings): Promise<ReadConfig> {
+  const loaded = await parseConfig(settings);
+  try {
+    return { ...(await addModelFacts(loaded, settings.modelCostMap)), builtIn: loaded.builtIn };
+  } catch (error) {
+    if (error instanceof CostMapError) throw new StartError(error.message, 2, error);
+    throw error;
+  }
+}
+
+async function parseConfig(settings: Settings): Promise<ReadConfig> {
   let text: string;
   try {
     text = await readFile(settings.configPath, 'utf8');

@@ -14,6 +14,8 @@ export interface Settings {
   readonly port: number;
   readonly databaseUrl: string | undefined;
   readonly masterKey: string | undefined;
+  /** File with prices and limits of models; goes before the config's. */
+  readonly modelCostMap: string | undefined;
   /** Signs the snapshot; without it a random key is kept beside it. */
   readonly saltKey: string | undefined;
   /** What must survive a restart: the snapshot of known keys, and spend that the database does not have. */
@@ -84,6 +86,7 @@ const schema = z.object({
     .pipe(z.enum(['debug', 'info', 'warn', 'error', 'silent'], 'must be DEBUG, INFO, WARN, ERROR or SILENT'))
     .default('info'),
   HOLDFAST_LOG_FILE: z.string().optional(),
+  HOLDFAST_MODEL_COST_MAP: z.string().optional(),
   HOLDFAST_DATA_DIRECTORY: z.string().default('.holdfast'),
   HOLDFAST_OUTBOX_MAX_BYTES: z.coerce
     .number('must be a number of bytes')
@@ -121,6 +124,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     port: variables.PORT,
     databaseUrl: variables.DATABASE_URL ?? databaseUrl(variables),
     masterKey: variables.LITELLM_MASTER_KEY,
+    modelCostMap: variables.HOLDFAST_MODEL_COST_MAP,
     saltKey: variables.LITELLM_SALT_KEY,
     dataDirectory: variables.HOLDFAST_DATA_DIRECTORY,
     outboxMaxBytes: variables.HOLDFAST_OUTBOX_MAX_BYTES,

@@ -65,7 +65,9 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
   // Shared with the runbooks, which change the claim that the gateways obey.
   { room: 'gateway/region/', may: [] },
   { room: 'gateway/domain/', may: [] },
-  { room: 'gateway/config/', may: ['gateway/domain/', 'gateway/contract.ts'] },
+  // What things cost: pure, and needed wherever a price is read, estimated or charged.
+  { room: 'gateway/pricing/', may: ['gateway/domain/'] },
+  { room: 'gateway/config/', may: ['gateway/domain/', 'gateway/contract.ts', 'gateway/pricing/'] },
   { room: 'gateway/telemetry/', may: ['gateway/domain/', 'gateway/contract.ts'] },
   { room: 'gateway/providers/', may: ['gateway/domain/'] },
   // Keeps answers and shares calls; whom to ask and where to keep are handed in.
@@ -76,7 +78,7 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
   { room: 'gateway/admission/', may: ['gateway/domain/'] },
   // Holds the money that PostgreSQL does not have yet: it knows its own files, the words, and nobody else.
   { room: 'gateway/outbox/', may: ['gateway/domain/'] },
-  { room: 'gateway/pipeline/', may: ['gateway/domain/', 'gateway/routing/', 'gateway/providers/'] },
+  { room: 'gateway/pipeline/', may: ['gateway/domain/', 'gateway/pricing/', 'gateway/routing/', 'gateway/providers/'] },
   // Logs are written everywhere but decide nothing; only their types are imported.
   {
     room: 'gateway/stores/',
@@ -92,6 +94,7 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
       'gateway/domain/',
       'gateway/contract.ts',
       'gateway/pipeline/',
+      'gateway/pricing/',
       'gateway/dialects/',
       'gateway/routing/',
       'gateway/telemetry/log.ts',
@@ -114,6 +117,9 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   pg: ['gateway/stores/', 'runbooks/lab/', 'runbooks/aws/'],
   ioredis: ['gateway/stores/'],
   fastify: ['gateway/app.ts', 'gateway/http/'],
+  // The data of both is large: one file each imports it, and only when it is needed.
+  '@pydantic/genai-prices': ['gateway/pricing/package-catalog.ts'],
+  'gpt-tokenizer': ['gateway/pricing/package-catalog.ts', 'gateway/pipeline/tokenizer.ts'],
   undici: ['gateway/providers/transport.ts', 'gateway/providers/relay.ts'],
   commander: ['bin/'],
 };

@@ -2,6 +2,9 @@
 import { createHash } from 'node:crypto';
 import { modelIdOf, regionOf, regionOfArn } from '../domain/bedrock-model.ts';
 import type { AwsAccess, Deployment } from '../domain/deployment.ts';
+import type { ModelName } from '../domain/prices.ts';
+import { readPrices } from '../pricing/litellm-prices.ts';
+import { baseModelName, packageProviders } from '../pricing/names.ts';
 import { readAwsRole } from './aws-role.ts';
 import { clientApisOf } from './client-apis.ts';
 import type { ConfigPath } from './document.ts';
@@ -47,7 +50,6 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     params.api_version ?? (provider === 'azure' ? options.environment['AZURE_API_VERSION'] : undefined);
   const speaks =
     demo === undefined ? clientApisOf({ provider, base, apiVersion, useResponses: params.use_responses_api }) : [];
-  const region = params.region_name ?? aws?.region;
   const weight = params.weight;
   const rpm = entry.rpm ?? params.rpm;
   const tpm = entry.tpm ?? params.tpm;
@@ -55,11 +57,10 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
   const cooldownSeconds = entry.model_info?.cooldown_time ?? params.cooldown_time;
   const maxInputTokens = entry.model_info?.max_input_tokens;
   const maxParallelRequests = params.max_parallel_requests ?? options.maxParallelRequests;
-  const { input_cost_per_token: inputCostPerToken, output_cost_per_token: outputCostPerToken } = params;
-  const prices = {
-    ...(inputCostPerToken === undefined ? {} : { inputCostPerToken }),
-    ...(outputCostPerToken === undefined ? {} : { outputCostPerToken }),
-  };
+  const maxOutputTokens = entry.model_info?.max_output_tokens ?? entry.model_info?.max_tokens;
+  const prices = readPrices({ ...entry.model_info, ...params });
+  const listedAs = listedName(entry, provider, demo === undefined ? base : undefined);
+  const region = params.region_name ?? (provider === 'bedrock' ? regionFor(params, options) : undefined);
   return {
     // In a demo several entries may differ by nothing but the variables that nobody set.
     id: entry.model_info?.id ?? deploymentId(entry, demo === undefined ? base.href : `demo ${index}`),
@@ -77,7 +78,8 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(tpm === undefined ? {} : { tpm }),
     ...(maxRetries === undefined ? {} : { maxRetries }),
     ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
-    ...(Object.keys(prices).length === 0 ? {} : { prices }),
+    ...(prices === undefined ? {} : { prices }),
+    ...(listedAs === undefined ? {} : { listedAs }),
     ...(apiVersion === undefined ? {} : { apiVersion }),
     ...(params.drop_params === undefined ? {} : { dropParams: params.drop_params }),
     ...(params.additional_drop_params === undefined ? {} : { droppedParams: params.additional_drop_params }),
@@ -91,12 +93,26 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(params.order === undefined ? {} : { order: params.order }),
     ...(params.tags === undefined ? {} : { tags: params.tags }),
     ...(maxInputTokens === undefined ? {} : { maxInputTokens }),
+    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
     ...(maxParallelRequests === undefined ? {} : { maxParallelRequests }),
     timeoutSeconds: params.timeout ?? options.requestTimeoutSeconds,
     streamTimeoutSeconds:
       params.stream_timeout ?? options.streamTimeoutSeconds ?? params.timeout ?? options.requestTimeoutSeconds,
     streamIdleSeconds: params.stream_idle_timeout ?? options.streamIdleSeconds,
   };
+}
+
+/**
+ * A base model decides. Without one the provider's own name for the model does, unless anybody may be behind it: many
+ * servers are called `openai/...` with an address of their own, and what they cost stands in no list.
+ * @param base undefined = the provider's own address.
+ */
+function listedName(entry: ModelEntry, provider: string, base: URL | undefined): ModelName | undefined {
+  const { model } = splitModel(entry.litellm_params.model, entry.litellm_params.custom_llm_provider);
+  const baseModel = entry.model_info?.base_model ?? entry.litellm_params.base_model;
+  if (baseModel !== undefined) return baseModelName(baseModel, provider);
+  const isElsewhere = provider === 'openai' && base !== undefined && !/(^|\.)api\.openai\.com$/.test(base.hostname);
+  return isElsewhere || !Object.hasOwn(packageProviders, provider) ? undefined : { provider, model };
 }
 
 /** The region stands in the model string, in the entry, or in the environment. */

@@ -34,7 +34,7 @@ const defaultCooldownSeconds = 5;
 const defaultLatencyTtlSeconds = 3_600;
 const defaultMaxRequestMegabytes = 32;
 /** Longer answers than this are rare; what one costs beyond it is booked all the same. */
-const defaultOutputTokens = 1_024;
+const defaultOutputTokens = 4_096;
 /** Half of the volume that the manifests give to a pod. About a million requests. */
 const defaultOutboxMaxBytes = 1024 ** 3;
 /** Twice the 15 minutes that the tier `high` may lose. */
@@ -126,6 +126,7 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
     ...built.warnings,
     ...cache.warnings,
     ...unknownFallbacks(file, groups, recovery),
+    ...unknownChecks(router),
     ...passThrough.warnings,
   ];
   return {
@@ -150,6 +151,8 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
         tagFiltering: router.enable_tag_filtering ?? false,
         matchAnyTag: router.tag_filtering_match_any ?? true,
         preCallChecks: router.enable_pre_call_checks ?? router.enable_pre_call_check ?? false,
+        enforceRateLimits: router.optional_pre_call_checks?.includes('enforce_model_rate_limits') ?? false,
+        ...(litellm.allowed_model_region === undefined ? {} : { allowedRegion: litellm.allowed_model_region }),
       },
       cooldown: {
         enabled: router.disable_cooldowns !== true,
@@ -157,6 +160,8 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
         allowedFails: router.allowed_fails ?? litellm.allowed_fails,
         allowedFailsByKind: byKind(router.allowed_fails_policy ?? {}, 'AllowedFails'),
       },
+      modelCostMap: litellm.model_cost_map,
+      catalog: undefined,
       dropParams: litellm.drop_params ?? false,
       clientsMayMock: general.dangerously_allow_mock_testing_request_params ?? false,
       requestTimeoutSeconds,
@@ -269,4 +274,18 @@ function unknownFallbacks(
     }
   }
   return findings;
+}
+
+/** Checks of LiteLLM's that this gateway does not make; a check that nobody makes must not look like one. */
+function unknownChecks(router: NonNullable<LiteLLMConfig['router_settings']>): Finding[] {
+  return (router.optional_pre_call_checks ?? []).flatMap((check, index) =>
+    check === 'enforce_model_rate_limits'
+      ? []
+      : [
+          {
+            path: ['router_settings', 'optional_pre_call_checks', index],
+            message: `"${check.slice(0, 60)}" is not a check this version makes; enforce_model_rate_limits is`,
+          },
+        ],
+  );
 }

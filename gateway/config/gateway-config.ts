@@ -4,6 +4,7 @@ import type { Deployment } from '../domain/deployment.ts';
 import type { KeyPolicy } from '../domain/key-policy.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
 import type { PassThroughEndpoint } from '../domain/pass-through.ts';
+import type { ModelCatalog } from '../domain/prices.ts';
 import type { CooldownSettings, RecoverySettings, RoutingSettings } from '../domain/recovery.ts';
 import type { RedisSettings } from '../domain/redis-settings.ts';
 
@@ -17,6 +18,10 @@ export interface GatewayConfig {
   readonly recovery: RecoverySettings;
   readonly routing: RoutingSettings;
   readonly cooldown: CooldownSettings;
+  /** File with prices and limits of models. */
+  readonly modelCostMap: string | undefined;
+  /** What is known of models that are only named when they are asked for, through a pattern. */
+  readonly catalog: ModelCatalog | undefined;
   /** Leave out parameters that a provider cannot express, instead of refusing the request. */
   readonly dropParams: boolean;
   /** Test hooks in requests of every key, not of administrators alone. */

@@ -26,6 +26,33 @@ const positiveSeconds = number(z.number().positive().max(longestSeconds));
 const price = number(z.number().min(0));
 const name = z.string().trim().min(1);
 
+/** LiteLLM's names; they may stand in `litellm_params` and in `model_info`. US dollars. */
+const prices = {
+  input_cost_per_token: price.optional(),
+  output_cost_per_token: price.optional(),
+  cache_read_input_token_cost: price.optional(),
+  cache_creation_input_token_cost: price.optional(),
+  cache_creation_input_token_cost_above_1hr: price.optional(),
+  input_cost_per_audio_token: price.optional(),
+  output_cost_per_audio_token: price.optional(),
+  output_cost_per_reasoning_token: price.optional(),
+  input_cost_per_request: price.optional(),
+  input_cost_per_image: price.optional(),
+  output_cost_per_image: price.optional(),
+  input_cost_per_character: price.optional(),
+  input_cost_per_second: price.optional(),
+  input_cost_per_query: price.optional(),
+  input_cost_per_token_above_128k_tokens: price.optional(),
+  output_cost_per_token_above_128k_tokens: price.optional(),
+  input_cost_per_token_above_200k_tokens: price.optional(),
+  output_cost_per_token_above_200k_tokens: price.optional(),
+  cache_read_input_token_cost_above_200k_tokens: price.optional(),
+  cache_creation_input_token_cost_above_200k_tokens: price.optional(),
+  input_cost_per_token_above_272k_tokens: price.optional(),
+  output_cost_per_token_above_272k_tokens: price.optional(),
+  cache_read_input_token_cost_above_272k_tokens: price.optional(),
+};
+
 const litellmParams = z.looseObject({
   /** `provider/name`; without a provider prefix it is OpenAI's. */
   model: name,
@@ -82,8 +109,9 @@ const litellmParams = z.looseObject({
   tags: z.array(name).optional(),
   /** Attempts at once, in one process. */
   max_parallel_requests: positiveCount.optional(),
-  input_cost_per_token: price.optional(),
-  output_cost_per_token: price.optional(),
+  ...prices,
+  /** The model behind a name that says nothing, such as an Azure deployment's: where prices and limits are looked up. */
+  base_model: name.optional(),
 });
 
 export const modelEntry = z.looseObject({
@@ -97,6 +125,11 @@ export const modelEntry = z.looseObject({
       max_input_tokens: positiveCount.optional(),
       /** Names that stand for this model group in the `models` of keys and teams. */
       access_groups: z.array(name).optional(),
+      max_output_tokens: positiveCount.optional(),
+      /** An older name of `max_output_tokens`. */
+      max_tokens: positiveCount.optional(),
+      base_model: name.optional(),
+      ...prices,
     })
     .optional(),
   rpm: count.optional(),
@@ -239,6 +272,8 @@ export const routerSettings = z.looseObject({
   /** LiteLLM's documentation has both spellings. */
   enable_pre_call_checks: boolean.optional(),
   enable_pre_call_check: boolean.optional(),
+  /** Of these only `enforce_model_rate_limits` is acted on. */
+  optional_pre_call_checks: z.array(name).optional(),
   enable_tag_filtering: boolean.optional(),
   tag_filtering_match_any: boolean.optional(),
   /** Least wait between two attempts at one deployment, seconds. */
@@ -300,6 +335,10 @@ const litellmSettings = z.looseObject({
   request_timeout: positiveSeconds.optional(),
   /** Leave out what a provider cannot express, instead of refusing the request. */
   drop_params: boolean.optional(),
+  /** File with prices and limits of models in the form of LiteLLM's `model_prices_and_context_window.json`. */
+  model_cost_map: name.optional(),
+  /** Requests go only to deployments of this region, for example `eu`. */
+  allowed_model_region: name.optional(),
   /** US dollars for everything that this gateway spends, in each `budget_duration`. */
   max_budget: number(z.number().positive()).optional(),
   /** For example `30d`; without it the budget is for ever. */

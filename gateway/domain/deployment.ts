@@ -1,12 +1,7 @@
 /** A deployment is one callable upstream: one entry of `model_list`. */
 import type { Pretence } from './mock.ts';
+import type { ModelName, ModelPrices } from './prices.ts';
 import type { ClientApi } from './request.ts';
-
-/** Prices per token in US dollars. One that nobody stated is unknown, and so is the cost of its tokens: never 0. */
-export interface TokenPrices {
-  readonly inputCostPerToken?: number;
-  readonly outputCostPerToken?: number;
-}
 
 /** What a call to an AWS service is signed with. */
 export interface AwsAccess {
@@ -60,7 +55,7 @@ export interface Deployment {
   readonly dropParams?: boolean;
   /** Left out of every request: names, and paths such as `tools[*].function.strict`. */
   readonly droppedParams?: readonly string[];
-  /** Where it is, for people (LiteLLM's `region_name`). */
+  /** Where it is, for people and for `allowed_model_region`: `eu`, `us-east-1`; undefined = nobody said. */
   readonly region?: string;
   /** Nobody is called: this is pretended instead. */
   readonly mock?: Pretence;
@@ -80,12 +75,17 @@ export interface Deployment {
   readonly streamIdleSeconds: number;
   /** Own cooldown; 0 = never cooled. */
   readonly cooldownSeconds?: number;
-  readonly prices?: TokenPrices;
+  /** Of the entry itself and of price lists, together. */
+  readonly prices?: ModelPrices;
+  /** How price lists name its model; undefined when nobody can tell, as behind an address of one's own. */
+  readonly listedAs?: ModelName;
   /** Lower is tried first; without one, last. */
   readonly order?: number;
   readonly tags?: readonly string[];
   /** Context window of the prompt. */
   readonly maxInputTokens?: number;
+  /** Longest answer. */
+  readonly maxOutputTokens?: number;
   /** Attempts at once, in one process. */
   readonly maxParallelRequests?: number;
 }

@@ -38,6 +38,10 @@ export interface RoutingSettings {
   readonly matchAnyTag: boolean;
   /** Compare prompts with context windows before an upstream does. */
   readonly preCallChecks: boolean;
+  /** Refuse what would exceed a deployment's rpm or tpm, whatever the strategy. */
+  readonly enforceRateLimits: boolean;
+  /** Only deployments of this region serve, for example `eu`; undefined = all. */
+  readonly allowedRegion?: string;
 }
 
 export interface CooldownSettings {

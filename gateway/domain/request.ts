@@ -67,6 +67,8 @@ export interface RequestOverrides {
   /** Time to the first chunk of a stream, for each attempt. */
   readonly streamTimeoutSeconds?: number;
   readonly disableFallbacks: boolean;
+  /** Only deployments of these regions may serve it (`allowed_model_region` of the body and of the key): each must allow it. */
+  readonly allowedRegions?: readonly string[];
   /** Model groups to try instead of the configured ones. */
   readonly fallbacks?: readonly RequestedFallback[];
 }

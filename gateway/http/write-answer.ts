@@ -5,7 +5,8 @@ import type { StreamAnswer, WholeAnswer } from '../domain/answer.ts';
 import { ClientGone, UpstreamError } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/request.ts';
 import type { Served } from '../pipeline/serve.ts';
-import { costMicros } from '../pipeline/settlement.ts';
+import { billedFor } from '../pricing/billed.ts';
+import { costMicros } from '../pricing/cost.ts';
 import { answerHeaders } from './answer-headers.ts';
 import { toErrorEvent } from './error-envelope.ts';
 
@@ -40,7 +41,8 @@ export function writeAnswer(response: ServerResponse, served: Served, options: W
   const body = inClientsWords(served, answer, options.dialect);
   settlement.settle('finished', answer.status, answer.usage, answer.mocked !== true);
   const isFree = answer.mocked === true || served.cache?.isHit() === true;
-  const cost = isFree ? 0n : costMicros(answer.usage, served.deployment.prices);
+  const billed = billedFor(settlement.facts.request);
+  const cost = isFree ? 0n : costMicros(answer.usage, served.deployment.prices, billed);
   response.writeHead(answer.status, {
     ...answerHeaders(served, options.elapsedMs()),
     ...(options.leaving ? { connection: 'close' } : undefined),

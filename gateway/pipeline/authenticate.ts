@@ -94,15 +94,23 @@ const denied = (level: keyof typeof errorTypes, message: string): Refusal =>
 
 /** What the caller's key decides for each of its requests. The request itself when that is nothing. */
 export function underRules(request: ModelRequest, caller: Caller): ModelRequest {
-  const { aliases, disableFallbacks, tags } = caller;
-  if (aliases === undefined && disableFallbacks !== true && tags === undefined) return request;
+  const { aliases, disableFallbacks, tags, allowedModelRegion } = caller;
+  const isFree = aliases === undefined && disableFallbacks !== true && tags === undefined;
+  if (isFree && allowedModelRegion === undefined) return request;
+  const overrides = disableFallbacks === true ? withoutFallbacks(request.overrides) : request.overrides;
   return {
     ...request,
     model: aliases?.get(request.model) ?? request.model,
     tags: tags === undefined ? request.tags : [...new Set([...request.tags, ...tags])],
-    overrides: disableFallbacks === true ? withoutFallbacks(request.overrides) : request.overrides,
+    overrides: allowedModelRegion === undefined ? overrides : within(allowedModelRegion, overrides),
   };
 }
+
+/** A request may narrow the region of its key, and not leave it. */
+const within = (region: string, overrides: ModelRequest['overrides']): ModelRequest['overrides'] => ({
+  ...overrides,
+  allowedRegions: [region, ...(overrides.allowedRegions ?? [])],
+});
 
 const withoutFallbacks = ({
   fallbacks: _fallbacks,

@@ -4,14 +4,18 @@ import type { ModelRequest } from '../domain/request.ts';
 /** English text has about four bytes a token; a better count is only worth its price where money depends on it. */
 const bytesPerToken = 4;
 
+export const estimatePromptTokens = (request: ModelRequest): number => tokensOfBytes(promptTextBytes(request));
+
+export const tokensOfBytes = (textBytes: number): number => Math.ceil(textBytes / bytesPerToken);
+
 /** Images, sound and files are priced by other rules than their length; text is counted, and only in chats. */
-export function estimatePromptTokens({ operation, body, bytes }: ModelRequest): number {
+export function promptTextBytes({ operation, body, bytes }: ModelRequest): number {
   // A batch of embeddings is many prompts, and an upload is none.
   if (operation !== 'chat') return 0;
   // The Responses API calls them input.
   const messages: unknown = body['messages'] ?? body['input'];
   const media = Array.isArray(messages) ? messages.reduce<number>((sum, message) => sum + mediaOf(message), 0) : 0;
-  return Math.max(1, Math.ceil((bytes.length - media) / bytesPerToken));
+  return Math.max(1, bytes.length - media);
 }
 
 function mediaOf(message: unknown): number {

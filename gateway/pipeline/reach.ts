@@ -11,10 +11,11 @@ import type { LoadBook } from '../routing/load.ts';
 import type { RetryBudget } from '../routing/retry-budget.ts';
 import type { Router, Wanted } from '../routing/router.ts';
 import { attempt, attemptSeconds, nativeOf, type SignCall, type Stopwatch } from './attempt.ts';
+import type { PromptCounter } from './count-prompt.ts';
 import { acceptedFrom, continuationRefusal, NotTranslatable } from './native-only.ts';
 import { nextMove } from './next-move.ts';
 import { pretenceOf, pretend } from './pretend.ts';
-import { estimatePromptTokens } from './prompt-tokens.ts';
+import { promptTextBytes, tokensOfBytes } from './prompt-tokens.ts';
 import { changedBy } from './requested-fallbacks.ts';
 import { Trail } from './trail.ts';
 
@@ -32,6 +33,8 @@ export interface ReachDependencies {
   readonly now: () => number;
   /** Resolves after so many milliseconds on that clock; rejects when the signal fires first. */
   readonly wait: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  /** Where prompts are compared with context windows. */
+  readonly counter?: PromptCounter;
   readonly onAttempt: (deployment: Deployment, outcome: 'success' | UpstreamError) => void;
   /** The provider may bill an attempt that failed, and another attempt follows: the request's own row is not about it. */
   readonly onDoubt: (requestId: string, deployment: Deployment, error: UpstreamError) => void;
@@ -82,7 +85,8 @@ export async function reach(
   const { router, load, retries, recovery, random, now, adapterFor } = dependencies;
   const trail = new Trail(router.directory, group, request.model);
   let asking = request;
-  let wanted = wantedBy(asking);
+  const counted = wantedBy(asking, trail, signal, dependencies);
+  let wanted = counted instanceof Promise ? await counted : counted;
   /** Why the deployments that are not `accept`ed cannot serve it. */
   let refusal = continuationRefusal(asking);
   const stopwatch: Stopwatch = { now, waitedMs: 0 };
@@ -177,8 +181,12 @@ export async function reach(
         if (asking !== request || move.to.members !== undefined) {
           // Each fallback starts from what the client sent, not from what the one before it made of that.
           asking = move.to.members === undefined ? request : changedBy(request, move.to.members);
-          wanted = wantedBy(asking);
+          wanted = await wantedBy(asking, trail, signal, dependencies);
           refusal = continuationRefusal(asking);
+        } else if (dependencies.counter !== undefined) {
+          // Other windows may need another count.
+          const { promptTokens } = await wantedBy(asking, trail, signal, dependencies);
+          wanted = { ...wanted, promptTokens };
         }
         // A client may name anything; only what exists is counted, since counting takes memory.
         if (router.directory.deployments(trail.current).length > 0) retries.countRequest(trail.current);
@@ -189,12 +197,26 @@ export async function reach(
   }
 }
 
-const wantedBy = (request: ModelRequest): Wanted => ({
-  tags: request.tags,
-  stream: request.stream,
-  promptTokens: estimatePromptTokens(request),
-  ...acceptedFrom(request),
-});
+/** A promise only where a prompt has to be counted, since it is near a window of the group that is entered. */
+function wantedBy(
+  request: ModelRequest,
+  { current }: Trail,
+  signal: AbortSignal,
+  { router, counter }: ReachDependencies,
+): Wanted | Promise<Wanted> {
+  const textBytes = promptTextBytes(request);
+  const estimate = { textBytes, tokens: tokensOfBytes(textBytes) };
+  const counted = counter?.tokensFor(request, router.directory.deployments(current), estimate, signal);
+  const { allowedRegions } = request.overrides;
+  const withTokens = (promptTokens: number): Wanted => ({
+    tags: request.tags,
+    stream: request.stream,
+    promptTokens,
+    ...(allowedRegions === undefined ? {} : { regions: allowedRegions }),
+    ...acceptedFrom(request),
+  });
+  return counted instanceof Promise ? counted.then(withTokens) : withTokens(counted ?? estimate.tokens);
+}
 
 /** `mock_testing_fallbacks` and its kin: nobody of the group is asked. */
 function groupFailure({ mock, model }: ModelRequest): UpstreamError | undefined {

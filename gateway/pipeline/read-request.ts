@@ -142,7 +142,15 @@ function readOverrides(
   const timeoutSeconds = readSeconds('timeout', headers.timeout ?? body['timeout']);
   const streamTimeoutSeconds = readSeconds('stream_timeout', headers.streamTimeout ?? body['stream_timeout']);
   const fallbacks = readFallbacks(body, check);
+  const allowedRegion = body['allowed_model_region'] ?? undefined;
+  if (allowedRegion !== undefined && (typeof allowedRegion !== 'string' || allowedRegion === '')) {
+    throw invalid(
+      'allowed_model_region',
+      `allowed_model_region must be a region such as eu, is ${show(allowedRegion)}`,
+    );
+  }
   return {
+    ...(allowedRegion === undefined ? {} : { allowedRegions: [allowedRegion] }),
     disableFallbacks: body['disable_fallbacks'] === true,
     ...(numRetries === undefined ? {} : { numRetries }),
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),

@@ -11,6 +11,7 @@ const ofTheWholeRequest = [
   'timeout',
   'stream_timeout',
   'tags',
+  'allowed_model_region',
   'metadata',
 ];
 

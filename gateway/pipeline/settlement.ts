@@ -2,9 +2,11 @@
 import type { Reservation } from '../domain/admission.ts';
 import type { Ending, Usage } from '../domain/answer.ts';
 import type { CacheMark } from '../domain/answer-cache.ts';
-import type { Deployment, TokenPrices } from '../domain/deployment.ts';
+import type { Deployment } from '../domain/deployment.ts';
 import type { Caller, JsonObject, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
+import { billedFor } from '../pricing/billed.ts';
+import { costMicros } from '../pricing/cost.ts';
 
 export interface SettlementFacts {
   readonly request: ModelRequest;
@@ -45,7 +47,7 @@ export class Settlement {
     const cacheHit = cache?.isHit();
     // Somebody else pays, or has paid.
     const isFree = !mayBeBilled || cacheHit === true;
-    const cost = isFree ? 0n : costMicros(usage, deployment?.prices);
+    const cost = isFree ? 0n : costMicros(usage, deployment?.prices, billedFor(request));
     const tokens = isFree ? 0 : usage === undefined ? null : usage.promptTokens + usage.completionTokens;
     reservation?.settle(cost === null ? null : Number(cost), tokens);
     this.#record({
@@ -96,38 +98,3 @@ export function intentOf(request: ModelRequest, caller: Caller, reservation: Res
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Millionths of a dollar, rounded up, exact to the last digit of the prices; null when tokens or prices are unknown. */
-export function costMicros(usage: Usage | undefined, prices: TokenPrices | undefined): bigint | null {
-  if (usage === undefined || prices === undefined) return null;
-  const input = costOf(usage.promptTokens, prices.inputCostPerToken);
-  const output = costOf(usage.completionTokens, prices.outputCostPerToken);
-  if (input === undefined || output === undefined) return null;
-  const exact = input + output;
-  return (exact + perMicro - 1n) / perMicro;
-}
-
-/** Tokens that were not used cost nothing, whatever their price; used ones without a price cost nobody knows what. */
-function costOf(tokens: number, price: number | undefined): bigint | undefined {
-  if (tokens === 0) return 0n;
-  return price === undefined ? undefined : BigInt(tokens) * scaled(price);
-}
-
-/** Prices are counted in 1e-18 dollars: whole numbers, so that no binary fraction ever rounds up to another millionth. */
-const priceDigits = 18;
-const perMicro = 10n ** BigInt(priceDigits - 6);
-/** There are as many prices as the configuration has, so this stays small. */
-const scaledPrices = new Map<number, bigint>();
-
-function scaled(price: number): bigint {
-  let value = scaledPrices.get(price);
-  if (value === undefined) {
-    const [mantissa = '0', exponent = '0'] = price.toExponential().split('e');
-    const [whole = '0', fraction = ''] = mantissa.split('.');
-    const shift = priceDigits + Number(exponent) - fraction.length;
-    const digits = BigInt(whole + fraction);
-    value = shift >= 0 ? digits * 10n ** BigInt(shift) : digits / 10n ** BigInt(-shift);
-    scaledPrices.set(price, value);
-  }
-  return value;
-}

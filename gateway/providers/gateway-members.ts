@@ -23,6 +23,7 @@ export const gatewayMembers: ReadonlySet<string> = new Set([
   // What to route, keep and check by.
   'cache',
   'tags',
+  'allowed_model_region',
   'metadata',
   'litellm_metadata',
   'litellm_session_id',

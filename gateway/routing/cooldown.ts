@@ -11,7 +11,7 @@ export type Cooldown =
       readonly failures: number;
       /** Failures since the last success. */
       readonly streak: number;
-      /** When recent failures happened, for `allowed_fails`; oldest first, bounded. */
+      /** When failures happened within the window of `allowed_fails`; oldest first, and no more than decide. */
       readonly failedAtMs: readonly number[];
     }
   | { readonly is: 'cooling'; readonly untilMs: number }
@@ -43,8 +43,6 @@ const leastAttempts = 5;
 const failureShare = 0.5;
 /** A probe whose outcome never came (its process was killed) does not block the deployment for longer than this. */
 const probeLostMs = 60_000;
-/** More failures than this are never counted. */
-const failuresKept = 1_000;
 /** A `Retry-After` beyond this is a quota's business and not a cooldown's; a wrong one must not remove a deployment. */
 const longestRetryAfterSeconds = 3_600;
 
@@ -80,7 +78,7 @@ export function afterOutcome(state: Cooldown, outcome: Outcome, context: Cooldow
   // The late outcome of an older request must not end, shorten or restart a cooldown that stands; and once its time is
   // over, a late failure must not put the deployment back into rotation without a probe.
   if (state.is === 'cooling' && (context.nowMs < state.untilMs || outcome !== 'success')) return state;
-  const counted = count(state, outcome, context.nowMs);
+  const counted = count(state, outcome, context);
   if (outcome === 'success') return counted;
   const asked = Math.min(outcome.retryAfterSeconds ?? 0, longestRetryAfterSeconds);
   const cooldownSeconds = context.cooldownSeconds ?? (asked > 0 ? asked : context.settings.cooldownSeconds);
@@ -92,7 +90,8 @@ export function afterOutcome(state: Cooldown, outcome: Outcome, context: Cooldow
 
 type Serving = Extract<Cooldown, { is: 'serving' }>;
 
-function count(state: Cooldown, outcome: Outcome, nowMs: number): Serving {
+function count(state: Cooldown, outcome: Outcome, context: CooldownContext): Serving {
+  const { nowMs } = context;
   const failed = outcome !== 'success';
   const attempts = failed && outcome.afterSuccess === true ? 0 : 1;
   const minute = Math.floor(nowMs / 60_000);
@@ -104,9 +103,23 @@ function count(state: Cooldown, outcome: Outcome, nowMs: number): Serving {
     attempts: Math.max((same ? state.attempts : 0) + attempts, failed ? 1 : 0),
     failures: (same ? state.failures : 0) + (failed ? 1 : 0),
     streak: failed ? (state.is === 'serving' ? state.streak : 0) + 1 : 0,
-    failedAtMs: failed ? [...failedAtMs.slice(-failuresKept), nowMs] : failedAtMs,
+    failedAtMs: failed ? withFailure(failedAtMs, context) : failedAtMs,
   };
 }
+
+/** Kept only where `allowed_fails` asks for them, and no more than one beyond the largest number allowed. */
+function withFailure(failedAtMs: readonly number[], context: CooldownContext): readonly number[] {
+  const { allowedFails = -1, allowedFailsByKind } = context.settings;
+  const most = Math.max(allowedFails, ...Object.values(allowedFailsByKind));
+  if (most < 0) return failedAtMs;
+  const since = context.nowMs - allowedWindowMs(context);
+  const recent = failedAtMs.filter((at) => at >= since);
+  return [...recent.slice(Math.max(0, recent.length - most)), context.nowMs];
+}
+
+/** LiteLLM counts failures for as long as a cooldown takes. */
+const allowedWindowMs = ({ cooldownSeconds, settings }: CooldownContext): number =>
+  Math.max(1, cooldownSeconds ?? settings.cooldownSeconds) * 1000;
 
 /** A client's own mistake (400, 422, ...) says nothing about the deployment. */
 const concernsDeployment = (outcome: Exclude<Outcome, 'success'>): boolean =>
@@ -120,8 +133,7 @@ function isTooMuch(state: Serving, outcome: Exclude<Outcome, 'success'>, context
   const { settings, nowMs } = context;
   const allowed = settings.allowedFailsByKind[outcome.kind] ?? settings.allowedFails;
   if (allowed !== undefined) {
-    const windowMs = Math.max(1, context.cooldownSeconds ?? settings.cooldownSeconds) * 1000;
-    return state.failedAtMs.filter((at) => nowMs - at <= windowMs).length > allowed;
+    return state.failedAtMs.filter((at) => nowMs - at <= allowedWindowMs(context)).length > allowed;
   }
   if (outcome.status < 500 && outcome.kind !== 'timeout') return true;
   // The share alone would let a deployment that just died fail as often as it had succeeded this minute.

@@ -5,7 +5,13 @@ import { matchPattern, sortPatterns } from './patterns.ts';
 export interface DirectoryOptions {
   readonly groups: ReadonlyMap<string, readonly Deployment[]>;
   readonly aliases: ReadonlyMap<string, { readonly group: string; readonly hidden: boolean }>;
+  /** A deployment with the prices and limits of its model, for models that are only known when they are asked for. */
+  readonly withFacts?: (deployment: Deployment) => Deployment;
 }
+
+/** A client may invent names; so many are kept that the price lists are not searched for every request. */
+const concreteKept = 1_000;
+const longestNameKept = 200;
 
 export class ModelDirectory {
   readonly #options: DirectoryOptions;
@@ -13,6 +19,7 @@ export class ModelDirectory {
   /** By LiteLLM's model string, such as `azure/gpt-4o`: what fallback lists may name. */
   readonly #byModelString = new Map<string, Deployment[]>();
   readonly #patterns: readonly string[];
+  readonly #concrete = new Map<string, Deployment>();
 
   constructor(options: DirectoryOptions) {
     this.#options = options;
@@ -71,8 +78,26 @@ export class ModelDirectory {
   concrete(deployment: Deployment, asked: string): Deployment {
     if (!isPattern(deployment)) return deployment;
     const rest = matchPattern([deployment.modelGroup], this.#behindAlias(asked))?.rest;
+    return rest === undefined ? deployment : this.#filled(deployment, rest);
+  }
+
+  #filled(deployment: Deployment, rest: string): Deployment {
+    const key = `${deployment.id} ${rest}`;
+    const known = this.#concrete.get(key);
+    if (known !== undefined) return known;
     // A function, since `$&` and its like have a meaning in a replacement text, and this text is the client's.
-    return rest === undefined ? deployment : { ...deployment, model: deployment.model.replace('*', () => rest) };
+    const fill = (text: string): string => text.replace('*', () => rest);
+    const { model, listedAs } = deployment;
+    const filled = {
+      ...deployment,
+      model: fill(model),
+      ...(listedAs === undefined ? {} : { listedAs: { ...listedAs, model: fill(listedAs.model) } }),
+    };
+    const concrete = this.#options.withFacts?.(filled) ?? filled;
+    if (rest.length > longestNameKept) return concrete;
+    if (this.#concrete.size >= concreteKept) this.#concrete.clear();
+    this.#concrete.set(key, concrete);
+    return concrete;
   }
 
   #behindAlias(name: string): string {

@@ -7,6 +7,8 @@ export interface Wanted {
   /** Tags of the request; empty = none were given. */
   readonly tags: readonly string[];
   readonly promptTokens: number;
+  /** Regions that the request may be served in, each of which must allow it; absent = anywhere. */
+  readonly regions?: readonly string[];
 }
 
 /** Tag of the deployments that serve requests without tags, and requests whose tags nobody has. */
@@ -14,12 +16,19 @@ const defaultTag = 'default';
 
 export type Narrowed =
   | { readonly is: 'some'; readonly deployments: readonly Deployment[] }
+  /** No deployment is where the request may be served. */
+  | { readonly is: 'no-region'; readonly allowed: readonly string[] }
   /** No deployment has the request's tags. */
   | { readonly is: 'no-tag' }
   /** The prompt is longer than every context window. */
   | { readonly is: 'too-long'; readonly largestWindow: number };
 
-export function narrow(deployments: readonly Deployment[], wanted: Wanted, settings: RoutingSettings): Narrowed {
+export function narrow(all: readonly Deployment[], wanted: Wanted, settings: RoutingSettings): Narrowed {
+  const allowed = allowedRegions(wanted, settings);
+  const deployments =
+    allowed.length === 0 ? all : all.filter(({ region }) => allowed.every((one) => isIn(region, one)));
+  // Where data may go is a promise: unlike the other checks it holds without being asked for.
+  if (deployments.length === 0 && all.length > 0) return { is: 'no-region', allowed };
   const tagged = settings.tagFiltering ? byTags(deployments, wanted.tags, settings.matchAnyTag) : deployments;
   if (tagged.length === 0 && deployments.length > 0) return { is: 'no-tag' };
   if (!settings.preCallChecks) return { is: 'some', deployments: tagged };
@@ -30,6 +39,20 @@ export function narrow(deployments: readonly Deployment[], wanted: Wanted, setti
     return { is: 'too-long', largestWindow: Math.max(...tagged.map(({ maxInputTokens }) => maxInputTokens ?? 0)) };
   }
   return { is: 'some', deployments: fitting };
+}
+
+const anywhere: readonly string[] = [];
+
+/** The configuration's and the request's own: a request can narrow it, and not widen it. */
+function allowedRegions({ regions = anywhere }: Wanted, { allowedRegion }: RoutingSettings): readonly string[] {
+  return allowedRegion === undefined ? regions : [allowedRegion, ...regions];
+}
+
+/** `eu` allows `eu`, `eu-west-1` and `europe-west4`; a deployment whose region nobody stated is nowhere. */
+function isIn(region: string | undefined, allowed: string): boolean {
+  if (region === undefined) return false;
+  const [at, where] = [region.toLowerCase(), allowed.toLowerCase()];
+  return at === where || at.startsWith(`${where}-`) || (where === 'eu' && at.startsWith('europe'));
 }
 
 function byTags(deployments: readonly Deployment[], tags: readonly string[], any: boolean): readonly Deployment[] {

@@ -1,9 +1,10 @@
-/** What is known of the load and speed of each deployment in this process: the state that strategies decide by. */
+/** What is known of the load and speed of each deployment: the state that strategies decide by. */
+import type { MinuteUsage, UsageLedger } from '../domain/usage.ts';
 
 export interface Load {
-  /** Attempts under way. */
+  /** Attempts under way in this process. */
   readonly inFlight: number;
-  /** Requests and tokens of the running minute. */
+  /** Requests and tokens of the running minute, those that sibling processes told of included. */
   readonly requests: number;
   readonly tokens: number;
   /** Moving average of the time to the first chunk of streams, seconds; undefined = not seen within the ttl. */
@@ -32,6 +33,8 @@ interface Entry {
   minute: number;
   requests: number;
   tokens: number;
+  /** Of sibling processes, in a minute that may be over. */
+  others: { readonly minute: number; readonly usage: MinuteUsage } | undefined;
   firstChunk: Average | undefined;
   perToken: Average | undefined;
 }
@@ -44,9 +47,14 @@ interface Average {
 /** Weight of the newest sample: ten samples old is about 3 % of the average. */
 const newest = 0.3;
 
-export class LoadBook {
+/** Clocks that differ by less than a message may have taken are the same. */
+const sameClockMs = 250;
+
+export class LoadBook implements UsageLedger {
   readonly #options: LoadBookOptions;
   readonly #entries = new Map<string, Entry>();
+  /** From the own clock to the one that minutes go by. */
+  #toCommonMs = 0;
 
   constructor(options: LoadBookOptions) {
     this.#options = options;
@@ -56,14 +64,46 @@ export class LoadBook {
     const entry = this.#entries.get(deploymentId);
     if (entry === undefined) return idle;
     const nowMs = this.#options.now();
-    const current = entry.minute === minuteOf(nowMs);
+    const minute = this.#minuteAt(nowMs);
+    const own = entry.minute === minute ? entry : noUsage;
+    const others = entry.others?.minute === minute ? entry.others.usage : noUsage;
     return {
       inFlight: entry.inFlight,
-      requests: current ? entry.requests : 0,
-      tokens: current ? entry.tokens : 0,
+      requests: own.requests + others.requests,
+      tokens: own.tokens + others.tokens,
       firstChunkSeconds: this.#fresh(entry.firstChunk, nowMs),
       secondsPerToken: this.#fresh(entry.perToken, nowMs),
     };
+  }
+
+  get minute(): number {
+    return this.#minuteAt(this.#options.now());
+  }
+
+  /** Until the next minute begins. */
+  get secondsLeft(): number {
+    return 60 - (((this.#options.now() + this.#toCommonMs) / 1000) % 60);
+  }
+
+  counted(deploymentId: string): MinuteUsage {
+    const entry = this.#entries.get(deploymentId);
+    return entry === undefined || entry.minute !== this.minute
+      ? noUsage
+      : { requests: entry.requests, tokens: entry.tokens };
+  }
+
+  adopt(minute: number, deploymentId: string, others: MinuteUsage): void {
+    this.#entry(deploymentId).others = { minute, usage: others };
+  }
+
+  align(commonMs: number): void {
+    const nowMs = this.#options.now();
+    const toCommonMs = commonMs - nowMs;
+    if (Math.abs(toCommonMs - this.#toCommonMs) < sameClockMs) return;
+    const before = this.#minuteAt(nowMs);
+    this.#toCommonMs = toCommonMs;
+    const minute = this.#minuteAt(nowMs);
+    for (const entry of this.#entries.values()) if (entry.minute === before) entry.minute = minute;
   }
 
   /** Counts an attempt. @returns what ends it; only its first call counts, however many paths lead there. */
@@ -97,10 +137,18 @@ export class LoadBook {
   }
 
   #entry(deploymentId: string): Entry {
-    const minute = minuteOf(this.#options.now());
+    const minute = this.#minuteAt(this.#options.now());
     let entry = this.#entries.get(deploymentId);
     if (entry === undefined) {
-      entry = { inFlight: 0, minute, requests: 0, tokens: 0, firstChunk: undefined, perToken: undefined };
+      entry = {
+        inFlight: 0,
+        minute,
+        requests: 0,
+        tokens: 0,
+        others: undefined,
+        firstChunk: undefined,
+        perToken: undefined,
+      };
       this.#entries.set(deploymentId, entry);
     } else if (entry.minute !== minute) {
       entry.minute = minute;
@@ -108,6 +156,10 @@ export class LoadBook {
       entry.tokens = 0;
     }
     return entry;
+  }
+
+  #minuteAt(nowMs: number): number {
+    return Math.floor((nowMs + this.#toCommonMs) / 60_000);
   }
 
   #fresh(average: Average | undefined, nowMs: number): number | undefined {
@@ -124,4 +176,4 @@ export class LoadBook {
 
 const idle: Load = { inFlight: 0, requests: 0, tokens: 0, firstChunkSeconds: undefined, secondsPerToken: undefined };
 
-const minuteOf = (nowMs: number): number => Math.floor(nowMs / 60_000);
+const noUsage: MinuteUsage = { requests: 0, tokens: 0 };

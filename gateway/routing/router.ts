@@ -12,14 +12,12 @@ import {
   onWithdrawal,
   serving,
 } from './cooldown.ts';
-import { isPattern, ModelDirectory } from './directory.ts';
+import { type DirectoryOptions, isPattern, ModelDirectory } from './directory.ts';
 import { firstInOrder, isWithinLimits, limitsBind, narrow } from './eligibility.ts';
 import type { LoadBook } from './load.ts';
 import { strategies } from './strategy.ts';
 
-export interface RouterOptions {
-  readonly groups: ReadonlyMap<string, readonly Deployment[]>;
-  readonly aliases: ReadonlyMap<string, { readonly group: string; readonly hidden: boolean }>;
+export interface RouterOptions extends DirectoryOptions {
   readonly cooldown: CooldownSettings;
   readonly routing: RoutingSettings;
   readonly load: LoadBook;
@@ -35,10 +33,12 @@ export interface RouterOptions {
 export interface Wanted {
   readonly tags: readonly string[];
   readonly stream: boolean;
-  /** Estimate. */
+  /** Estimate, or a count where a context window is near. */
   readonly promptTokens: number;
   /** Only these can serve it; undefined = every deployment. */
   readonly accepts?: (deployment: Deployment) => boolean;
+  /** Regions that the request may be served in; absent = anywhere. */
+  readonly regions?: readonly string[];
 }
 
 export class Router {
@@ -103,6 +103,12 @@ export class Router {
     switch (narrowed.is) {
       case 'no-tag':
         return noneBecause('authentication', 401, `No deployment of ${group} has the tags ${wanted.tags.join(', ')}`);
+      case 'no-region':
+        return noneBecause(
+          'bad-request',
+          400,
+          `No deployment of ${group} is in the allowed region ${narrowed.allowed.join(' and ')}; region_name of an entry states where it runs`,
+        );
       case 'too-long':
         return noneBecause(
           'context-window',
@@ -110,7 +116,10 @@ export class Router {
           `The prompt has about ${wanted.promptTokens} tokens; the largest context window of ${group} has ${narrowed.largestWindow}`,
         );
       case 'some':
-        return new NoDeployments(group, this.#secondsUntilRoom(narrowed.deployments));
+        return (
+          this.#overLimit(narrowed.deployments, wanted) ??
+          new NoDeployments(group, this.#secondsUntilRoom(narrowed.deployments))
+        );
     }
   }
 
@@ -173,13 +182,41 @@ export class Router {
 
   #eligible(deployments: readonly Deployment[], wanted: Wanted): readonly Deployment[] {
     const nowMs = this.#options.now();
-    const bound = limitsBind[this.#options.routing.strategy];
+    const bound = this.#limitsBind;
     const free = deployments.filter(
       (deployment) => this.#hasRoom(deployment) && (!bound || this.#isWithinLimits(deployment, wanted)),
     );
     const eligible = free.filter((deployment) => mayServe(this.#states.get(deployment.id) ?? serving, nowMs));
     // Panic: siblings may have taken out everything at once; a cooling deployment is still a better answer than none.
     return eligible.length > 0 ? eligible : free;
+  }
+
+  get #limitsBind(): boolean {
+    const { strategy, enforceRateLimits } = this.#options.routing;
+    return enforceRateLimits || limitsBind[strategy];
+  }
+
+  /** In LiteLLM's words, for the first deployment; undefined when one of them has room. */
+  #overLimit(deployments: readonly Deployment[], wanted: Wanted): UpstreamError | undefined {
+    const { load, routing } = this.#options;
+    if (!routing.enforceRateLimits || deployments.some((deployment) => this.#isWithinLimits(deployment, wanted))) {
+      return undefined;
+    }
+    const [{ rpm, tpm, id } = {}] = deployments;
+    if (id === undefined) return undefined;
+    const { requests, tokens } = load.of(id);
+    const exceeded =
+      rpm !== undefined && requests >= rpm
+        ? `RPM limit=${rpm}, current usage=${requests}`
+        : `TPM limit=${tpm}, current usage=${tokens}`;
+    return new UpstreamError({
+      kind: 'rate-limit',
+      status: 429,
+      provider: 'gateway',
+      type: 'rate_limit_error',
+      message: `Model rate limit exceeded. ${exceeded}`,
+      retryAfterSeconds: load.secondsLeft,
+    });
   }
 
   #hasRoom({ id, maxParallelRequests }: Deployment): boolean {
@@ -194,7 +231,7 @@ export class Router {
   /** Limits of a minute end with it; when a place among parallel attempts is free again, nobody knows. */
   #secondsUntilRoom(deployments: readonly Deployment[]): number {
     if (!deployments.some((deployment) => this.#hasRoom(deployment))) return 1;
-    return Math.ceil((minuteMs - (this.#options.now() % minuteMs)) / 1000);
+    return Math.ceil(this.#options.load.secondsLeft);
   }
 
   #isServing(id: string, nowMs: number): boolean {
@@ -203,7 +240,5 @@ export class Router {
   }
 }
 
-const minuteMs = 60_000;
-
-const noneBecause = (kind: 'authentication' | 'context-window', status: number, message: string) =>
+const noneBecause = (kind: 'authentication' | 'bad-request' | 'context-window', status: number, message: string) =>
   new UpstreamError({ kind, status, provider: 'gateway', message });

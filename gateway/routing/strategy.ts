@@ -33,15 +33,31 @@ export const leastBusy: RoutingStrategy = ({ candidates, loadOf, random }) =>
 export const usageBased: RoutingStrategy = ({ candidates, loadOf, random }) =>
   lowest(candidates, ({ id }) => loadOf(id).tokens, random);
 
-/** Fastest: time to the first chunk for streams, time per token otherwise. One that was not seen lately is tried first. */
+/** Requests that may be under way at once to a deployment whose speed nobody knows yet, while that of others is known. */
+const probesAtOnce = 1;
+
+/**
+ * Fastest: time to the first chunk for streams, time per token otherwise. One that was not seen lately is tried by single
+ * requests while the others go where it is known to be fast: before its first answer it looks neither fast nor slow.
+ */
 export const latencyBased: RoutingStrategy = ({ candidates, loadOf, need, random, latencyBuffer }) => {
-  const secondsOf = ({ id }: Deployment): number => {
-    const load = loadOf(id);
-    return (need.stream ? load.firstChunkSeconds : load.secondsPerToken) ?? 0;
-  };
-  const fastest = Math.min(...candidates.map(secondsOf));
+  const known: { readonly candidate: Deployment; readonly seconds: number }[] = [];
+  const unseen: Deployment[] = [];
+  for (const candidate of candidates) {
+    const load = loadOf(candidate.id);
+    const seconds = need.stream ? load.firstChunkSeconds : load.secondsPerToken;
+    if (seconds === undefined) unseen.push(candidate);
+    else known.push({ candidate, seconds });
+  }
+  if (known.length === 0) return leastBusy({ candidates, loadOf, need, random, latencyBuffer });
+  const probe = anyOf(
+    unseen.filter(({ id }) => loadOf(id).inFlight < probesAtOnce),
+    random,
+  );
+  if (probe !== undefined) return probe;
+  const limit = Math.min(...known.map(({ seconds }) => seconds)) * (1 + latencyBuffer);
   return anyOf(
-    candidates.filter((candidate) => secondsOf(candidate) <= fastest * (1 + latencyBuffer)),
+    known.filter(({ seconds }) => seconds <= limit).map(({ candidate }) => candidate),
     random,
   );
 };

@@ -1,8 +1,12 @@
-/** Cooldowns between sibling processes: a message for those that run, a key with its own expiry for those that start. */
+/**
+ * What sibling processes tell each other over one pair of connections. Cooldowns: a message for those that run, a key with
+ * its own expiry for those that start. Usage: totals, exchanged twice a second.
+ */
 import { z } from 'zod';
 import type { CooldownShare } from '../domain/recovery.ts';
 import type { RedisSettings } from '../domain/redis-settings.ts';
 import { openRedis, type RedisClient } from './redis.ts';
+import { exchangeEveryMs, type UsageExchange } from './usage-exchange.ts';
 
 const channel = 'holdfast:cooldown';
 const keyOf = (deploymentId: string): string => `holdfast:cooldown:${deploymentId}`;
@@ -19,6 +23,8 @@ export interface RedisCooldownOptions {
   readonly onError: (error: Error) => void;
   /** Told when Redis is lost and found, once each. */
   readonly onChange?: (up: boolean) => void;
+  /** Undefined where nothing is routed by usage. */
+  readonly usage?: UsageExchange;
 }
 
 export class RedisCooldownShare implements CooldownShare {
@@ -26,6 +32,8 @@ export class RedisCooldownShare implements CooldownShare {
   readonly #publisher: RedisClient;
   readonly #subscriber: RedisClient;
   #timer: NodeJS.Timeout | undefined;
+  #usageTimer: NodeJS.Timeout | undefined;
+  #exchanging = false;
   #up = false;
 
   constructor(options: RedisCooldownOptions) {
@@ -47,10 +55,14 @@ export class RedisCooldownShare implements CooldownShare {
     for (const client of [this.#publisher, this.#subscriber]) client.connect().catch(this.#options.onError);
     this.#timer = setInterval(() => void this.#check(), checkEveryMs);
     this.#timer.unref();
+    if (this.#options.usage === undefined) return;
+    this.#usageTimer = setInterval(() => void this.#exchange(), exchangeEveryMs);
+    this.#usageTimer.unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
+    clearInterval(this.#usageTimer);
     this.#publisher.disconnect();
     this.#subscriber.disconnect();
   }
@@ -64,6 +76,18 @@ export class RedisCooldownShare implements CooldownShare {
       this.#publisher.publish(channel, message),
     ]) {
       sent.catch(this.#options.onError);
+    }
+  }
+
+  async #exchange(): Promise<void> {
+    if (this.#exchanging || this.#publisher.status !== 'ready') return;
+    this.#exchanging = true;
+    try {
+      await this.#options.usage?.run(this.#publisher);
+    } catch (error) {
+      this.#options.onError(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#exchanging = false;
     }
   }
 
@@ -87,6 +111,8 @@ export class RedisCooldownShare implements CooldownShare {
     } catch (error) {
       this.#options.onError(error instanceof Error ? error : new Error(String(error)));
     }
+    // One that starts must not begin with an empty minute.
+    await this.#exchange();
   }
 
   #isUp(up: boolean): void {

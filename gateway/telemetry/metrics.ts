@@ -14,6 +14,8 @@ export interface MetricSources {
   readonly outbox: () => OutboxState | undefined;
   readonly databaseUp: () => boolean | undefined;
   readonly redisUp: () => boolean | undefined;
+  /** Deployments for whose model nobody states a price. */
+  readonly unpricedDeployments: () => number;
   /** Names that may become labels; a client can invent others through a wildcard. */
   readonly knownModels: ReadonlySet<string>;
   readonly deploymentStates: () => readonly {
@@ -48,6 +50,7 @@ export class Metrics {
   readonly #interrupted: Counter;
   readonly #recovered: Counter;
   readonly #cache: { readonly hits: Counter; readonly misses: Counter };
+  readonly #unpriced: Counter<'requested_model'>;
 
   // Looking a child up by its labels costs more than counting it; there are as many as models, deployments and outcomes.
   readonly #settledChildren = new Map<
@@ -109,6 +112,12 @@ export class Metrics {
       help: 'Soft budgets that were exceeded, once for each process and window.',
       registers,
     });
+    this.#unpriced = new Counter({
+      name: metricNames.unpricedRequests,
+      help: 'Requests whose cost nobody knows: their rows have no cost, and wait to be priced.',
+      labelNames: ['requested_model'],
+      registers,
+    });
     this.#reduced = new Counter({
       name: metricNames.spendReduced,
       help: 'Spend events that the database took only with less in them; their money is booked.',
@@ -166,6 +175,8 @@ export class Metrics {
     const up = '1 while PostgreSQL answers; absent without a database.';
     gauge(metricNames.databaseUp, up, () => asNumber(databaseUp()), 'min');
     gauge(metricNames.redisUp, '1 while Redis answers; absent without Redis.', () => asNumber(redisUp()), 'min');
+    const unpriced = 'Deployments without a known price; what they cost is unknown.';
+    gauge(metricNames.unpricedDeployments, unpriced, sources.unpricedDeployments, 'max');
     const states = new Gauge({
       name: metricNames.deploymentState,
       help: '0 healthy, 1 being probed after a cooldown, 2 cooling.',
@@ -200,6 +211,7 @@ export class Metrics {
     children.requests.inc();
     children.seconds.observe(event.durationMs / 1000);
     if (event.cacheHit !== undefined) this.#cache[event.cacheHit ? 'hits' : 'misses'].inc();
+    if (event.costMicros === null) this.#unpriced.inc({ requested_model: model });
     if (event.ending === 'failed') this.#failed.inc({ requested_model: model, exception_status: status });
   }
 

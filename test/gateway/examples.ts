@@ -126,6 +126,7 @@ export const routingSettings = (settings: Partial<RoutingSettings> = {}): Routin
   tagFiltering: false,
   matchAnyTag: true,
   preCallChecks: false,
+  enforceRateLimits: false,
   ...settings,
 });
 

@@ -10,7 +10,7 @@ describe('budgets and limits in the config', () => {
       budgetUnavailable: 'refuse',
       unpricedModels: 'allow',
       capOutputToBudget: false,
-      defaultOutputTokens: 1_024,
+      defaultOutputTokens: 4_096,
       shareMinimumOne: false,
       expectedReplicas: 1,
       globalBudget: undefined,

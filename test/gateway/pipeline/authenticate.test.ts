@@ -186,6 +186,13 @@ describe('rules of a key', () => {
     expect(underRules(request, exampleCaller)).toBe(request);
   });
 
+  it('the region of the key holds beside the one that the request names: it is narrowed, never left', () => {
+    const caller = { ...exampleCaller, allowedModelRegion: 'eu' };
+    expect(underRules(exampleRequest(), caller).overrides.allowedRegions).toEqual(['eu']);
+    const overrides = { disableFallbacks: false, allowedRegions: ['us'] };
+    expect(underRules(exampleRequest(undefined, { overrides }), caller).overrides.allowedRegions).toEqual(['eu', 'us']);
+  });
+
   it('an alias is replaced, fallbacks are taken away, tags are added', () => {
     const request = exampleRequest(undefined, {
       model: 'fast',

@@ -86,7 +86,7 @@ describe('what takes a deployment out without allowed_fails', () => {
 });
 
 describe('allowed_fails', () => {
-  it.each([0, 1, 3])('%d: one failure more takes it out, whatever the successes between', (allowedFails) => {
+  it.each([0, 1, 3, 1_500])('%d: one failure more takes it out, whatever the successes between', (allowedFails) => {
     const settings = cooldownSettings({ allowedFails });
     const enough = times(allowedFails, broken).flatMap((outcome) => ['success' as const, outcome]);
     expect(after(enough, { settings }).is).toBe('serving');
@@ -99,6 +99,16 @@ describe('allowed_fails', () => {
     expect(after(times(2, failure('rate-limit')), { settings }).is).toBe('serving');
     expect(after(times(3, failure('rate-limit')), { settings }).is).toBe('cooling');
     expect(after(times(100, broken), { settings }).is).toBe('serving');
+  });
+
+  it('no more failures are kept than decide, and none where nobody asks for a number', () => {
+    const kept = (settings: Parameters<typeof cooldownSettings>[0]): number => {
+      const state = after(times(50, failure('bad-request')), { settings: cooldownSettings(settings) });
+      return state.is === 'serving' ? state.failedAtMs.length : Number.NaN;
+    };
+    expect(kept({})).toBe(0);
+    expect(kept({ allowedFails: 10 })).toBe(11);
+    expect(kept({ allowedFails: 10, allowedFailsByKind: { timeout: 20 } })).toBe(21);
   });
 
   it('failures older than the cooldown time are forgotten', () => {

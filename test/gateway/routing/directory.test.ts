@@ -113,6 +113,26 @@ describe('a deployment of a pattern', () => {
     expect(directory.configured(concrete)).toBe(wild);
   });
 
+  it('has the prices and limits of the model that was asked for, looked up once', () => {
+    let looked = 0;
+    const listed = { ...wild, listedAs: { provider: 'openai', model: '*' } };
+    const priced = new ModelDirectory({
+      groups: new Map([['openai/*', [listed]]]),
+      aliases: new Map(),
+      withFacts: (deployment) => {
+        looked++;
+        return { ...deployment, maxInputTokens: deployment.listedAs?.model.length ?? 0 };
+      },
+    });
+    expect(priced.concrete(listed, 'openai/o3').maxInputTokens).toBe(2);
+    expect(priced.concrete(listed, 'openai/o3')).toBe(priced.concrete(listed, 'openai/o3'));
+    expect(looked).toBe(1);
+    expect(priced.concrete(listed, 'openai/gpt-5').maxInputTokens).toBe(5);
+    // What a client invents does not stay for ever.
+    for (let name = 0; name < 5_000; name++) priced.concrete(listed, `openai/${name}`);
+    expect(priced.concrete(listed, 'openai/o3').maxInputTokens).toBe(2);
+  });
+
   it('any other deployment stays what it is', () => {
     expect(directory.concrete(plain, 'openai/o3')).toBe(plain);
   });

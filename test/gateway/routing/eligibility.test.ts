@@ -62,6 +62,33 @@ describe('tags', () => {
   });
 });
 
+describe('regions', () => {
+  const eu = exampleDeployment('eu', { region: 'eu' });
+  const ireland = exampleDeployment('ireland', { region: 'eu-west-1' });
+  const belgium = exampleDeployment('belgium', { region: 'europe-west1' });
+  const virginia = exampleDeployment('virginia', { region: 'us-east-1' });
+  const nowhere = exampleDeployment('nowhere');
+  const everywhere = [eu, ireland, belgium, virginia, nowhere];
+
+  it.each<[string, string | undefined, readonly string[], readonly string[] | string]>([
+    ['a region allows what lies in it, and nobody whose region is unknown', 'eu', [], ['eu', 'ireland', 'belgium']],
+    ['a part of one allows only that part', undefined, ['EU-West-1'], ['ireland']],
+    ['a request narrows what the configuration allows', 'eu', ['eu-west-1'], ['ireland']],
+    ['a request does not widen it', 'eu', ['us'], 'no-region'],
+    ['nobody is there', 'ap-southeast-2', [], 'no-region'],
+    ['a name that only begins alike is another one', 'us-e', [], 'no-region'],
+    ['without a rule anybody serves', undefined, [], ['eu', 'ireland', 'belgium', 'virginia', 'nowhere']],
+  ])('%s', (_rule, allowedRegion, regions, ids) => {
+    const settings = routingSettings(allowedRegion === undefined ? {} : { allowedRegion });
+    expect(idsOf(narrow(everywhere, { ...anything, regions }, settings))).toEqual(ids);
+  });
+
+  it('hold also while no other check was asked for, and go before the tags', () => {
+    const settings = tagging({ allowedRegion: 'ap', preCallChecks: false });
+    expect(idsOf(narrow(everywhere, wanting('none'), settings))).toBe('no-region');
+  });
+});
+
 describe('context windows', () => {
   const small = exampleDeployment('small', { maxInputTokens: 100 });
   const large = exampleDeployment('large', { maxInputTokens: 1_000 });

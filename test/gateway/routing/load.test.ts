@@ -85,6 +85,32 @@ describe('requests and tokens', () => {
   });
 });
 
+describe('minutes of a common clock', () => {
+  it('begin when it says; what was counted in the running one stays in it', () => {
+    const { book, pass } = bookAt();
+    book.begin('a')();
+    book.use('a', 7);
+    book.align(90_000_000 + 59_000);
+    expect(book.minute).toBe(1_500);
+    expect(book.secondsLeft).toBe(1);
+    expect(book.counted('a')).toEqual({ requests: 1, tokens: 7 });
+    pass(999);
+    expect(book.of('a')).toMatchObject({ requests: 1, tokens: 7 });
+    pass(1);
+    expect(book.minute).toBe(1_501);
+    expect(book.of('a')).toMatchObject({ requests: 0, tokens: 0 });
+  });
+
+  it('a message that took some time to come does not move them', () => {
+    const { book } = bookAt();
+    book.align(90_000_000);
+    book.align(90_000_000 - 200);
+    expect(book.minute).toBe(1_500);
+    book.align(90_000_000 - 5_000);
+    expect(book.minute).toBe(1_499);
+  });
+});
+
 describe('speed', () => {
   it('of whole answers is seconds per completion token, of streams the time to the first chunk; neither touches the other', () => {
     const { book } = bookAt();

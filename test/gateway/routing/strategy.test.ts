@@ -294,6 +294,101 @@ describe('defects of others that this gateway does not have', () => {
   });
 });
 
+describe('latency-based-routing and a deployment that nobody knows', () => {
+  const known = (made: Made, id: string, seconds: number): void =>
+    made.load.measured(id, { seconds, stream: false, completionTokens: 1 });
+
+  it('sends it one request at a time, and the others where they are known to be fast', () => {
+    const made = routerOf({ strategy: 'latency-based-routing' }, list({}, {}, {}));
+    known(made, 'a', 1);
+    known(made, 'b', 2);
+    const probe = made.router.choose('chat', nobodyFailed, anything);
+    expect(probe?.id).toBe('c');
+    const end = made.load.begin('c');
+    expect(made.shares(100)).toEqual({ a: 100 });
+    end();
+    // It failed without an answer: still nobody knows it.
+    expect(made.always()).toBe('c');
+    known(made, 'c', 0.5);
+    expect(made.always()).toBe('c');
+    made.load.begin('c');
+    expect(made.always()).toBe('c');
+  });
+
+  it('when nobody is known, spreads evenly', () => {
+    const made = routerOf({ strategy: 'latency-based-routing' }, list({}, {}, {}));
+    for (let request = 0; request < 99; request++) {
+      const chosen = made.router.choose('chat', nobodyFailed, anything);
+      if (chosen !== undefined) made.load.begin(chosen.id);
+    }
+    expect(['a', 'b', 'c'].map((id) => made.load.of(id).inFlight)).toEqual([33, 33, 33]);
+  });
+
+  it('in any history: while somebody is known, no more than one request is under way to one that is not', () => {
+    const step = fc.record({ does: fc.constantFrom('begin', 'begin', 'answer', 'fail'), which: fc.nat() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), fc.boolean(), (steps, stream) => {
+        const made = routerOf({ strategy: 'latency-based-routing' }, list({}, {}, {}, {}));
+        const running: { id: string; end: () => void }[] = [];
+        const seen = new Set<string>();
+        const unknownRunning = (id: string): number => running.filter((one) => one.id === id).length;
+        for (const { does, which } of steps) {
+          if (does === 'begin') {
+            const id = made.router.choose('chat', nobodyFailed, { ...anything, stream })?.id ?? '';
+            if (seen.size > 0 && !seen.has(id)) expect(unknownRunning(id)).toBe(0);
+            running.push({ id, end: made.load.begin(id) });
+            continue;
+          }
+          const [one] = running.splice(which % Math.max(1, running.length), 1);
+          if (one === undefined) continue;
+          one.end();
+          if (does === 'fail') continue;
+          made.load.measured(one.id, { seconds: (which % 7) + 1, stream, completionTokens: 1 });
+          seen.add(one.id);
+        }
+        for (const one of running) one.end();
+        for (const id of ['a', 'b', 'c', 'd']) expect(made.load.of(id).inFlight).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('enforce_model_rate_limits', () => {
+  it.each(names)('%s: exactly rpm requests of a minute are let through, and the refusal says so', (strategy) => {
+    const made = routerOf({ strategy, enforceRateLimits: true }, list({ rpm: 3 }, { rpm: 2 }));
+    let through = 0;
+    for (let request = 0; request < 20; request++) {
+      const chosen = made.router.choose('chat', nobodyFailed, anything);
+      if (chosen === undefined) continue;
+      through++;
+      made.load.begin(chosen.id)();
+    }
+    expect(through).toBe(5);
+    expect(made.router.whyNone('chat', anything)).toMatchObject({
+      kind: 'rate-limit',
+      status: 429,
+      type: 'rate_limit_error',
+      message: 'Model rate limit exceeded. RPM limit=3, current usage=3',
+      retryAfterSeconds: 60,
+    });
+    made.pass(60_000);
+    expect(made.router.choose('chat', nobodyFailed, anything)).toBeDefined();
+  });
+
+  it('what siblings used counts, and is gone with the minute', () => {
+    const made = routerOf({ strategy: 'simple-shuffle', enforceRateLimits: true }, list({ rpm: 10, tpm: 100 }));
+    made.load.adopt(made.load.minute, 'a', { requests: 9, tokens: 0 });
+    made.load.begin('a')();
+    expect(made.router.choose('chat', nobodyFailed, anything)).toBeUndefined();
+    made.pass(60_000);
+    expect(made.router.choose('chat', nobodyFailed, anything)?.id).toBe('a');
+    made.load.adopt(made.load.minute, 'a', { requests: 0, tokens: 100 });
+    expect(made.router.choose('chat', nobodyFailed, anything)).toBeUndefined();
+    expect(made.router.whyNone('chat', anything).message).toContain('TPM limit=100, current usage=100');
+  });
+});
+
 describe('rpm and tpm', () => {
   it.each(names.filter((name) => !limitsBind[name]))(
     '%s: they are no limits, but those that are over them come last',
@@ -316,6 +411,9 @@ const situation = fc.record({
   latencyBuffer: fc.constantFrom(0, 0.5),
   matchAnyTag: fc.boolean(),
   tags: fc.subarray(['red', 'blue']),
+  allowedRegion: optional(fc.constantFrom('eu', 'us')),
+  regions: fc.subarray(['eu', 'us-east-1'], { maxLength: 1 }),
+  enforceRateLimits: fc.boolean(),
   promptTokens: fc.nat(200),
   stream: fc.boolean(),
   deployments: fc.array(
@@ -325,6 +423,7 @@ const situation = fc.record({
       tpm: optional(fc.nat(400)),
       order: optional(fc.nat(2)),
       tags: optional(fc.subarray(['red', 'blue', 'default'])),
+      region: optional(fc.constantFrom('eu', 'eu-west-1', 'us-east-1', 'us-west-2')),
       maxInputTokens: optional(fc.integer({ min: 1, max: 200 })),
       maxParallelRequests: optional(fc.integer({ min: 1, max: 3 })),
       priced: fc.boolean(),
@@ -339,7 +438,7 @@ const situation = fc.record({
   ),
 });
 
-it('no strategy picks one that is cooling, tag-filtered, too small, over its limits or full while another is eligible; nor a higher order before a lower one', () => {
+it('no strategy picks one that is cooling, tag-filtered, in another region, too small, over its limits or full while another is eligible; nor a higher order before a lower one', () => {
   fc.assert(
     fc.property(situation, (made) => {
       const facts = new Map(made.deployments.map((fact, index) => [`d${index}`, fact]));
@@ -350,6 +449,7 @@ it('no strategy picks one that is cooling, tag-filtered, too small, over its lim
           ...(fact.tpm === undefined ? {} : { tpm: fact.tpm }),
           ...(fact.order === undefined ? {} : { order: fact.order }),
           ...(fact.tags === undefined ? {} : { tags: fact.tags }),
+          ...(fact.region === undefined ? {} : { region: fact.region }),
           ...(fact.maxInputTokens === undefined ? {} : { maxInputTokens: fact.maxInputTokens }),
           ...(fact.maxParallelRequests === undefined ? {} : { maxParallelRequests: fact.maxParallelRequests }),
           ...(fact.priced ? price(1) : {}),
@@ -362,6 +462,8 @@ it('no strategy picks one that is cooling, tag-filtered, too small, over its lim
           matchAnyTag: made.matchAnyTag,
           tagFiltering: true,
           preCallChecks: true,
+          enforceRateLimits: made.enforceRateLimits,
+          ...(made.allowedRegion === undefined ? {} : { allowedRegion: made.allowedRegion }),
         },
         deployments,
       );
@@ -373,7 +475,12 @@ it('no strategy picks one that is cooling, tag-filtered, too small, over its lim
           routed.load.measured(id, { seconds: fact.seconds, stream: made.stream, completionTokens: 10 });
         if (fact.cooling) routed.router.adopt(id, 30_000);
       }
-      const wanted: Wanted = { tags: made.tags, stream: made.stream, promptTokens: made.promptTokens };
+      const wanted: Wanted = {
+        tags: made.tags,
+        stream: made.stream,
+        promptTokens: made.promptTokens,
+        regions: made.regions,
+      };
       const failed = new Set([...facts].flatMap(([id, fact]) => (fact.failed ? [id] : [])));
 
       // The same rules said plainly, each on its own.
@@ -381,7 +488,13 @@ it('no strategy picks one that is cooling, tag-filtered, too small, over its lim
         made.matchAnyTag
           ? made.tags.some((tag) => fact.tags?.includes(tag) === true)
           : made.tags.every((tag) => fact.tags?.includes(tag) === true);
-      const all = [...facts];
+      const isIn = (region: string | undefined, allowed: string): boolean =>
+        region === allowed || region?.startsWith(`${allowed}-`) === true;
+      const all = [...facts].filter(
+        ([, fact]) =>
+          (made.allowedRegion === undefined || isIn(fact.region, made.allowedRegion)) &&
+          made.regions.every((region) => isIn(fact.region, region)),
+      );
       const isDefault = ([, fact]: (typeof all)[number]): boolean => fact.tags?.includes('default') === true;
       const matching = made.tags.length > 0 ? all.filter(([, fact]) => has(fact)) : [];
       const defaults = all.filter(isDefault);
@@ -401,7 +514,7 @@ it('no strategy picks one that is cooling, tag-filtered, too small, over its lim
           fact.requests + fact.running < (fact.rpm ?? Infinity) &&
           fact.tokens + made.promptTokens <= (fact.tpm ?? Infinity),
       );
-      const pool = limitsBind[made.strategy] ? inLimits : open;
+      const pool = limitsBind[made.strategy] || made.enforceRateLimits ? inLimits : open;
       const serving = pool.filter(([, fact]) => !fact.cooling);
       const may = serving.length > 0 ? serving : pool;
       const untried = may.filter(([id]) => !failed.has(id));

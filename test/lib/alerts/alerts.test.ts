@@ -13,6 +13,7 @@ async function gatewayMetrics(): Promise<string[]> {
     redisUp: () => true,
     knownModels: new Set(),
     deploymentStates: () => [],
+    unpricedDeployments: () => 0,
   });
   const text = await metrics.registry.metrics();
   return [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name = '']) => name);
