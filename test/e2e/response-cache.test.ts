@@ -82,10 +82,10 @@ describe('a cached answer', () => {
     const rows = () =>
       query(
         database.url,
-        "SELECT cost_micros::int AS cost, attempts, prompt_tokens > 0 AS counted FROM spend_event WHERE call_id = 'the hit'",
+        "SELECT cost_micros::int AS cost, cache_hit, attempts, prompt_tokens > 0 AS counted FROM spend_entry WHERE call_id = 'the hit'",
       );
     await until(async () => (await rows()).length === 1);
-    expect(await rows()).toEqual([{ cost: 0, attempts: 0, counted: true }]);
+    expect(await rows()).toEqual([{ cost: 0, cache_hit: true, attempts: 0, counted: true }]);
   });
 
   it('that was streamed is streamed again, and is none for a client that does not stream', async () => {
