@@ -15,10 +15,12 @@ import { isUnavailable, type Pool } from './postgres.ts';
 interface KindRow {
   readonly kind: Kind;
   readonly row: Readonly<Record<string, unknown>>;
+  /** When it changed, as text: the database is more exact than a Date. */
+  readonly at: string;
 }
 
 /** All but the clock is null in the one row that says that nothing changed. */
-type PollRow = (KindRow | { readonly kind: null; readonly row: null }) & { readonly polled_at: Date };
+type PollRow = (KindRow | { readonly kind: null }) & { readonly polled_at: Date };
 
 /** Unknown keys are remembered for a moment, so that a client in a loop does not ask the database each time. */
 const unknownKeysInMemory = 10_000;
@@ -32,6 +34,8 @@ const lookupsWaiting = 500;
 const lookupTimeoutMs = 2_000;
 /** Of each kind, at the start: newest first. */
 const preloaded = 100_000;
+/** Read at once: so little that it takes a fraction of the time-out also on a busy machine. */
+const pageRows = 5_000;
 
 export class IdentityStore implements KeyDirectory {
   readonly #pool: Pool;
@@ -147,9 +151,11 @@ export class IdentityStore implements KeyDirectory {
   /** Fills the memory at start with what changed last. */
   async preload(): Promise<void> {
     for (const kind of kinds) {
-      const rows = await this.#query<KindRow>(selectOf(kind, `ORDER BY x.updated_at DESC LIMIT ${preloaded}`), []);
+      const rows: KindRow[] = [];
+      const whole = await this.#inPages(selectOf(kind, ''), 'DESC', 'infinity', preloaded, (row) => rows.push(row));
+      // The newest last, so that they are the last to go.
       for (const row of rows.toReversed()) this.#learn(row);
-      if (rows.length < preloaded) this.memory.declareWhole(kind);
+      if (whole) this.memory.declareWhole(kind);
     }
   }
 
@@ -165,14 +171,52 @@ export class IdentityStore implements KeyDirectory {
     // One row comes back even when nothing changed, since it tells the database's clock. Looking back from that clock,
     // and not from the newest change, reads each change for a few seconds only and not for ever.
     const rows = await this.#query<PollRow>(
-      `SELECT clock.polled_at, changed.kind, changed.row FROM (SELECT clock_timestamp() AS polled_at) AS clock
-       LEFT JOIN (${selectChanged(`WHERE x.updated_at > $1::timestamptz - interval '${overlapSeconds} seconds'`)})
-         AS changed ON true ORDER BY changed.updated_at`,
+      `SELECT clock.polled_at, changed.kind, changed.row, changed.updated_at::text AS at
+         FROM (SELECT clock_timestamp() AS polled_at) AS clock
+         LEFT JOIN (SELECT * FROM (${selectChanged('')}) AS mirrored
+                     WHERE updated_at > $1::timestamptz - interval '${overlapSeconds} seconds'
+                     ORDER BY updated_at LIMIT ${pageRows}) AS changed ON true
+        ORDER BY changed.updated_at`,
       [this.#polledAt],
     );
     for (const row of rows) if (row.kind !== null) this.#learn(row);
+    const last = rows.at(-1);
+    if (rows.length === pageRows && last?.kind != null) {
+      await this.#inPages(selectChanged(''), 'ASC', last.at, Number.POSITIVE_INFINITY, (row) => this.#learn(row));
+    }
     this.#polledAt = rows[0]?.polled_at;
     return this.takeChanged();
+  }
+
+  /**
+   * Row by row in the order of change, in pages that no time-out cuts, however much there is. Rows at the border of two
+   * pages come twice.
+   * @returns whether that was all of it.
+   */
+  async #inPages(
+    select: string,
+    order: 'ASC' | 'DESC',
+    from: string,
+    most: number,
+    take: (row: KindRow) => void,
+  ): Promise<boolean> {
+    let at = from;
+    let size = pageRows;
+    for (let read = 0; read < most; ) {
+      const rows = await this.#query<KindRow>(
+        `SELECT kind, row, updated_at::text AS at FROM (${select}) AS mirrored
+          WHERE updated_at ${order === 'ASC' ? '>=' : '<='} $1::timestamptz ORDER BY updated_at ${order} LIMIT $2`,
+        [at, size],
+      );
+      for (const row of rows) take(row);
+      if (rows.length < size) return true;
+      read += rows.length;
+      const last = rows.at(-1)?.at ?? at;
+      // A page of rows that changed in one moment leads nowhere; a larger one does.
+      size = last === at ? size * 2 : pageRows;
+      at = last;
+    }
+    return false;
   }
 
   /** Whether anything was learned since this was last asked. */
@@ -182,7 +226,7 @@ export class IdentityStore implements KeyDirectory {
     return changed;
   }
 
-  #learn({ kind, row }: KindRow): void {
+  #learn({ kind, row }: Pick<KindRow, 'kind' | 'row'>): void {
     this.learn(kind, toRecord(kind, row));
   }
 
