@@ -18,7 +18,7 @@ export const configKey = 'config.yaml';
 /** A container of our image, with what the gateway and the migration have in common. */
 export function holdfastContainer(
   platform: Platform,
-  container: Omit<k8s.Container, 'image' | 'securityContext' | 'env' | 'envFrom' | 'volumeMounts'>,
+  container: Omit<k8s.Container, 'image' | 'securityContext' | 'envFrom' | 'volumeMounts'>,
 ): k8s.Container {
   return {
     ...container,
@@ -29,7 +29,7 @@ export function holdfastContainer(
     // manifests, by whatever reads Secrets Manager, so that no secret ever stands in a file. Without it no pod starts.
     envFrom: [{ secretRef: { name: kubernetes.secret } }],
     // In the pod and not in the ConfigMap, so that a change of one is a change of the pod and rolls out by itself.
-    env: Object.entries(environment).map(([name, value]) => ({ name, value })),
+    env: [...Object.entries(environment).map(([name, value]) => ({ name, value })), ...(container.env ?? [])],
     volumeMounts: [
       // By subPath, which Kubernetes never updates in a running pod: a config that is wrong meets the first new pod of
       // a rolling update, which stays unready and stops it, and not all running pods at once.
@@ -54,8 +54,20 @@ const environment = {
  */
 export const volumes = (): k8s.Volume[] => [
   ...volumesBesideData(),
-  { name: dataVolume, emptyDir: { sizeLimit: k8s.Quantity.fromString('2Gi') } },
+  { name: dataVolume, emptyDir: { sizeLimit: k8s.Quantity.fromString(`${dataGiB.node}Gi`) } },
 ];
+
+/** Size of the data folder: a part of the node's disk, or a volume of its own. */
+export const dataGiB = { node: 2, volume: 10 } as const;
+
+/**
+ * Keeps the outbox within its folder. Beyond an emptyDir's limit Kubernetes ends the pod and throws the folder away; the
+ * gateway stops taking requests that cost money before that. The rest is for the snapshot of keys.
+ */
+export const outboxBound = (kind: keyof typeof dataGiB): k8s.EnvVar => ({
+  name: 'HOLDFAST_OUTBOX_MAX_BYTES',
+  value: String(Math.floor(dataGiB[kind] * 0.75) * 1024 ** 3),
+});
 
 /** The same where the data folder is a volume of its own. */
 export const volumesBesideData = (): k8s.Volume[] => [

@@ -5,7 +5,15 @@ import { gatewayPort, healthPaths } from '../../gateway/contract.ts';
 import { kubernetes } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { cloudSqlProxy } from '../blocks/cloud-sql.ts';
-import { dataVolume, gatewayResources, holdfastContainer, volumes, volumesBesideData } from '../blocks/container.ts';
+import {
+  dataGiB,
+  dataVolume,
+  gatewayResources,
+  holdfastContainer,
+  outboxBound,
+  volumes,
+  volumesBesideData,
+} from '../blocks/container.ts';
 import { disruptionBudget } from '../blocks/disruption.ts';
 import { labels, selector } from '../blocks/labels.ts';
 import type { ChartObject } from '../blocks/object.ts';
@@ -98,7 +106,7 @@ const withVolumes = (platform: Platform) => ({
   updateStrategy: { type: 'RollingUpdate' },
   // A pod that was scaled away may have been killed before its outbox was empty: the next of its name ships the rest.
   persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
-  volumeClaimTemplates: [{ metadata: { name: dataVolume }, spec: claim(platform, '10Gi') }],
+  volumeClaimTemplates: [{ metadata: { name: dataVolume }, spec: claim(platform, `${dataGiB.volume}Gi`) }],
 });
 
 function scaler({ platform, region }: ChartInput): ApiObjectProps {
@@ -153,6 +161,7 @@ function podSpec({ platform }: ChartInput): k8s.PodSpec {
         name: kubernetes.gateway,
         ports: [{ name: httpPort, containerPort: gatewayPort, protocol: 'TCP' }],
         resources: gatewayResources(),
+        env: [outboxBound(kind === 'StatefulSet' ? 'volume' : 'node')],
         ...probes(),
       }),
     ],

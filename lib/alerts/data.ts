@@ -21,7 +21,7 @@ export const dataAlerts: readonly Alert[] = [
     summary: 'Gateway {{ $labels.instance }} cannot reach PostgreSQL',
     firstResponse:
       'Known keys keep working, new keys and administration do not. One gateway: its network or its pool; restart the pod. All gateways of a region: `aws rds describe-db-instances` (failover, storage full, maintenance), then PgBouncer (`kubectl -n holdfast logs deploy/pgbouncer`). A Multi-AZ failover ends by itself within two minutes. If the region is lost, promote a standby.',
-    runbook: 'failover',
+    runbook: 'region-failover',
     origin: 'LiteLLM: High availability',
   },
   {
@@ -45,7 +45,27 @@ export const dataAlerts: readonly Alert[] = [
     severity: 'critical',
     summary: 'Spend events were given up in {{ $labels.region }}',
     firstResponse:
-      'Requests were served whose cost is not in the database. The usual cause is a database that was away for longer than the queue could hold: mend that first (DatabaseConnectionFailed). The log lines of the gateways name how many events and why; keep them, they are what the cost is restored from.',
+      'Requests were served whose cost could be written nowhere: neither disk nor database took it. Look at the disk of the pods first (`kubectl -n holdfast exec POD -- df /var/lib/holdfast`, OutboxUnderPressure), then at the database. The log lines of the gateways name how many events and why; keep them, they are what the cost is restored from.',
+    origin: 'Holdfast',
+  },
+  {
+    name: 'OutboxNotShipping',
+    expression: `max by (region) (${metricNames.outboxOldestSeconds}{${gatewayJob}}) > 300`,
+    forSeconds: 300,
+    severity: 'warning',
+    summary: 'Spend in {{ $labels.region }} is {{ $value | humanizeDuration }} behind',
+    firstResponse:
+      'Spend waits on disk and does not reach the database: nothing is lost, but budgets reckon with old numbers and a lost disk would lose it. The database is away or slow (DatabaseConnectionFailed), or this region cannot reach the writer. One gateway alone: its log says why its outbox is stuck. Do not delete a pod or its volume before it has shipped.',
+    origin: 'Holdfast',
+  },
+  {
+    name: 'OutboxUnderPressure',
+    expression: `max by (region) (${metricNames.outboxPressure}{${gatewayJob}}) > 0`,
+    forSeconds: 60,
+    severity: 'critical',
+    summary: 'The spend outbox in {{ $labels.region }} is running full: requests are refused',
+    firstResponse:
+      'At 1 requests with a budget are refused, at 2 all that cost money. Mend what keeps spend from the database (DatabaseConnectionFailed, OutboxNotShipping); it drains by itself then. To win time, let more gateways start: each brings room of its own (`kubectl -n holdfast patch hpa gateway -p \'{"spec":{"minReplicas":N}}\'`).',
     origin: 'Holdfast',
   },
   {

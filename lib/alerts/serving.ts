@@ -26,7 +26,7 @@ export const servingAlerts: readonly Alert[] = [
     summary: 'Prometheus finds no gateway at all',
     firstResponse:
       'No pod, or no ServiceMonitor. `kubectl -n holdfast get deploy,sts,pods,events`. If clients get answers, only the monitoring is broken: `kubectl -n holdfast get servicemonitor,endpoints`. If not, the region is out: Route 53 has already moved clients elsewhere if there is another region.',
-    runbook: 'failover',
+    runbook: 'region-failover',
     origin: 'Holdfast',
   },
   {
@@ -50,7 +50,7 @@ export const servingAlerts: readonly Alert[] = [
     severity: 'critical',
     summary: 'No provider answers from {{ $labels.region }}',
     firstResponse: `Every attempt at every deployment fails. By outcome: \`sum by (outcome) (rate(${attempts}[2m]))\`. Only connection errors: egress (NAT, NetworkPolicy, DNS) of this region is broken; other regions serve, move traffic there. Authentication errors: a rotated key has not arrived, look at the Secret. Rate limits: the account's quota.`,
-    runbook: 'failover',
+    runbook: 'region-failover',
     origin: 'LiteLLM: High availability',
   },
   {
@@ -63,7 +63,7 @@ export const servingAlerts: readonly Alert[] = [
     summary: 'Region {{ $labels.region }} health < 80%',
     firstResponse:
       'More than a fifth of the gateways does not answer. `kubectl -n holdfast get pods -o wide`: all in one zone means a zone is impaired; start a zonal shift (EKS and the load balancer follow it). Spread over zones means a bad release: `kubectl -n holdfast rollout undo deployment/gateway` (statefulset/gateway in tier critical).',
-    runbook: 'failover',
+    runbook: 'region-failover',
     origin: 'High availability patterns',
   },
 ];

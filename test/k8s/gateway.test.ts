@@ -118,12 +118,18 @@ describe.each(everyRegion)('the gateway of $name', ({ platform, region }) => {
 
   it('has a place for each folder that it writes to, and each place is bounded', () => {
     const environment = new Map(
-      [0, 1, 2, 3].map((index) => [at(container, `env.${index}.name`), at(container, `env.${index}.value`)]),
+      [0, 1, 2, 3, 4].map((index) => [at(container, `env.${index}.name`), at(container, `env.${index}.value`)]),
     );
     const mounted = [0, 1, 2].map((index) => at(container, `volumeMounts.${index}.mountPath`));
     expect(mounted).toContain(environment.get('HOLDFAST_DATA_DIRECTORY'));
     expect(mounted).toContain(environment.get('CONFIG_FILE_PATH'));
     expect(mounted).toContain('/tmp');
+    const size = persistent
+      ? at(deployment, 'spec.volumeClaimTemplates.0.spec.resources.requests.storage')
+      : at(pod, 'volumes.2.emptyDir.sizeLimit');
+    const bytes = Number(environment.get('HOLDFAST_OUTBOX_MAX_BYTES'));
+    expect(bytes).toBeGreaterThan(0);
+    expect(bytes).toBeLessThan(Number.parseInt(String(size), 10) * 1024 ** 3);
     for (const index of persistent ? [1] : [1, 2]) {
       expect(at(pod, `volumes.${index}.emptyDir.sizeLimit`)).toMatch(/^\d+[MG]i$/);
     }

@@ -1,8 +1,13 @@
+import { globSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { Metrics } from '../../../gateway/telemetry/metrics.ts';
 import { alerts } from '../../../lib/alerts/alerts.ts';
 import { exporterMetrics } from '../../../lib/alerts/exporter-metrics.ts';
+import { runbookTitles } from '../../../runbooks/catalog.ts';
 import { metricsIn } from './metrics-in.ts';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** What a gateway shows at /metrics, whatever has happened in it: Prometheus' text names every metric it knows. */
 async function gatewayMetrics(): Promise<string[]> {
@@ -52,6 +57,14 @@ describe('the alerts', () => {
     expect(new Set(alerts.map(({ name }) => name)).size).toBe(alerts.length);
     for (const { name, firstResponse } of alerts) expect(firstResponse.length, name).toBeGreaterThan(100);
   });
+});
+
+it('runbooks that exist are in the catalog', () => {
+  const books = globSync('runbooks/books/*.ts', { cwd: root }).flatMap((path) => {
+    const text = readFileSync(`${root}/${path}`, 'utf8');
+    return [...text.matchAll(/useWhen:/g)].length === 0 ? [] : [/\bid: '([\w-]+)'/.exec(text)?.[1] ?? path];
+  });
+  for (const id of books) expect(Object.keys(runbookTitles)).toContain(id);
 });
 
 describe('the reader of expressions', () => {

@@ -212,6 +212,23 @@ export const alertCases: readonly AlertCase[] = [
     fires: [{ labels: { region: 'r1' }, summary: 'Spend events were given up in r1' }],
   },
   {
+    alert: 'OutboxNotShipping',
+    because: 'one gateway has spend of ten minutes ago',
+    series: {
+      [`holdfast_outbox_oldest_unshipped_seconds{${job},region="r1",instance="a"}`]: '600+0x20',
+      [`holdfast_outbox_oldest_unshipped_seconds{${job},region="r1",instance="b"}`]: '1+0x20',
+    },
+    atMinutes: 10,
+    fires: [{ labels: { region: 'r1' }, summary: 'Spend in r1 is 10m 0s behind' }],
+  },
+  {
+    alert: 'OutboxUnderPressure',
+    because: 'requests with a budget are refused',
+    series: { [`holdfast_outbox_pressure{${job},region="r1",instance="a"}`]: '0 0 1 1 1 1' },
+    atMinutes: 5,
+    fires: [{ labels: { region: 'r1' }, summary: 'The spend outbox in r1 is running full: requests are refused' }],
+  },
+  {
     alert: 'VaultSnapshotOverdue',
     because: 'the last success is three hours ago',
     series: {
