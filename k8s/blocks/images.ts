@@ -16,5 +16,4 @@ export const images = {
   redis: 'docker.io/library/redis:8.2',
   k6: 'docker.io/grafana/k6:1.3.0',
   cloudSqlProxy: 'gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.18.2',
-  kubectl: 'registry.k8s.io/kubectl:v1.34.1',
 } as const;

@@ -36,7 +36,7 @@ export default function () {
 
 /**
  * A thousand callers for five minutes. It asks real models for real money: use a key with a budget, and a model group that
- * can take it. In \`drills/\`, so that nobody starts it by applying everything.
+ * can take it. In `drills/`, so that nobody starts it by applying everything.
  */
 export function loadChart({ platform }: ChartInput): Chart {
   const component = { platform, component: 'load-test', image: images.k6 } as const;

@@ -48,7 +48,8 @@ export function pgbouncerChart({ platform, region }: ChartInput): Chart {
       replicas: platform.tier.zones,
       files: { 'pgbouncer.ini': settings },
       amounts: { cpu: '250m', memory: '256Mi', 'ephemeral-storage': '64Mi' },
-      // SIGTERM makes it wait for running transactions (1.23 and later); the gateway's longest takes seconds.
+      // From 1.23 on SIGTERM takes no new clients and waits until the present ones have left; those that have not by then
+      // are idle, since the gateway's longest transaction takes seconds.
       stopSeconds: 30,
       container: {
         command: ['pgbouncer', '/etc/pgbouncer/pgbouncer.ini'],
