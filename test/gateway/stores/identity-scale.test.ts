@@ -35,6 +35,7 @@ it('more keys than one page are all read at the start, and all changes of one mo
      UPDATE api_key SET blocked = true, revision = revision + 1, updated_at = now()`,
   );
   await store.poll();
-  for (const n of [1, 4_999, 5_000, 5_001, count]) expect(store.find(keyHash(n))).toMatchObject({ refused: 'Key is blocked' });
+  for (const n of [1, 4_999, 5_000, 5_001, count])
+    expect(store.find(keyHash(n))).toMatchObject({ refused: 'Key is blocked' });
   await pool.end();
 });
