@@ -157,10 +157,10 @@ export class LogStore {
 
 const markName = 'closed';
 
-/** Tells whoever comes next that nothing is left to be sent. */
+/** Tells whoever comes next that nothing is left to be sent. A mark that a power loss takes is made again. */
 export async function writeMark(directory: string, lastSeq: number): Promise<void> {
   const path = join(directory, markName);
-  await writeFile(`${path}.tmp`, JSON.stringify({ lastSeq, closedAtMs: Date.now() }), { mode: 0o600, flush: true });
+  await writeFile(`${path}.tmp`, JSON.stringify({ lastSeq, closedAtMs: Date.now() }), { mode: 0o600 });
   await rename(`${path}.tmp`, path);
 }
 

@@ -28,16 +28,20 @@ export const idOf = (text: string): string => idAt(text, 7);
 
 const idAt = (text: string, start: number): string => text.slice(start, text.indexOf('"', start));
 
-export const beginText = (intent: SpendIntent): string => toText({ begins: intent.requestId, ...common(intent) });
+/** @param common what `commonText` made of it before. */
+export const beginText = (intent: SpendIntent, common = commonText(intent)): string =>
+  joined(toText({ begins: intent.requestId, model_group: intent.modelGroup, stream: intent.stream }), common);
 
-export function endText(event: SpendEvent): string {
+/** @param common what `commonText` made of its intent before. */
+export function endText(event: SpendEvent, common = commonText(event)): string {
   const { costMicros } = event;
-  return toText({
+  const own = {
     id: event.requestId,
     ending: event.ending,
     // PostgreSQL reads a text as well, and JavaScript could not read a number so large.
     cost: costMicros === null ? undefined : costMicros > safe ? String(costMicros) : Number(costMicros),
-    ...common(event),
+    model_group: event.modelGroup,
+    stream: event.stream,
     deployment: event.deploymentId ?? undefined,
     provider: event.provider ?? undefined,
     model: event.model ?? undefined,
@@ -50,31 +54,34 @@ export function endText(event: SpendEvent): string {
     fallbacks: event.fallbacks,
     first_byte_ms: event.firstByteMs,
     duration_ms: event.durationMs,
-  });
+  };
+  return joined(toText(own), common);
 }
+
+/** Two objects as one; neither is empty, and they have no member in common. */
+const joined = (one: string, other: string): string => `${one.slice(0, -1)},${other.slice(1)}`;
 
 const safe = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** What the begin and the end of a request both say. */
-const common = (intent: SpendIntent) => ({
-  day: dayOf(intent.startedAtMs),
-  at: intent.startedAtMs,
-  reserved: intent.reservedMicros ?? undefined,
-  accounts: intent.accounts.length === 0 ? undefined : intent.accounts,
-  call: intent.callId,
-  key: intent.keyHash,
-  key_id: intent.keyId,
-  team: intent.teamId,
-  user_id: intent.userId,
-  organization: intent.organizationId,
-  end_user: intent.endUser,
-  operation: intent.operation,
-  requested_model: intent.requestedModel,
-  model_group: intent.modelGroup,
-  stream: intent.stream,
-  tags: intent.tags === undefined || intent.tags.length === 0 ? undefined : intent.tags,
-  metadata: intent.metadata,
-});
+/** What the begin and the end of a request both say; printed once for both. */
+export const commonText = (intent: SpendIntent): string =>
+  toText({
+    day: dayOf(intent.startedAtMs),
+    at: intent.startedAtMs,
+    reserved: intent.reservedMicros ?? undefined,
+    accounts: intent.accounts.length === 0 ? undefined : intent.accounts,
+    call: intent.callId,
+    key: intent.keyHash,
+    key_id: intent.keyId,
+    team: intent.teamId,
+    user_id: intent.userId,
+    organization: intent.organizationId,
+    end_user: intent.endUser,
+    operation: intent.operation,
+    requested_model: intent.requestedModel,
+    tags: intent.tags === undefined || intent.tags.length === 0 ? undefined : intent.tags,
+    metadata: intent.metadata,
+  });
 
 /** A request whose end nobody wrote: its gateway died. The cost is what was set aside for it, an upper bound. */
 export function interruptedText(begin: string): string {

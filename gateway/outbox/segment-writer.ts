@@ -146,11 +146,11 @@ export class SegmentWriter {
     await unlink(segmentPath(this.#options.directory, segment.number));
   }
 
-  /** The last sync, and the end of writing. @throws when it cannot be made durable. */
-  close(): void {
+  /** The end of writing. @param isNeeded somebody will have to read it. @throws when it cannot be made durable. */
+  close(isNeeded: boolean): void {
     clearTimeout(this.#unsynced);
     try {
-      fdatasyncSync(this.#file);
+      if (isNeeded) fdatasyncSync(this.#file);
     } finally {
       closeSync(this.#file);
     }

@@ -6,7 +6,7 @@ import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DoubtfulAttempt, SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { type LogLock, lockLog } from './log-lock.ts';
-import { beginText, endText, interruptedText } from './record-text.ts';
+import { beginText, commonText, endText, interruptedText } from './record-text.ts';
 import { Reserve } from './reserve.ts';
 import { DiskFault, type SealedSegment, SegmentWriter } from './segment-writer.ts';
 import { type Batch, type EventSource, part, StoredEvents } from './stored-events.ts';
@@ -25,6 +25,12 @@ export interface SpendLogOptions {
   readonly onDisk: (fault: Error | undefined) => void;
 }
 
+interface OpenRequest {
+  readonly intent: SpendIntent;
+  /** As `commonText` made it. */
+  readonly common: string;
+}
+
 /** Ends that came so close together have the same age. */
 const markEveryMs = 200;
 
@@ -37,7 +43,7 @@ export class SpendLog implements EventSource {
   readonly #reserve: Reserve;
   readonly #stored: StoredEvents;
   /** Requests that began and have not ended. */
-  readonly #open = new Map<string, SpendIntent>();
+  readonly #open = new Map<string, OpenRequest>();
   /** The newest ends without a gap, the first of them numbered `#recentFirst`. */
   readonly #recent: string[] = [];
   #recentFirst = 1;
@@ -105,18 +111,19 @@ export class SpendLog implements EventSource {
   /** @throws DiskFault; then nothing has begun. */
   begin(intent: SpendIntent): void {
     if (this.#fault !== undefined) throw new DiskFault(this.#fault);
+    const common = commonText(intent);
     try {
       this.#makeRoom();
-      this.#writer.append(beginText(intent));
+      this.#writer.append(beginText(intent, common));
     } catch (error) {
       this.#failed(error);
       throw error;
     }
-    this.#open.set(intent.requestId, intent);
+    this.#open.set(intent.requestId, { intent, common });
   }
 
   doubt(requestId: string, attempt: DoubtfulAttempt): void {
-    const intent = this.#open.get(requestId);
+    const { intent } = this.#open.get(requestId) ?? {};
     if (intent === undefined) return;
     const durationMs = Math.max(0, Date.now() - intent.startedAtMs);
     this.#append(
@@ -138,14 +145,15 @@ export class SpendLog implements EventSource {
   }
 
   end(event: SpendEvent): void {
+    const open = this.#open.get(event.requestId);
     this.#open.delete(event.requestId);
-    this.#append(endText(event), event.startedAtMs + event.durationMs);
+    this.#append(endText(event, open?.common), event.startedAtMs + event.durationMs);
   }
 
   /** The process leaves: what still runs will have no other end. @returns how many that were. */
   interruptAll(): number {
     const count = this.#open.size;
-    for (const intent of this.#open.values()) this.#append(interruptedText(beginText(intent)), Date.now());
+    for (const begin of this.#begins()) this.#append(interruptedText(begin), Date.now());
     this.#open.clear();
     return count;
   }
@@ -219,7 +227,7 @@ export class SpendLog implements EventSource {
   close(): void {
     this.#reserve.release();
     try {
-      this.#writer.close();
+      this.#writer.close(this.queued > 0 || this.#open.size > 0);
     } finally {
       this.#lock.release();
     }
@@ -274,7 +282,11 @@ export class SpendLog implements EventSource {
 
   /** The begins of what still runs go along, so that a segment can be removed once its ends are shipped. */
   #rotate(): void {
-    this.#writer.rotate([...this.#open.values()].map(beginText));
+    this.#writer.rotate(this.#begins());
+  }
+
+  #begins(): string[] {
+    return [...this.#open.values()].map(({ intent, common }) => beginText(intent, common));
   }
 
   #failed(error: unknown): void {
