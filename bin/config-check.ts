@@ -6,7 +6,7 @@ import { fail, say } from './say.ts';
 
 export async function checkConfig(file: string): Promise<number> {
   try {
-    const { config, warnings } = await readConfig({ ...readSettings(), configPath: file });
+    const { config, warnings } = await readConfig({ ...readSettings(), configPath: file, configIsNamed: true });
     for (const warning of warnings) say(`warning: ${formatFault(file, warning)}`);
     const deployments = [...config.groups.values()].flat().length;
     say(`${file} is good: ${config.groups.size} model groups, ${deployments} deployments.`);

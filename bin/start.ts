@@ -58,6 +58,7 @@ async function run(options: StartOptions, cleanups: Cleanup[], signal: AbortSign
   const settings: Settings = {
     ...environmentSettings,
     configPath: options.config ?? exampleConfig,
+    configIsNamed: true,
     port: options.port ?? environmentSettings.port,
     host: options.host,
     dataDirectory: data,

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { startUpstream, type Upstream } from '../../runbooks/lab/upstream.ts';
@@ -9,6 +10,7 @@ import { freshRedis, type TestRedis } from '../support/redis.ts';
 
 let database: TestDatabase;
 let redis: TestRedis;
+let redisClient: Redis;
 let upstream: Upstream;
 let one: TestGateway;
 let two: TestGateway;
@@ -18,6 +20,7 @@ let question: object;
 
 beforeAll(async () => {
   [database, redis] = await Promise.all([migratedDatabase(), freshRedis()]);
+  redisClient = new Redis(redis.url);
   upstream = await startUpstream({ name: 'an upstream', chunkEveryMs: 5 });
   const config = configFor(
     [upstream.url],
@@ -38,6 +41,7 @@ litellm_settings: {cache: true, cache_params: {type: redis, ttl: 600, namespace:
 afterAll(async () => {
   await Promise.all([one.stop(), two.stop()]);
   await upstream.close();
+  redisClient.disconnect();
   await redis.flush();
   await database.drop();
 });
@@ -49,6 +53,12 @@ beforeEach(() => {
 const ask = (gateway: TestGateway, body: object = question, headers: Record<string, string> = {}) =>
   gateway.post('/v1/chat/completions', body, headers);
 const hit = (response: Response): string | null => response.headers.get('x-litellm-cache-hit');
+/** An answer reaches Redis after its client: another process finds it there from now on. */
+const isShared = (response: Response): Promise<void> =>
+  until(async () => {
+    const key = `holdfast:cache:e2e:{${response.headers.get('x-litellm-cache-key')}}`;
+    return (await redisClient.exists(key)) === 1;
+  });
 const metric = async (name: string): Promise<number> => {
   const text = await (await one.request('/metrics')).text();
   return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
@@ -72,6 +82,7 @@ describe('a cached answer', () => {
     expect(await second.text()).toBe(text);
     expect([hit(second), second.headers.get('x-litellm-response-cost')]).toEqual(['true', '0']);
     expect(second.headers.get('x-litellm-cache-key')).toBe(first.headers.get('x-litellm-cache-key'));
+    await isShared(first);
     const third = await ask(two);
     expect([await third.text(), hit(third)]).toEqual([text, 'true']);
     expect(upstream.requests.length).toBe(calls);
@@ -90,8 +101,10 @@ describe('a cached answer', () => {
 
   it('that was streamed is streamed again, and is none for a client that does not stream', async () => {
     const body = { ...question, stream: true };
-    const text = await (await ask(one, body)).text();
+    const first = await ask(one, body);
+    const text = await first.text();
     expect(text).toContain('[DONE]');
+    await isShared(first);
     const again = await ask(two, body);
     expect(again.headers.get('content-type')).toContain('text/event-stream');
     expect([await again.text(), hit(again)]).toEqual([text, 'true']);
