@@ -70,23 +70,25 @@ describe.each(everyRegion)('the gateway of $name', ({ platform, region }) => {
     expect(at(budget, 'spec.unhealthyPodEvictionPolicy')).toBe('AlwaysAllow');
   });
 
-  it.skipIf(persistent)('loses no capacity in an update', () => {
-    expect(at(deployment, 'spec.strategy.rollingUpdate')).toEqual({ maxSurge: 1, maxUnavailable: 0 });
-  });
-
-  it.runIf(persistent)('keeps the outbox on a volume that outlives pod, node and scaling', () => {
-    expect(at(deployment, 'spec.volumeClaimTemplates.0.metadata.name')).toBe('data');
-    expect(at(deployment, 'spec.persistentVolumeClaimRetentionPolicy')).toEqual({
-      whenDeleted: 'Retain',
-      whenScaled: 'Retain',
+  if (persistent) {
+    it('keeps the outbox on a volume that outlives pod, node and scaling', () => {
+      expect(at(deployment, 'spec.volumeClaimTemplates.0.metadata.name')).toBe('data');
+      expect(at(deployment, 'spec.persistentVolumeClaimRetentionPolicy')).toEqual({
+        whenDeleted: 'Retain',
+        whenScaled: 'Retain',
+      });
+      const storage = find(objects, 'StorageClass');
+      expect(at(deployment, 'spec.volumeClaimTemplates.0.spec.storageClassName')).toBe(at(storage, 'metadata.name'));
+      expect(at(storage, 'volumeBindingMode')).toBe('WaitForFirstConsumer');
+      expect(at(pod, 'volumes.2')).toBeUndefined();
+      // The new release, counted alone, could be refused the zone of its volume.
+      expect(at(pod, 'topologySpreadConstraints.0')).not.toHaveProperty('matchLabelKeys');
     });
-    const storage = find(objects, 'StorageClass');
-    expect(at(deployment, 'spec.volumeClaimTemplates.0.spec.storageClassName')).toBe(at(storage, 'metadata.name'));
-    expect(at(storage, 'volumeBindingMode')).toBe('WaitForFirstConsumer');
-    expect(at(pod, 'volumes.2')).toBeUndefined();
-    // The new release, counted alone, could be refused the zone of its volume.
-    expect(at(pod, 'topologySpreadConstraints.0')).not.toHaveProperty('matchLabelKeys');
-  });
+  } else {
+    it('loses no capacity in an update', () => {
+      expect(at(deployment, 'spec.strategy.rollingUpdate')).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+    });
+  }
 
   it('is found by every selector that means it, and by no version', () => {
     expect(podLabels).toMatchObject(Object(selector));
