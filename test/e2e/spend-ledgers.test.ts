@@ -98,9 +98,10 @@ it('the replacement of a killed worker recovers what the dead one was doing', as
   }
   await cut;
   const rows = () => query(postgres.url(), `SELECT ending, cost_micros FROM spend_entry WHERE call_id = 'cut'`);
-  await until(async () => (await rows()).length === 1);
+  // At its start, or with its next look ten seconds later when the dead one's lock was still held then.
+  await until(async () => (await rows()).length === 1, 25_000);
   expect(await rows()).toEqual([{ ending: 'interrupted', cost_micros: null }]);
-});
+}, 60_000);
 
 const openLogs = async (): Promise<number> =>
   Number((await query(postgres.url(), 'SELECT count(*)::int AS n FROM spend_log WHERE closed_at IS NULL'))[0]?.['n']);
