@@ -6,7 +6,7 @@ import { freePort } from '../../runbooks/lab/free-port.ts';
 import { type PostgresServer, startPostgres } from '../../runbooks/lab/postgres.ts';
 import { configFor, hello, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { agreed, bookkeepingUpstream, Clients, databaseEntries, reconcile } from '../support/ledgers.ts';
-import { isRunning, until } from '../support/processes.ts';
+import { until } from '../support/processes.ts';
 import { query } from '../support/query.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -87,15 +87,19 @@ it('the replacement of a killed worker recovers what the dead one was doing', as
     await gateway.stop();
     await slow.close();
   });
+  const workers = async (): Promise<number[]> =>
+    (await gateway.output())
+      .split('\n')
+      .filter((line) => line.includes('accepts requests'))
+      .map((line) => Number(/"pid":(\d+)/.exec(line)?.[1]));
+  await until(async () => (await workers()).length === 2);
   const cut = gateway
     .post('/v1/chat/completions', { ...hello, stream: true }, { 'x-litellm-call-id': 'cut', connection: 'close' })
     .then((answer) => answer.text())
     .catch(() => 'cut');
   await until(() => slow.requests.length === 1);
   // Whichever of them has it.
-  for (const pid of new Set([...(await gateway.output()).matchAll(/"pid":(\d+)/g)].map(([, one]) => Number(one)))) {
-    if (pid !== gateway.pid && isRunning(pid)) process.kill(pid, 'SIGKILL');
-  }
+  for (const pid of await workers()) process.kill(pid, 'SIGKILL');
   await cut;
   const rows = () => query(postgres.url(), `SELECT ending, cost_micros FROM spend_entry WHERE call_id = 'cut'`);
   // At its start, or with its next look ten seconds later when the dead one's lock was still held then.
