@@ -20,14 +20,16 @@ const packages: readonly (readonly [group: RegExp, name: string])[] = [
 /** Kinds that their group's package does not have. */
 const absent = new Set(['MultiClusterIngress', 'MultiClusterService']);
 
-export const kindOf = (object: Manifest): string => `${object['apiVersion']} ${object['kind']}`;
+export const kindOf = (object: Manifest): string => `${String(object['apiVersion'])} ${nameOfKind(object)}`;
+
+const nameOfKind = (object: Manifest): string => String(object['kind']);
 
 /** Where the kind is defined; undefined when nobody publishes it. */
 export function moduleOf(object: Manifest): string | undefined {
   const apiVersion = String(object['apiVersion']);
   const [group = ''] = apiVersion.split('/');
   const name = packages.find(([pattern]) => pattern.test(group))?.[1];
-  if (name === undefined || absent.has(String(object['kind']))) return undefined;
+  if (name === undefined || absent.has(nameOfKind(object))) return undefined;
   return `@kubernetes-models/${name}/${apiVersion}`;
 }
 
@@ -36,12 +38,12 @@ export async function faultsOfValues(objects: readonly Manifest[]): Promise<stri
   const faults: string[] = [];
   for (const object of objects) {
     const kinds: Record<string, unknown> = await import(moduleOf(object) ?? '');
-    const model = kinds[String(object['kind'])];
+    const model = kinds[nameOfKind(object)];
     if (typeof model !== 'function') throw new Error(`there is no class of ${kindOf(object)}`);
     try {
       validatable.parse(Reflect.construct(model, [object])).validate();
     } catch (error) {
-      faults.push(`${kindOf(object)} ${at(object, 'metadata.name')}: ${String(error)}`);
+      faults.push(`${kindOf(object)} ${String(at(object, 'metadata.name'))}: ${String(error)}`);
     }
   }
   return faults;
@@ -62,7 +64,8 @@ export async function checkFields(objects: readonly Manifest[]): Promise<void> {
   const directory = mkdtempSync(join(projectCache, 'extension-types-'));
   try {
     const statements = objects.map(
-      (object) => `(${JSON.stringify(object, null, 1)}) satisfies import('${moduleOf(object)}').I${object['kind']};`,
+      (object) =>
+        `(${JSON.stringify(object, null, 1)}) satisfies import('${moduleOf(object)}').I${nameOfKind(object)};`,
     );
     const file = join(directory, 'objects.ts');
     writeFileSync(file, statements.join('\n'));
