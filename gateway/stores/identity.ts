@@ -30,8 +30,8 @@ const overlapSeconds = 10;
 /** Lookups of keys that are not in memory: so many of the pool's connections, and so many requests that wait for one. */
 const lookupsAtOnce = 4;
 const lookupsWaiting = 500;
-/** A request waits for its answer, unlike for any other query here. */
-const lookupTimeoutMs = 2_000;
+/** A request waits for its answer, unlike for any other query here. With the wait for a connection. */
+const lookupTimeoutMs = 500;
 /** Of each kind, at the start: newest first. */
 const preloaded = 100_000;
 /** Read at once: so little that it takes a fraction of the time-out also on a busy machine. */
@@ -93,7 +93,7 @@ export class IdentityStore implements KeyDirectory {
     try {
       return await this.#gate.through(async () => {
         if (!this.#breaker.allows()) throw new StoreUnavailable(new Error('the database did not answer just now'));
-        return this.#query<KindRow>(text, values, lookupTimeoutMs);
+        return this.#query<KindRow>(text, values, { withinMs: lookupTimeoutMs });
       });
     } catch (error) {
       throw error instanceof GateFull ? new StoreUnavailable(error) : error;
@@ -252,11 +252,16 @@ export class IdentityStore implements KeyDirectory {
     return rows.length > 0;
   }
 
-  /** @param timeoutMs when it is not the pool's. */
-  async #query<Row extends object>(text: string, values: unknown[], timeoutMs?: number): Promise<Row[]> {
-    const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
+  /** @param withinMs when it is less than the pool's time-outs. */
+  async #query<Row extends object>(
+    text: string,
+    values: unknown[],
+    { withinMs }: { readonly withinMs?: number } = {},
+  ): Promise<Row[]> {
+    const limit = withinMs === undefined ? {} : { query_timeout: withinMs };
+    const asked = this.#pool.query<Row>({ text, values, ...limit });
     try {
-      const { rows } = await this.#pool.query<Row>({ text, values, ...limit });
+      const { rows } = await (withinMs === undefined ? asked : answeredWithin(asked, withinMs));
       this.#breaker.succeeded();
       return rows;
     } catch (error) {
@@ -264,5 +269,19 @@ export class IdentityStore implements KeyDirectory {
       this.#breaker.failed(error);
       throw new StoreUnavailable(error);
     }
+  }
+}
+
+/** Whatever comes later is not waited for; the pool's own time-outs end it. @throws when it comes too late. */
+async function answeredWithin<T>(asked: Promise<T>, milliseconds: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    // What arrived while this process was busy counts as in time: it is read before the next turn.
+    setImmediate(() => late.reject(new Error(`timeout: no answer within ${milliseconds} ms`)));
+  }, milliseconds);
+  try {
+    return await Promise.race([asked, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
