@@ -6,6 +6,7 @@ import { idOf, type Kind, kinds, type Records } from '../domain/identity.ts';
 import { type KeyDirectory, StoreUnavailable } from '../domain/keys.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
 import { endUserScope, type ResolvedKey } from '../domain/resolve-key.ts';
+import { answeredWithin } from './answered-within.ts';
 import { Breaker } from './breaker.ts';
 import { Gate, GateFull } from './gate.ts';
 import { type Content, IdentityMemory } from './identity-memory.ts';
@@ -269,19 +270,5 @@ export class IdentityStore implements KeyDirectory {
       this.#breaker.failed(error);
       throw new StoreUnavailable(error);
     }
-  }
-}
-
-/** Whatever comes later is not waited for; the pool's own time-outs end it. @throws when it comes too late. */
-async function answeredWithin<T>(asked: Promise<T>, milliseconds: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    // What arrived while this process was busy counts as in time: it is read before the next turn.
-    setImmediate(() => late.reject(new Error(`timeout: no answer within ${milliseconds} ms`)));
-  }, milliseconds);
-  try {
-    return await Promise.race([asked, late.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }

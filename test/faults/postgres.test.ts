@@ -108,7 +108,7 @@ it('P3: while PostgreSQL hangs, known keys are served as fast as before, strange
   tell('P3', { before: quantile(before, 0.99), added, strangers: strangers.map(Math.round) });
   expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
   expect(added.p50).toBeLessThan(15);
-  expect(added.p99).toBeLessThan(150);
+  expect(added.p99).toBeLessThan(250);
   expect(Math.max(...strangers)).toBeLessThan(600);
   // The breaker is open: one probe a while may still wait.
   expect(quantile(strangers.slice(5), 0.5)).toBeLessThan(50);

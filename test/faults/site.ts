@@ -37,7 +37,8 @@ export interface Site {
 export interface SiteOptions {
   readonly gateways?: number;
   readonly general?: string;
-  readonly environment?: Readonly<Record<string, string>>;
+  /** Of each gateway, by its number from 0. */
+  readonly environment?: (index: number) => Readonly<Record<string, string>>;
   /** Where the gateways find the database, when not directly. */
   readonly through?: (postgres: PostgresServer) => Promise<string>;
   readonly dataDirectory?: string;
@@ -71,11 +72,12 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
   const gatewayOptions: GatewayOptions = {
     config: configOf(upstream.url, options.general),
     databaseUrl,
-    ...(options.environment === undefined ? {} : { environment: options.environment }),
     ...(options.dataDirectory === undefined ? {} : { dataDirectory: options.dataDirectory }),
   };
   const gateways = await Promise.all(
-    Array.from({ length: options.gateways ?? 3 }, () => startTestGateway(gatewayOptions)),
+    Array.from({ length: options.gateways ?? 3 }, (_, index) =>
+      startTestGateway({ ...gatewayOptions, environment: options.environment?.(index) ?? {} }),
+    ),
   );
   return {
     directory,
