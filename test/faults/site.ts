@@ -27,6 +27,8 @@ export interface Site {
   /** Another one after `restart`. */
   readonly postgres: () => PostgresServer;
   restart(): Promise<void>;
+  /** Waits until it answers. @returns false once it does, true when it does not in time. */
+  postgresAnswers(withinMs: number): Promise<boolean>;
   /** A key that every gateway has served, so that none has to ask for it. */
   newKey(fields?: object): Promise<string>;
   /** Waits until the database has what the clients were told, and compares the three ledgers. */
@@ -87,6 +89,17 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
     postgres: () => postgres,
     restart: async () => {
       postgres = await start();
+    },
+    postgresAnswers: async (withinMs) => {
+      const answers = () =>
+        query(postgres.url(), 'SELECT 1').then(
+          () => true,
+          () => false,
+        );
+      return until(answers, withinMs).then(
+        () => false,
+        () => true,
+      );
     },
     newKey: async (fields = {}) => {
       const [first] = gateways;
