@@ -40,7 +40,10 @@ export function buildApp(options: AppOptions): FastifyInstance {
   });
   // Bodies stay bytes: they are parsed once, by whoever needs them, and forwarded as they came.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  // Named besides the rest, since Fastify remembers only parsers that were found by a name.
+  for (const type of ['application/json', '*']) {
+    app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  }
 
   app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
     const answer = toErrorAnswer(refusalOf(error), request.routeOptions.config.dialect);

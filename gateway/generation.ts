@@ -22,7 +22,6 @@ import { unpriced, withFacts } from './pricing/model-facts.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Router } from './routing/router.ts';
 import { secretSeal } from './stores/secret-seal.ts';
-import { toRequestLine } from './telemetry/request-line.ts';
 
 export interface Generation {
   readonly config: GatewayConfig;
@@ -137,6 +136,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
     sign: ground.sign,
     adapterFor: chooseAdapters({ dropParams: config.dropParams }),
     onAttempt: (deployment, outcome) => metrics.attempted(deployment, outcome),
+    hasRoom: () => ground.outbox === undefined || ground.outbox.pressure === 'none',
     onBegin: (intent) => ground.spend.begin(intent),
     onDoubt: (requestId, { id, provider, model, modelGroup }, { status }) =>
       ground.spend.doubt(requestId, { deploymentId: id, provider, model, modelGroup, status }),
@@ -146,7 +146,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
         load.use(event.deploymentId, (event.promptTokens ?? 0) + (event.completionTokens ?? 0));
       }
       metrics.settled(event);
-      logger.info(toRequestLine(event), 'request');
+      ground.logRequest?.(event);
     },
   };
   const app = buildApp({

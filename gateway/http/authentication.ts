@@ -5,7 +5,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { KeyDirectory } from '../domain/keys.ts';
 import type { Caller } from '../domain/request.ts';
 import { mayCall, type RouteGroup } from '../domain/routes.ts';
-import { authenticate } from '../pipeline/authenticate.ts';
+import { findCaller } from '../pipeline/authenticate.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -44,16 +44,30 @@ export function readKey(headers: IncomingHttpHeaders): string | undefined {
 export function requireKey(app: FastifyInstance, options: AuthenticationOptions): void {
   app.decorateRequest('caller');
   const { anonymous } = options;
-  app.addHook('onRequest', async (request: FastifyRequest) => {
-    request.caller =
-      anonymous ?? (await authenticate(readKey(request.headers), options.masterKeyHash, options.directory, Date.now()));
+  const admit = (request: FastifyRequest, caller: Caller): void => {
+    request.caller = caller;
     // Only then, since Fastify makes the options anew each time they are asked for.
-    if (request.caller.allowedRoutes !== undefined) {
+    if (caller.allowedRoutes !== undefined) {
       const { url, config } = request.routeOptions;
-      requireRoute(request.caller, url ?? '', config.routeGroups ?? modelRoutes);
+      requireRoute(caller, url ?? '', config.routeGroups ?? modelRoutes);
     }
+  };
+  app.addHook('onRequest', (request, _reply, done) => {
+    let found: Caller | Promise<Caller>;
+    try {
+      found = anonymous ?? findCaller(readKey(request.headers), options.masterKeyHash, options.directory, Date.now());
+      // Nearly always from memory, and then a promise would only cost.
+      if (!(found instanceof Promise)) admit(request, found);
+    } catch (error) {
+      done(asError(error));
+      return;
+    }
+    if (found instanceof Promise) found.then((caller) => admit(request, caller)).then(() => done(), done);
+    else done();
   });
 }
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 /** @throws Refusal 403 for a route that the key's `allowed_routes` does not name. */
 export function requireRoute(caller: Caller, path: string, groups: readonly RouteGroup[]): void {
