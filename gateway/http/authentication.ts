@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Refusal } from '../domain/errors.ts';
-import type { KeyDirectory } from '../domain/keys.ts';
+import { hashKey, type KeyDirectory } from '../domain/keys.ts';
 import type { Caller } from '../domain/request.ts';
 import { mayCall, type RouteGroup } from '../domain/routes.ts';
 import { findCaller } from '../pipeline/authenticate.ts';
@@ -55,7 +55,11 @@ export function requireKey(app: FastifyInstance, options: AuthenticationOptions)
   app.addHook('onRequest', (request, _reply, done) => {
     let found: Caller | Promise<Caller>;
     try {
-      found = anonymous ?? findCaller(readKey(request.headers), options.masterKeyHash, options.directory, Date.now());
+      found =
+        anonymous ??
+        findCaller(readKey(request.headers), options.masterKeyHash, options.directory, Date.now(), (key) =>
+          hashOn(request.raw.socket, key),
+        );
       // Nearly always from memory, and then a promise would only cost.
       if (!(found instanceof Promise)) admit(request, found);
     } catch (error) {
@@ -68,6 +72,17 @@ export function requireKey(app: FastifyInstance, options: AuthenticationOptions)
 }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/** A connection nearly always brings the same key again; it is remembered for as long as its owner is connected. */
+const lastKeys = new WeakMap<object, { readonly key: string; readonly hash: string }>();
+
+function hashOn(connection: object, key: string): string {
+  const last = lastKeys.get(connection);
+  if (last?.key === key) return last.hash;
+  const hash = hashKey(key);
+  lastKeys.set(connection, { key, hash });
+  return hash;
+}
 
 /** @throws Refusal 403 for a route that the key's `allowed_routes` does not name. */
 export function requireRoute(caller: Caller, path: string, groups: readonly RouteGroup[]): void {

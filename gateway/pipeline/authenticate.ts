@@ -11,6 +11,7 @@ const unknownKeyHelp = 'check that it was copied whole, or ask an administrator 
  * A promise only for a key that is not known here yet.
  * @param key as the client sent it, without "Bearer".
  * @param masterKeyHash hash of the configured master key, if there is one.
+ * @param hash of a key, for those who know it already.
  * @throws Refusal, as the promise does.
  */
 export function findCaller(
@@ -18,11 +19,12 @@ export function findCaller(
   masterKeyHash: string | undefined,
   directory: KeyDirectory | undefined,
   nowMs: number,
+  hash: (key: string) => string = hashKey,
 ): Caller | Promise<Caller> {
   if (key === undefined || key === '') {
     throw refuse('auth_error', 'No api key passed in. Send it as "Authorization: Bearer sk-..."');
   }
-  const keyHash = hashKey(key);
+  const keyHash = hash(key);
   if (keyHash === masterKeyHash) return masterCaller(keyHash);
   if (directory === undefined) throw refuse('token_not_found_in_db', `Invalid key ${masked(key)}: ${unknownKeyHelp}`);
   let found: ReturnType<KeyDirectory['find']>;

@@ -87,6 +87,15 @@ export function findMember(bytes: Buffer, from: number, name: string): ByteSpan 
   }
 }
 
+/** The bytes with others in the place of a span. */
+export function replaceSpan(bytes: Buffer, { start, end }: ByteSpan, by: Buffer): Buffer {
+  const all = Buffer.allocUnsafe(start + by.length + bytes.length - end);
+  if (start > 0) bytes.copy(all, 0, 0, start);
+  all.set(by, start);
+  bytes.copy(all, start + by.length, end);
+  return all;
+}
+
 /** Whether the string between these places, its quotes included, is this name. */
 const isKey = (text: string, start: number, end: number, name: string): boolean =>
   end - start - 2 === name.length && text.startsWith(name, start + 1);
