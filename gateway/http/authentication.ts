@@ -52,24 +52,37 @@ export function requireKey(app: FastifyInstance, options: AuthenticationOptions)
       requireRoute(caller, url ?? '', config.routeGroups ?? modelRoutes);
     }
   };
-  app.addHook('onRequest', (request, _reply, done) => {
-    let found: Caller | Promise<Caller>;
+  const admitLater = async (request: FastifyRequest, found: Promise<Caller>, done: Done): Promise<void> => {
     try {
-      found =
+      admit(request, await found);
+    } catch (error) {
+      done(asError(error));
+      return;
+    }
+    done();
+  };
+  app.addHook('onRequest', (request, _reply, done) => {
+    try {
+      const found =
         anonymous ??
         findCaller(readKey(request.headers), options.masterKeyHash, options.directory, Date.now(), (key) =>
           hashOn(request.raw.socket, key),
         );
       // Nearly always from memory, and then a promise would only cost.
-      if (!(found instanceof Promise)) admit(request, found);
+      if (found instanceof Promise) {
+        void admitLater(request, found, done);
+        return;
+      }
+      admit(request, found);
     } catch (error) {
       done(asError(error));
       return;
     }
-    if (found instanceof Promise) found.then((caller) => admit(request, caller)).then(() => done(), done);
-    else done();
+    done();
   });
 }
+
+type Done = (error?: Error) => void;
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 

@@ -114,7 +114,7 @@ const commonOf = (intent: SpendIntent) => ({
 // Nearly every record is printed by hand, for a fifth of the price of `JSON.stringify`. A value that needs more than
 // quotes around it leaves a mark, and then the whole is printed by `toText` instead.
 const mark = '\\u';
-const needsNoEscape = /^[^"\\\u0000-\u001f\ud800-\udfff]*$/;
+const needsNoEscape = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
 
 function shown(value: string | number | boolean): string {
   if (typeof value === 'string') return needsNoEscape.test(value) ? `"${value}"` : mark;

@@ -13,6 +13,6 @@ export function requestLine(event: SpendEvent, atMs: number, pid: number): strin
   );
 }
 
-const needsNoEscape = /^[^"\\\u0000-\u001f\ud800-\udfff]*$/;
+const needsNoEscape = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
 
 const quoted = (text: string): string => (needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(text));

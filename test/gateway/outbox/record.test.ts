@@ -105,12 +105,12 @@ describe('a record', () => {
       fc.property(
         fc.array(name, { minLength: 9, maxLength: 9 }),
         fc.array(name, { maxLength: 3 }),
-        (texts, accounts) => {
-          const [callId = '', keyId = '', teamId = '', endUser = '', deploymentId = '', provider = ''] = texts;
-          const [model = '', modelGroup = '', requestedModel = ''] = texts.slice(6);
+        (said, accounts) => {
+          const [callId = '', keyId = '', teamId = '', endUser = '', deploymentId = '', provider = ''] = said;
+          const [model = '', modelGroup = '', requestedModel = ''] = said.slice(6);
           const own = { deploymentId, provider, model, modelGroup };
-          const said = { callId, keyId, teamId, endUser, requestedModel, accounts };
-          const event = spendEvent('x', { ...own, ...said, startedAtMs: 5, costMicros: 7n, reservedMicros: 9 });
+          const names = { callId, keyId, teamId, endUser, requestedModel, accounts };
+          const event = spendEvent('x', { ...own, ...names, startedAtMs: 5, costMicros: 7n, reservedMicros: 9 });
           const common = {
             day: '1970-01-01',
             at: 5,
