@@ -183,6 +183,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
         database: upWord(stores.mirror?.up),
         redis: upWord(ground.redis?.cooldowns.up),
         snapshotAgeSeconds: stores.mirror?.snapshotAgeSeconds,
+        schemaFault: stores.schema?.fault,
       }),
     },
   });
