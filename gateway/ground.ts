@@ -176,6 +176,7 @@ export function openGround(options: GroundOptions): Ground {
       return restartRequired;
     },
     start: async () => {
+      await stores.schema?.start();
       await stores.mirror?.start();
       stores.housekeeping?.start();
       await Promise.all([outbox?.start(), redis?.start(), putGlobalBudget()]);

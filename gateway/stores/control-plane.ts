@@ -99,6 +99,8 @@ export class ControlPlane implements Management {
       return await this.#gate.through(work);
     } catch (error) {
       if (error instanceof GateFull) throw new StoreUnavailable(error);
+      // Its words are those of a lost connection, and it says more.
+      if (error instanceof OutcomeUnknown) throw error;
       const code = codeOf(error);
       if (code === '25006') throw new StoreIsReplica(error);
       // Somebody else holds what this needs.
