@@ -129,9 +129,12 @@ async function handle(
 
 /** An answer that could not be written: its upstream is let go, and what it cost is recorded all the same. */
 function giveUp({ answer, settlement }: Served, error: unknown): void {
-  const stream = answer.kind === 'stream' ? answer.chunks : undefined;
-  settlement.settle('broken', 500, answer.kind === 'whole' ? answer.usage : stream?.usage());
-  stream?.abort(error instanceof Error ? error : new Error(String(error)));
+  if (answer.kind === 'whole') {
+    settlement.settle('broken', 500, answer.usage);
+    return;
+  }
+  settlement.settleStream('broken', 500, answer.chunks);
+  answer.chunks.abort(error instanceof Error ? error : new Error(String(error)));
 }
 
 function writeError(

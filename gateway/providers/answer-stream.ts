@@ -7,6 +7,7 @@ import { IdleWatch } from './idle-watch.ts';
 import { isKeepAlive } from './keep-alive.ts';
 import type { ModelStamp } from './model-stamp.ts';
 import { isOpening } from './opening.ts';
+import { OutputMeter } from './output-meter.ts';
 import type { RawStream } from './transport.ts';
 import { transportError } from './transport-error.ts';
 
@@ -23,6 +24,7 @@ export class AnswerStream implements ChunkSource {
   #early: Buffer[] = [];
   #over: { readonly error: Error | undefined } | undefined;
   #usage: Usage | undefined;
+  readonly #meter = new OutputMeter();
   readonly #watch: IdleWatch;
   #first: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
@@ -96,6 +98,10 @@ export class AnswerStream implements ChunkSource {
     return this.#usage;
   }
 
+  unreportedTokens(): number {
+    return this.#meter.unreportedTokens();
+  }
+
   #take(parts: readonly StreamPart[]): void {
     if (parts.at(-1)?.is === 'end' && this.#over === undefined) this.#announceEnd(parts);
     let withChunk = false;
@@ -108,6 +114,7 @@ export class AnswerStream implements ChunkSource {
           break;
         case 'usage':
           this.#usage = part.usage;
+          this.#meter.reported();
           break;
         case 'end':
           this.#finish(undefined);
@@ -126,6 +133,7 @@ export class AnswerStream implements ChunkSource {
   }
 
   #onChunk(arrived: Buffer): void {
+    this.#meter.arrived(arrived);
     const bytes = this.#stamp?.apply(arrived) ?? arrived;
     if (this.#consumer !== undefined) {
       this.#consumer.chunk(bytes);
