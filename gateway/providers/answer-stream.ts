@@ -109,7 +109,10 @@ export class AnswerStream implements ChunkSource {
       if (this.#over !== undefined) return;
       switch (part.is) {
         case 'chunk':
-          withChunk ||= !isKeepAlive(part.bytes);
+          if (!isKeepAlive(part.bytes)) {
+            withChunk = true;
+            this.#meter.arrived(part.bytes);
+          }
           this.#onChunk(part.bytes);
           break;
         case 'usage':
@@ -133,7 +136,6 @@ export class AnswerStream implements ChunkSource {
   }
 
   #onChunk(arrived: Buffer): void {
-    this.#meter.arrived(arrived);
     const bytes = this.#stamp?.apply(arrived) ?? arrived;
     if (this.#consumer !== undefined) {
       this.#consumer.chunk(bytes);

@@ -20,7 +20,7 @@ export class OutputMeter {
   #blocks = 0;
   #sample: Buffer[] = [];
 
-  /** @param block whole events, of any of the APIs that clients speak. */
+  /** @param block whole events, of any of the APIs that clients speak; more than comments. */
   arrived(block: Buffer): void {
     this.#bytes += block.length;
     if (block.length > largestOfSeveral) {

@@ -60,6 +60,18 @@ export function mayServe(state: Cooldown, nowMs: number): boolean {
   }
 }
 
+/** When it may serve again by itself; of one that is being tried nobody knows, so it comes after those that are not. */
+export const isBackAtMs = (state: Cooldown): number => {
+  switch (state.is) {
+    case 'serving':
+      return Number.NEGATIVE_INFINITY;
+    case 'cooling':
+      return state.untilMs;
+    case 'probing':
+      return Number.POSITIVE_INFINITY;
+  }
+};
+
 /** At most one in ten attempts failed this minute, and the last one did not. */
 export const isSound = (state: Cooldown, nowMs: number): boolean =>
   state.is === 'serving' &&

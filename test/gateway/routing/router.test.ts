@@ -212,6 +212,17 @@ describe('panic', () => {
     expect(router.availability('chat', nobodyFailed, anything).eligible).toBe(2);
   });
 
+  it('the one whose cooldown ends first is asked first, whatever its order; then the next one, then whoever the strategy says', () => {
+    const { router } = routerOf([exampleDeployment('last', { order: 1 }), a, b]);
+    router.adopt('last', 30_000);
+    router.adopt('a', 20_000);
+    router.adopt('b', 10_000);
+    const one = () => router.choose('chat', nobodyFailed, anything)?.id;
+    expect([one(), one(), one()]).toEqual(['b', 'a', 'last']);
+    // All of them are being tried now.
+    expect(one()).toBe('last');
+  });
+
   it('a client that leaves does not end the cooldown of the deployment that it was sent to', () => {
     const { router, chosen, pass } = routerOf([a, b]);
     router.adopt('a', 20_000);
