@@ -51,8 +51,8 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
   const speaks =
     demo === undefined ? clientApisOf({ provider, base, apiVersion, useResponses: params.use_responses_api }) : [];
   const weight = params.weight;
-  const rpm = entry.rpm ?? params.rpm;
-  const tpm = entry.tpm ?? params.tpm;
+  const rpm = entry.rpm ?? params.rpm ?? entry.model_info?.rpm;
+  const tpm = entry.tpm ?? params.tpm ?? entry.model_info?.tpm;
   const maxRetries = params.max_retries ?? params.num_retries;
   const cooldownSeconds = entry.model_info?.cooldown_time ?? params.cooldown_time;
   const maxInputTokens = entry.model_info?.max_input_tokens;

@@ -122,6 +122,8 @@ export const modelEntry = z.looseObject({
     .looseObject({
       id: name.optional(),
       cooldown_time: seconds.optional(),
+      rpm: count.optional(),
+      tpm: count.optional(),
       max_input_tokens: positiveCount.optional(),
       /** Names that stand for this model group in the `models` of keys and teams. */
       access_groups: z.array(name).optional(),
