@@ -11,6 +11,7 @@ import {
   type Outcome,
   onAttempt,
   onWithdrawal,
+  settingsFor,
 } from './cooldown.ts';
 import { CooldownBook } from './cooldown-book.ts';
 import { type DirectoryOptions, isPattern, ModelDirectory } from './directory.ts';
@@ -140,7 +141,7 @@ export class Router {
     const siblings = outcome === 'success' ? [] : this.directory.siblings(deployment);
     const after = afterOutcome(before, outcome, {
       nowMs,
-      settings: this.#options.cooldown,
+      settings: settingsFor(deployment, this.#options.cooldown),
       cooldownSeconds: deployment.cooldownSeconds,
       groupSize: siblings.length,
       othersOut: siblings.filter((other) => other.id !== deployment.id && !this.#isServing(other.id, nowMs)).length,

@@ -124,7 +124,7 @@ it.each([
   ['/v1/completions', 'openai'],
   ['/v1/completions', 'bedrock'],
 ])(
-  '%s over %s: a client that leaves in the middle is billed for the prompt and the words that it was sent',
+  '%s over %s: a client that leaves in the middle is billed for the prompt and the words that it was sent (#35958)',
   async (path, model) => {
     const callId = `${path} ${model}`;
     await leaveInTheMiddle(path, model, callId);

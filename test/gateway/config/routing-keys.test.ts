@@ -92,6 +92,12 @@ describe('of a deployment', () => {
     expect(entryWith(', rpm: 60, tpm: 60000')?.maxParallelRequests).toBeUndefined();
   });
 
+  it('allowed_fails and allowed_fails_policy of model_info arrive, 0 included', () => {
+    const info = ', model_info: {allowed_fails: 0, allowed_fails_policy: {TimeoutErrorAllowedFails: 4}}';
+    expect(entryWith('', info)?.tolerance).toEqual({ allowedFails: 0, allowedFailsByKind: { timeout: 4 } });
+    expect(entryWith('')?.tolerance).toBeUndefined();
+  });
+
   it('weight, order, tags, region_name, cooldown_time and max_retries arrive as they are, an order of 0 included', () => {
     const given = ', weight: 2, order: 0, tags: [eu], region_name: eu-1, cooldown_time: 0, max_retries: 0';
     expect(entryWith(given)).toMatchObject({

@@ -168,6 +168,13 @@ describe('a cooling deployment', () => {
   });
 });
 
+it('a deployment that states allowed_fails of its own goes by it, and the others by the router’s', () => {
+  const strict = exampleDeployment('strict', { tolerance: { allowedFails: 0 } });
+  const { router, cooled } = routerOf([strict, a, b, c], { allowedFails: 3 });
+  for (const one of [strict, a]) router.record(one, upstreamError('unavailable'));
+  expect(cooled).toEqual(['strict']);
+});
+
 describe('a cooldown that a sibling process announced', () => {
   it('takes the deployment out here, and is not announced again', () => {
     const { router, chosen, published, pass } = routerOf([a, b]);
