@@ -2,6 +2,7 @@
 import { version } from '../contract.ts';
 import type { PassedHeaders } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
+import { UpstreamError } from '../domain/errors.ts';
 import { attemptSeconds } from '../pipeline/attempt.ts';
 import type { NotReached } from '../pipeline/reach.ts';
 import type { Served } from '../pipeline/serve.ts';
@@ -32,9 +33,12 @@ export function answerHeaders(served: Served, elapsedMs: number): Headers {
 }
 
 /** The same for a request that nobody answered, as far as it holds. */
-export const failureHeaders = ({ deployment, attempts, fallbacks, timeoutSeconds }: NotReached): Headers => ({
+export const failureHeaders = ({ last, deployment, attempts, fallbacks, timeoutSeconds }: NotReached): Headers => ({
   ...wayHeaders(deployment, { attempts, fallbacks }),
   ...(timeoutSeconds === undefined ? undefined : { 'x-litellm-timeout': timeoutSeconds }),
+  ...(last instanceof UpstreamError && last.upstreamHeaders !== undefined
+    ? ofUpstream(last.upstreamHeaders)
+    : undefined),
 });
 
 const wayHeaders = (

@@ -7,6 +7,7 @@ import { IdleWatch } from './idle-watch.ts';
 import { isKeepAlive } from './keep-alive.ts';
 import type { ModelStamp } from './model-stamp.ts';
 import { isOpening } from './opening.ts';
+import { OutputMeter } from './output-meter.ts';
 import type { RawStream } from './transport.ts';
 import { transportError } from './transport-error.ts';
 
@@ -23,6 +24,7 @@ export class AnswerStream implements ChunkSource {
   #early: Buffer[] = [];
   #over: { readonly error: Error | undefined } | undefined;
   #usage: Usage | undefined;
+  readonly #meter = new OutputMeter();
   readonly #watch: IdleWatch;
   #first: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
@@ -96,6 +98,10 @@ export class AnswerStream implements ChunkSource {
     return this.#usage;
   }
 
+  unreportedTokens(): number {
+    return this.#meter.unreportedTokens();
+  }
+
   #take(parts: readonly StreamPart[]): void {
     if (parts.at(-1)?.is === 'end' && this.#over === undefined) this.#announceEnd(parts);
     let withChunk = false;
@@ -103,11 +109,15 @@ export class AnswerStream implements ChunkSource {
       if (this.#over !== undefined) return;
       switch (part.is) {
         case 'chunk':
-          withChunk ||= !isKeepAlive(part.bytes);
+          if (!isKeepAlive(part.bytes)) {
+            withChunk = true;
+            this.#meter.arrived(part.bytes);
+          }
           this.#onChunk(part.bytes);
           break;
         case 'usage':
           this.#usage = part.usage;
+          this.#meter.reported();
           break;
         case 'end':
           this.#finish(undefined);
