@@ -5,7 +5,7 @@ import { gatewayPort, longestStreamSeconds } from '../../gateway/contract.ts';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { images } from '../blocks/images.ts';
-import { reach, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { reach, reachTheWorld, reachUrls, resolveNames, serve } from '../blocks/traffic.ts';
 import { httpProbe, workload } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
 
@@ -52,6 +52,7 @@ export function agentgatewayChart({ platform }: ChartInput): Chart {
         reach(platform, 'gateway', gatewayPort),
         ...(addons.includes('vllm') ? [reach(platform, 'vllm', ports.vllm)] : []),
         ...reachTheWorld(),
+        ...reachUrls(Object.values(platform.cluster.mcpServers)),
       ],
     }),
   );

@@ -4,7 +4,7 @@ import { resources, scratch } from '../blocks/container.ts';
 import { images } from '../blocks/images.ts';
 import { cronJob, identity } from '../blocks/job.ts';
 import type { ChartObject } from '../blocks/object.ts';
-import { reach, reachPodIdentity, reachStores, reachTheWorld, resolveNames } from '../blocks/traffic.ts';
+import { reach, reachIdentity, reachStores, reachTheWorld, resolveNames } from '../blocks/traffic.ts';
 import { upload } from '../blocks/upload.ts';
 import { networkPolicy } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
@@ -29,10 +29,10 @@ function databaseBackup({ platform, region }: ChartInput): ChartObject[] {
       ingress: [],
       egress: [
         ...resolveNames(),
-        ...reachStores(region.cidr),
+        ...reachStores(platform, region),
         ...(platform.cluster.addons.includes('postgres') ? [reach(platform, 'postgres', 5432)] : []),
         ...reachTheWorld(),
-        ...reachPodIdentity(),
+        ...reachIdentity(platform),
       ],
     }),
     cronJob({
@@ -84,7 +84,7 @@ function configurationBackup({ platform, region }: ChartInput): ChartObject[] {
     networkPolicy({
       ...component,
       ingress: [],
-      egress: [...resolveNames(), ...reachTheWorld(), ...reachPodIdentity()],
+      egress: [...resolveNames(), ...reachTheWorld(), ...reachIdentity(platform)],
     }),
     cronJob({
       ...component,

@@ -107,7 +107,7 @@ function postgresExporter(input: ChartInput): ChartObject[] {
     ingress: [serve(platform, 'all', 9187)],
     egress: [
       ...resolveNames(),
-      ...reachStores(region.cidr),
+      ...reachStores(platform, region),
       ...(platform.cluster.addons.includes('postgres') ? [reach(platform, 'postgres', 5432)] : []),
     ],
   });
@@ -131,7 +131,7 @@ function redisExporter(input: ChartInput): ChartObject[] {
     ingress: [serve(platform, 'all', 9121)],
     egress: [
       ...resolveNames(),
-      ...reachStores(region.cidr),
+      ...reachStores(platform, region),
       ...(platform.cluster.addons.includes('redis') ? [reach(platform, 'redis', 6379)] : []),
     ],
   });

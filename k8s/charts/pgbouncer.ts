@@ -70,7 +70,7 @@ export function pgbouncerChart({ platform, region }: ChartInput): Chart {
       ingress: [serve(platform, ['gateway', 'migration'], ports.pgbouncer)],
       egress: [
         ...resolveNames(),
-        ...reachStores(region.cidr),
+        ...reachStores(platform, region),
         ...(platform.cluster.addons.includes('postgres') ? [reach(platform, 'postgres', ports.postgres)] : []),
       ],
     }),

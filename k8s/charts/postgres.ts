@@ -3,7 +3,7 @@ import { backupBucketName, database, kubernetes, ports } from '../../lib/platfor
 import type { AddonName, Region } from '../../lib/platform/platform.ts';
 import { type Component, labels, selector } from '../blocks/labels.ts';
 import { placement } from '../blocks/placement.ts';
-import { reach, reachKubernetes, reachPodIdentity, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { reach, reachIdentity, reachKubernetes, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
 import { storageClassField } from '../blocks/volume.ts';
 import { networkPolicy } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
@@ -38,7 +38,7 @@ export function postgresChart(input: ChartInput): Chart {
         reach(platform, 'postgres', ports.postgres, statusPort),
         reachKubernetes(),
         ...reachTheWorld(),
-        ...reachPodIdentity(),
+        ...reachIdentity(platform),
       ],
     }),
     ...platform.regions.map((region) => ({ manifest: archive(input, region) })),

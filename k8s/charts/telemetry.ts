@@ -4,7 +4,7 @@ import { kubernetes, ports } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { images } from '../blocks/images.ts';
 import type { Component } from '../blocks/labels.ts';
-import { reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { reachTheWorld, reachUrls, resolveNames, serve } from '../blocks/traffic.ts';
 import { httpProbe, workload } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
 
@@ -36,11 +36,7 @@ export function telemetryChart({ platform, region }: ChartInput): Chart {
       },
       pod: { volumes: [{ name: 'config', configMap: { name: kubernetes.otelCollector } }] },
       ingress: [serve(platform, ['gateway', ...tracedAddons(platform)], grpcPort, ports.otlp)],
-      egress: [
-        ...resolveNames(),
-        ...reachTheWorld(),
-        { to: [{ namespaceSelector: {} }], ports: serve(platform, 'all', ports.otlp).ports ?? [] },
-      ],
+      egress: [...resolveNames(), ...reachTheWorld(), ...reachUrls([platform.cluster.otlpEndpoint])],
     }),
   );
 }

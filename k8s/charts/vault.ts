@@ -11,7 +11,7 @@ import type { ChartObject } from '../blocks/object.ts';
 import { placement } from '../blocks/placement.ts';
 import { containerSecurity, isolated, podSecurity } from '../blocks/security.ts';
 import { endpointSeconds, preStopPause } from '../blocks/shutdown.ts';
-import { reach, reachPodIdentity, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { reach, reachIdentity, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
 import { upload } from '../blocks/upload.ts';
 import { claim } from '../blocks/volume.ts';
 import { metadataOf, networkPolicy } from '../blocks/workload.ts';
@@ -51,7 +51,7 @@ function vaultItself(input: ChartInput): ChartObject[] {
         ...resolveNames(),
         reach(platform, 'vault', ports.vault, clusterPort),
         ...reachTheWorld(),
-        ...reachPodIdentity(),
+        ...reachIdentity(platform),
       ],
     }),
     {
@@ -190,7 +190,12 @@ function snapshots({ platform, region }: ChartInput): ChartObject[] {
     networkPolicy({
       ...component,
       ingress: [],
-      egress: [...resolveNames(), reach(platform, 'vault', ports.vault), ...reachTheWorld(), ...reachPodIdentity()],
+      egress: [
+        ...resolveNames(),
+        reach(platform, 'vault', ports.vault),
+        ...reachTheWorld(),
+        ...reachIdentity(platform),
+      ],
     }),
     cronJob({
       ...component,

@@ -52,6 +52,11 @@ export interface ClusterSpec {
   readonly vllmModel?: string;
   /** MCP servers that agents reach through agentgateway, by name. */
   readonly mcpServers?: Readonly<Record<string, string>>;
+  /**
+   * What gateways call besides HTTPS on port 443, the stores of their region and the addresses in config.yaml: `HOST:PORT`.
+   * HOST is a name in the cluster (`llm.models`), one outside, an IPv4 address, or a range such as `10.20.0.0/16`.
+   */
+  readonly outbound?: readonly string[];
   /** What runs beside the gateway; nothing if not given. */
   readonly addons?: readonly AddonName[];
 }
@@ -194,6 +199,7 @@ function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {
     otlpEndpoint: 'http://tempo.monitoring:4318',
     vllmModel: 'Qwen/Qwen3-8B',
     mcpServers: {},
+    outbound: [],
     addons: [],
     ...cluster,
     ingress,

@@ -169,6 +169,14 @@ function clusterFaults(spec: PlatformSpec): string[] {
   for (const [index, addon] of addons.entries()) {
     if (addons.indexOf(addon) !== index) faults.push(`cluster.addons[${index}]: "${addon}" appears twice`);
   }
+  for (const [index, address] of (spec.cluster?.outbound ?? []).entries()) {
+    const [, host = '', port] = /^([\w.-]+(?:\/(?:[89]|[12]\d|3[0-2]))?):(\d{1,5})$/.exec(address) ?? [];
+    if (host === '' || Number(port) < 1 || Number(port) > 65_535 || host.startsWith('169.254.')) {
+      faults.push(
+        `cluster.outbound[${index}]: "${address}" is not HOST:PORT such as llm.models:8000 or 10.20.0.0/16:8000 (no node addresses)`,
+      );
+    }
+  }
   for (const [index, arn] of (spec.cluster?.adminRoleArns ?? []).entries()) {
     if (!/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(arn)) {
       faults.push(
