@@ -22,8 +22,7 @@ export const lastStreamSeconds = deregistrationSeconds + drain.noticeSeconds + d
 const marginSeconds = 5;
 
 /** Seconds from the decision to end a pod until SIGKILL. The time of the preStop hook counts in. */
-export const terminationGracePeriodSeconds =
-  lastStreamSeconds + drain.flushSeconds + marginSeconds;
+export const terminationGracePeriodSeconds = lastStreamSeconds + drain.flushSeconds + marginSeconds;
 
 /**
  * The pause before SIGTERM. Kubernetes does the waiting itself (since 1.30), so the image needs no shell. A patch,

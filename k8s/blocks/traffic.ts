@@ -143,6 +143,13 @@ export function urlsIn(document: unknown): string[] {
   return Object.values(document).flatMap(urlsIn);
 }
 
+/** Where backups go, with the cloud's credentials or those of a Secret. */
+export const reachObjectStore = (platform: Platform): Egress[] => [
+  ...reachTheWorld(),
+  ...reachIdentity(platform),
+  ...reachUrls(platform.cluster.objectStoreUrl === undefined ? [] : [platform.cluster.objectStoreUrl]),
+];
+
 /** Each rule once. */
 export const distinctRules = (rules: readonly Egress[]): Egress[] => [
   ...new Map(rules.map((rule) => [JSON.stringify(rule), rule])).values(),

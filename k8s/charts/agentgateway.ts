@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { gatewayPort, longestStreamSeconds } from '../../gateway/contract.ts';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
-import { images } from '../blocks/images.ts';
+import { imageOf } from '../blocks/images.ts';
 import { reach, reachTheWorld, reachUrls, resolveNames, serve } from '../blocks/traffic.ts';
 import { httpProbe, workload } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
@@ -21,7 +21,7 @@ export function agentgatewayChart({ platform }: ChartInput): Chart {
     workload({
       platform,
       component: 'agentgateway',
-      image: images.agentgateway,
+      image: imageOf(platform, 'agentgateway'),
       // One for each zone.
       replicas: Math.max(platform.tier.zones, 2),
       files: { 'config.yaml': stringify(configOf(platform)) },

@@ -1,7 +1,7 @@
 import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { kubernetes } from '../../lib/platform/names.ts';
-import { images } from '../blocks/images.ts';
+import { imageOf } from '../blocks/images.ts';
 import { labels, selector } from '../blocks/labels.ts';
 import type { ChartObject } from '../blocks/object.ts';
 import { serviceMonitor } from '../blocks/service-monitor.ts';
@@ -38,7 +38,11 @@ function monitored({ region }: ChartInput, options: WorkloadOptions, honorLabels
 
 function kubeStateMetrics(input: ChartInput): ChartObject[] {
   const { platform } = input;
-  const component = { platform, component: 'kube-state-metrics', image: images.kubeStateMetrics } as const;
+  const component = {
+    platform,
+    component: 'kube-state-metrics',
+    image: imageOf(platform, 'kubeStateMetrics'),
+  } as const;
   const resources = { deployments: 'apps', statefulsets: 'apps', pods: '', nodes: '', cronjobs: 'batch' };
   const name = `${kubernetes.namespace}-${component.component}`;
   const common = labels(platform, component.component, component.image);
@@ -93,7 +97,7 @@ function postgresExporter(input: ChartInput): ChartObject[] {
   return monitored(input, {
     platform,
     component: 'postgres-exporter',
-    image: images.postgresExporter,
+    image: imageOf(platform, 'postgresExporter'),
     replicas,
     amounts,
     stopSeconds: 10,
@@ -118,7 +122,7 @@ function redisExporter(input: ChartInput): ChartObject[] {
   return monitored(input, {
     platform,
     component: 'redis-exporter',
-    image: images.redisExporter,
+    image: imageOf(platform, 'redisExporter'),
     replicas,
     amounts,
     stopSeconds: 10,

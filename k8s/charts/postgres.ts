@@ -1,14 +1,14 @@
 import type { ApiObjectProps, Chart } from 'cdk8s';
 import { backupBucketName, database, kubernetes, ports } from '../../lib/platform/names.ts';
 import type { AddonName, Region } from '../../lib/platform/platform.ts';
+import { imageOf } from '../blocks/images.ts';
 import { type Component, labels, selector } from '../blocks/labels.ts';
 import { placement } from '../blocks/placement.ts';
-import { reach, reachIdentity, reachKubernetes, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { reach, reachKubernetes, reachObjectStore, resolveNames, serve } from '../blocks/traffic.ts';
 import { storageClassField } from '../blocks/volume.ts';
 import { networkPolicy } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
 
-const image = 'ghcr.io/cloudnative-pg/postgresql:18';
 const statusPort = 8000;
 
 /**
@@ -26,7 +26,7 @@ export function postgresChart(input: ChartInput): Chart {
     networkPolicy({
       platform,
       component: 'postgres',
-      image,
+      image: imageOf(platform, 'cloudNativePg'),
       ingress: [
         serve(platform, ['postgres', 'gateway', 'migration', ...callers(input)], ports.postgres),
         // The operator asks each instance how it is.
@@ -37,8 +37,7 @@ export function postgresChart(input: ChartInput): Chart {
         ...resolveNames(),
         reach(platform, 'postgres', ports.postgres, statusPort),
         reachKubernetes(),
-        ...reachTheWorld(),
-        ...reachIdentity(platform),
+        ...reachObjectStore(platform),
       ],
     }),
     ...platform.regions.map((region) => ({ manifest: archive(input, region) })),
@@ -62,7 +61,7 @@ const clusterName = (region: Region): string => `${kubernetes.postgres}-${region
 const metadataOf = ({ platform }: ChartInput, name: string) => ({
   name,
   namespace: kubernetes.namespace,
-  labels: labels(platform, 'postgres', image),
+  labels: labels(platform, 'postgres', imageOf(platform, 'cloudNativePg')),
 });
 
 /** Where a region's log and base backups are; a standby reads the primary's. */
@@ -74,6 +73,9 @@ const archive = (input: ChartInput, region: Region): ApiObjectProps => ({
     retentionPolicy: '30d',
     configuration: {
       destinationPath: `s3://${backupBucketName(input.platform, region)}/cloudnative-pg/`,
+      ...(input.platform.cluster.objectStoreUrl === undefined
+        ? {}
+        : { endpointURL: input.platform.cluster.objectStoreUrl }),
       s3Credentials: credentials(input),
       wal: { compression: 'gzip', maxParallel: 8 },
       data: { compression: 'gzip', jobs: 2 },
@@ -98,6 +100,7 @@ const plugin = (region: Region, more: Record<string, unknown> = {}): unknown => 
 function cluster(input: ChartInput): ApiObjectProps {
   const { platform, region } = input;
   const { tier, regions, primary } = platform;
+  const image = imageOf(platform, 'cloudNativePg');
   const own = labels(platform, 'postgres', image);
   const { affinity, topologySpreadConstraints } = placement(selector(platform, 'postgres'), 'StatefulSet');
   return {

@@ -2,7 +2,7 @@ import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import { scratch } from '../blocks/container.ts';
-import { images } from '../blocks/images.ts';
+import { imageOf } from '../blocks/images.ts';
 import { selector } from '../blocks/labels.ts';
 import { prometheusTrigger, scaledObject } from '../blocks/scaling.ts';
 import { serviceMonitor } from '../blocks/service-monitor.ts';
@@ -19,7 +19,7 @@ const port = 'http';
  * whatever scales the gateway: a GPU's CPU says nothing, its queue and its KV cache do.
  */
 export function vllmChart({ platform, region }: ChartInput): Chart {
-  const component = { platform, component: 'vllm', image: images.vllm } as const;
+  const component = { platform, component: 'vllm', image: imageOf(platform, 'vllm') } as const;
   const replicas = 2;
   const { prometheusUrl, vllmModel } = platform.cluster;
   const series = `{namespace="${kubernetes.namespace}"}`;

@@ -177,6 +177,20 @@ function clusterFaults(spec: PlatformSpec): string[] {
       );
     }
   }
+  for (const [name, image] of Object.entries(spec.cluster?.images ?? {})) {
+    if (!/@sha256:[0-9a-f]{64}$|:[^:/@]*\d+\.\d+[^:/@]*$/.test(image)) {
+      faults.push(
+        `cluster.images.${name}: "${image}" may be another image tomorrow; name it by digest (@sha256:...) or by an exact version`,
+      );
+    }
+  }
+  const { objectStoreUrl } = spec.cluster ?? {};
+  if (objectStoreUrl !== undefined && !/^https?:\/\/[\w.-]+(:\d+)?\/?$/.test(objectStoreUrl)) {
+    faults.push(`cluster.objectStoreUrl: "${objectStoreUrl}" is not an address such as https://minio.storage:9000`);
+  }
+  if (objectStoreUrl !== undefined && kind === 'eks') {
+    faults.push('cluster.objectStoreUrl: on "eks" backups go to S3 by the pods’ roles; leave it out');
+  }
   for (const [index, arn] of (spec.cluster?.adminRoleArns ?? []).entries()) {
     if (!/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(arn)) {
       faults.push(

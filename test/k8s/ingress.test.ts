@@ -59,7 +59,9 @@ describe('clients get in', () => {
     expect(health).toMatchObject({ requestPath: healthPaths.readiness, port: gatewayPort });
     expect(numberAt(find(objects, 'BackendConfig'), 'spec.timeoutSec')).toBeGreaterThan(longestStreamSeconds);
     // From the decision to end a pod: the pause, the notice, the drain. Sooner, and it would cut streams that are served.
-    expect(numberAt(find(objects, 'BackendConfig'), 'spec.connectionDraining.drainingTimeoutSec')).toBeGreaterThanOrEqual(
+    expect(
+      numberAt(find(objects, 'BackendConfig'), 'spec.connectionDraining.drainingTimeoutSec'),
+    ).toBeGreaterThanOrEqual(
       numberAt(find(objects, 'Deployment'), 'spec.template.spec.containers.0.lifecycle.preStop.sleep.seconds') +
         drain.noticeSeconds +
         drain.deadlineSeconds,

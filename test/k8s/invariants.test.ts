@@ -24,6 +24,8 @@ const secretsFromOutside: readonly string[] = [
   kubernetes.exporterSecret,
   kubernetes.redisSecret,
   kubernetes.loadTestSecret,
+  kubernetes.vaultSealSecret,
+  kubernetes.objectStoreSecret,
 ];
 
 describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {
