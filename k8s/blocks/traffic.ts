@@ -54,11 +54,11 @@ const podsOf = (platform: Platform, component: Component): k8s.NetworkPolicyPeer
 export const reachKubernetes = (): Egress => ({ ports: [port(443), port(6443)] });
 
 /** What Google's proxy to Cloud SQL calls, whatever port it listens on itself. */
-const cloudSqlPort = 3307;
+export const cloudSqlPort = 3307;
 /** Memorystore's port with TLS. */
 const memorystoreTlsPort = 6378;
 /** Services that Google runs for us have addresses of a peered network, outside of ours. */
-const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].map(range);
+export const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'] as const;
 
 /** PostgreSQL and Redis of this region, as the kind of cluster has them. Other regions are reached through their doors. */
 export function reachStores({ cluster }: Platform, { cidr }: Region): Egress[] {
@@ -67,7 +67,12 @@ export function reachStores({ cluster }: Platform, { cidr }: Region): Egress[] {
     case 'eks':
       return [{ to: [range(cidr)], ports: both.map((number) => port(number)) }];
     case 'gke':
-      return [{ to: privateRanges, ports: [...both, cloudSqlPort, memorystoreTlsPort].map((number) => port(number)) }];
+      return [
+        {
+          to: privateRanges.map(range),
+          ports: [...both, cloudSqlPort, memorystoreTlsPort].map((number) => port(number)),
+        },
+      ];
     case 'generic':
       // Machines of our own: Sentinels and poolers stand beside the servers.
       return [{ to: [range(cidr)], ports: [...both, ports.sentinel, ports.pgbouncer].map((number) => port(number)) }];

@@ -43,7 +43,14 @@ function kubeStateMetrics(input: ChartInput): ChartObject[] {
     component: 'kube-state-metrics',
     image: imageOf(platform, 'kubeStateMetrics'),
   } as const;
-  const resources = { deployments: 'apps', statefulsets: 'apps', pods: '', nodes: '', cronjobs: 'batch' };
+  const resources = {
+    deployments: 'apps',
+    statefulsets: 'apps',
+    pods: '',
+    nodes: '',
+    cronjobs: 'batch',
+    horizontalpodautoscalers: 'autoscaling',
+  };
   const name = `${kubernetes.namespace}-${component.component}`;
   const common = labels(platform, component.component, component.image);
   return [

@@ -16,9 +16,14 @@ const statusPort = 8000;
  * one of which has every commit before the client hears of it, and the log in S3 all the time.
  *
  * Every region has one cluster of the same form. `replica.primary` names who writes; a standby follows from the archive
- * of that one. Promotion changes no file: demote the old one first (`replica.primary` to the new name there gives a token
- * in its status), then set the same name and `replica.promotionToken` here. Without a token, when the old region is lost,
- * what was not archived is lost.
+ * of that one. Promotion changes no file. First demote the old one, which leaves a token in `.status.demotionToken`:
+ *
+ *     kubectl -n holdfast patch cluster postgres-OLD --type merge -p '{"metadata":{"annotations":
+ *       {"holdfast/database-writer":"postgres-NEW"}},"spec":{"replica":{"primary":"postgres-NEW"}}}'
+ *
+ * Then the same in the new region, with `"promotionToken": "..."` beside `primary`: it waits until everything before the
+ * token has been replayed, so nothing is lost. Without a token, when the old region is gone, what was not archived is lost.
+ * These files go on naming the first writer: `roleGuard` keeps them from taking the role back when they are applied again.
  */
 export function postgresChart(input: ChartInput): Chart {
   const { platform } = input;
@@ -43,6 +48,7 @@ export function postgresChart(input: ChartInput): Chart {
     ...platform.regions.map((region) => ({ manifest: archive(input, region) })),
     { manifest: cluster(input) },
     { manifest: schedule(input) },
+    ...(platform.regions.length > 1 ? roleGuard(input).map((manifest) => ({ manifest })) : []),
   ]);
 }
 
@@ -147,6 +153,59 @@ function cluster(input: ChartInput): ApiObjectProps {
         : {}),
     },
   };
+}
+
+/** The annotation that a promotion sets together with the new writer. */
+const writerAnnotation = 'holdfast/database-writer';
+
+/**
+ * Refuses a change of who writes that is no promotion: files of the time before one, applied again by a person or by
+ * GitOps, would demote the database that takes writes now.
+ */
+function roleGuard(input: ChartInput): ApiObjectProps[] {
+  const name = `${kubernetes.namespace}-database-role`;
+  const metadata = { name, labels: metadataOf(input, name).labels };
+  const [now, before] = ['object.spec.replica.primary', 'oldObject.spec.replica.primary'];
+  const annotations = 'object.metadata.annotations';
+  return [
+    {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingAdmissionPolicy',
+      metadata,
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: {
+          resourceRules: [
+            {
+              apiGroups: ['postgresql.cnpg.io'],
+              apiVersions: ['v1'],
+              operations: ['UPDATE'],
+              resources: ['clusters'],
+            },
+          ],
+        },
+        matchConditions: [{ name: 'has-a-role', expression: `has(oldObject.spec.replica) && has(${before})` }],
+        validations: [
+          {
+            expression: `has(object.spec.replica) && has(${now}) && (${now} == ${before} || (has(${annotations}) && '${writerAnnotation}' in ${annotations} && ${annotations}['${writerAnnotation}'] == ${now}))`,
+            message: `This would change which region's database takes writes. If that is meant, set the annotation ${writerAnnotation} to the new writer in the same change; if not, these manifests are older than the last promotion.`,
+          },
+        ],
+      },
+    },
+    {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingAdmissionPolicyBinding',
+      metadata,
+      spec: {
+        policyName: name,
+        validationActions: ['Deny'],
+        matchResources: {
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': kubernetes.namespace } },
+        },
+      },
+    },
+  ];
 }
 
 /** Six fields, seconds first: every day at 02:00 UTC. */

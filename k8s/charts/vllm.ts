@@ -30,6 +30,8 @@ export function vllmChart({ platform, region }: ChartInput): Chart {
       scaled: true,
       amounts: { cpu: '4', memory: '24Gi', 'ephemeral-storage': '8Gi' },
       devices: { 'nvidia.com/gpu': '1' },
+      // Longer than a first start may take.
+      progressSeconds: 2400,
       // Running generations end by themselves; a new pod takes minutes to load, so they are worth waiting for.
       stopSeconds: 300,
       container: {
@@ -37,14 +39,10 @@ export function vllmChart({ platform, region }: ChartInput): Chart {
         ports: [{ name: port, containerPort: ports.vllm, protocol: 'TCP' }],
         // VLLM_API_KEY, without which nobody is served, and HF_TOKEN for models that ask for one.
         envFrom: [{ secretRef: { name: kubernetes.vllmSecret } }],
-        env: [
-          'HOME',
-          'HF_HOME',
-          'VLLM_CACHE_ROOT',
-          'TRITON_CACHE_DIR',
-          'TORCHINDUCTOR_CACHE_DIR',
-          'XDG_CACHE_HOME',
-        ].map((name) => ({ name, value: cache })),
+        env: ['HOME', 'HF_HOME', 'VLLM_CACHE_ROOT', 'TRITON_CACHE_DIR', 'TORCHINDUCTOR_CACHE_DIR', 'XDG_CACHE_HOME']
+          .map((name) => ({ name, value: cache }))
+          // The image knows no user of that number, and PyTorch asks for its name.
+          .concat({ name: 'USER', value: 'vllm' }),
         // The first start downloads the model: up to half an hour. Until then the other two wait.
         startupProbe: httpProbe('/health', port, { periodSeconds: 10, failureThreshold: 180 }),
         readinessProbe: httpProbe('/health', port, { periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2 }),

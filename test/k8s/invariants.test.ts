@@ -151,6 +151,16 @@ describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {
     }
   });
 
+  it('is given up as a failed release only after its first start may have taken as long as it is allowed', () => {
+    for (const { object, name, template } of lasting.filter(({ object: { kind } }) => kind === 'Deployment')) {
+      const probe = at(template, 'spec.containers.0.startupProbe');
+      const allowed =
+        Number(at(probe, 'initialDelaySeconds') ?? 0) +
+        Number(at(probe, 'periodSeconds') ?? 10) * Number(at(probe, 'failureThreshold') ?? 0);
+      expect(Number(at(object, 'spec.progressDeadlineSeconds') ?? 600), name).toBeGreaterThan(allowed);
+    }
+  });
+
   it('finds its ConfigMaps here and its Secrets where it is said that they come from', () => {
     const maps = ofKind('ConfigMap').map((map) => at(map, 'metadata.name'));
     for (const { name, template } of running) {
