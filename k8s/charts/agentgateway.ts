@@ -70,6 +70,8 @@ function configOf({ cluster }: Platform): unknown {
       adminAddr: '127.0.0.1:15000',
       statsAddr: `0.0.0.0:${statsPort}`,
       readinessAddr: `0.0.0.0:${readinessPort}`,
+      // Its own patience when it is told to end; the pod's grace is longer.
+      connectionTerminationDeadline: `${longestStreamSeconds}s`,
     },
     binds: [
       {
