@@ -1,5 +1,6 @@
 import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
+import { parse } from 'yaml';
 import { gatewaySecretName, kubernetes, ports } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { configKey } from '../blocks/container.ts';
@@ -8,13 +9,17 @@ import type { ChartObject } from '../blocks/object.ts';
 import { restrictedNamespace } from '../blocks/security.ts';
 import {
   denyAll,
+  distinctRules,
   type Egress,
   reach,
-  reachPodIdentity,
+  reachAddress,
+  reachIdentity,
   reachStores,
   reachTheWorld,
+  reachUrls,
   resolveNames,
   serveClients,
+  urlsIn,
 } from '../blocks/traffic.ts';
 import { storageClass } from '../blocks/volume.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
@@ -59,19 +64,29 @@ export function foundationChart({ platform, region, config }: ChartInput): Chart
     policy('gateway', {
       podSelector: { matchLabels: selector(platform, 'gateway') },
       policyTypes: ['Ingress', 'Egress'],
-      ingress: serveClients(region.cidr),
-      egress: [
+      ingress: serveClients(platform, region),
+      egress: distinctRules([
         ...resolveNames(),
-        ...reachStores(region.cidr),
+        ...reachStores(platform, region),
         ...reachTheWorld(),
-        ...reachPodIdentity(),
+        ...reachIdentity(platform),
         ...reachAddons(platform),
-      ],
+        // Models that somebody hosts themselves, on whatever port: those that the config names, and those that it takes
+        // from variables, which nobody knows here.
+        ...reachUrls(urlsIn(parse(config))),
+        ...platform.cluster.outbound.flatMap((address) => reachOutbound(address)),
+      ]),
     }),
     policy('migration', {
       podSelector: { matchLabels: selector(platform, 'migration') },
       policyTypes: ['Egress'],
-      egress: [...resolveNames(), ...reachStores(region.cidr), ...reachDatabasePods(platform)],
+      egress: [
+        ...resolveNames(),
+        ...reachStores(platform, region),
+        ...reachDatabasePods(platform),
+        // Google's proxy to the database asks Google's API with the cloud's credentials.
+        ...(platform.cluster.kind === 'gke' ? [...reachTheWorld(), ...reachIdentity(platform)] : []),
+      ],
     }),
   ];
   return newChart('foundation', objects.map(inFirstWave));
@@ -85,6 +100,12 @@ const inFirstWave = (object: ChartObject): ChartObject => ({
     metadata: { ...object.manifest.metadata, annotations: { 'argocd.argoproj.io/sync-wave': '-2' } },
   },
 });
+
+/** `HOST:PORT`, as the platform's validation lets it through. */
+function reachOutbound(address: string): Egress[] {
+  const [host = '', number] = address.split(':');
+  return reachAddress(host, Number(number));
+}
 
 /** What runs in this namespace and not behind an address of the VPC. */
 function reachAddons(platform: Platform): Egress[] {

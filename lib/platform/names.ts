@@ -138,7 +138,9 @@ export const kubernetes = {
   redisSecret: 'redis-secrets',
   /** `GATEWAY_KEY` of the load test. */
   loadTestSecret: 'load-test-secrets',
-  /** Keys of the object store where no role gives access. */
+  /** `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` for the key that unseals Vault, where no role gives access. */
+  vaultSealSecret: 'vault-seal-secrets',
+  /** Where no role gives access: `ACCESS_KEY_ID`, `SECRET_ACCESS_KEY`, and `BACKUP_PASSPHRASE` for backups of secrets. */
   objectStoreSecret: 'object-store-secrets',
   postgres: 'postgres',
   redis: 'redis',
@@ -146,4 +148,5 @@ export const kubernetes = {
   vaultSnapshot: 'vault-snapshot',
   databaseBackup: 'database-backup',
   configurationBackup: 'configuration-backup',
+  redisBackup: 'redis-backup',
 } as const;

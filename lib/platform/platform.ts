@@ -26,6 +26,23 @@ export type AddonName =
   | 'backup'
   | 'drills';
 
+/** What runs in images of others; one addon may need several. */
+export type ImageName =
+  | 'pgbouncer'
+  | 'vllm'
+  | 'agentgateway'
+  | 'vault'
+  | 'awsCli'
+  | 'postgres'
+  | 'cloudNativePg'
+  | 'kubeStateMetrics'
+  | 'postgresExporter'
+  | 'redisExporter'
+  | 'otelCollector'
+  | 'redis'
+  | 'k6'
+  | 'cloudSqlProxy';
+
 /** Who may administer Kubernetes, what kind of cluster it is, and what runs beside the gateway. */
 export interface ClusterSpec {
   /** IAM roles that get cluster administration. Without one nobody can apply the manifests. */
@@ -52,6 +69,15 @@ export interface ClusterSpec {
   readonly vllmModel?: string;
   /** MCP servers that agents reach through agentgateway, by name. */
   readonly mcpServers?: Readonly<Record<string, string>>;
+  /**
+   * What gateways call besides HTTPS on port 443, the stores of their region and the addresses in config.yaml: `HOST:PORT`.
+   * HOST is a name in the cluster (`llm.models`), one outside, an IPv4 address, or a range such as `10.20.0.0/16`.
+   */
+  readonly outbound?: readonly string[];
+  /** Images from a registry of your own, by digest or by a tag that is never given twice; those of the release if not given. */
+  readonly images?: Readonly<Partial<Record<ImageName, string>>>;
+  /** Where backups go on a cluster without S3 of AWS: the address of a store that speaks its language. */
+  readonly objectStoreUrl?: string;
   /** What runs beside the gateway; nothing if not given. */
   readonly addons?: readonly AddonName[];
 }
@@ -136,7 +162,8 @@ export interface Platform {
   readonly primary: Region;
   readonly standbys: readonly Region[];
   readonly dnsRegion: string;
-  readonly cluster: Required<Omit<ClusterSpec, 'secretStore'>> & Pick<ClusterSpec, 'secretStore'>;
+  readonly cluster: Required<Omit<ClusterSpec, 'secretStore' | 'objectStoreUrl'>> &
+    Pick<ClusterSpec, 'secretStore' | 'objectStoreUrl'>;
   readonly image: string;
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -194,6 +221,8 @@ function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {
     otlpEndpoint: 'http://tempo.monitoring:4318',
     vllmModel: 'Qwen/Qwen3-8B',
     mcpServers: {},
+    outbound: [],
+    images: {},
     addons: [],
     ...cluster,
     ingress,

@@ -169,6 +169,28 @@ function clusterFaults(spec: PlatformSpec): string[] {
   for (const [index, addon] of addons.entries()) {
     if (addons.indexOf(addon) !== index) faults.push(`cluster.addons[${index}]: "${addon}" appears twice`);
   }
+  for (const [index, address] of (spec.cluster?.outbound ?? []).entries()) {
+    const [, host = '', port] = /^([\w.-]+(?:\/(?:[89]|[12]\d|3[0-2]))?):(\d{1,5})$/.exec(address) ?? [];
+    if (host === '' || Number(port) < 1 || Number(port) > 65_535 || host.startsWith('169.254.')) {
+      faults.push(
+        `cluster.outbound[${index}]: "${address}" is not HOST:PORT such as llm.models:8000 or 10.20.0.0/16:8000 (no node addresses)`,
+      );
+    }
+  }
+  for (const [name, image] of Object.entries(spec.cluster?.images ?? {})) {
+    if (!/@sha256:[0-9a-f]{64}$|:[^:/@]*\d+\.\d+[^:/@]*$/.test(image)) {
+      faults.push(
+        `cluster.images.${name}: "${image}" may be another image tomorrow; name it by digest (@sha256:...) or by an exact version`,
+      );
+    }
+  }
+  const { objectStoreUrl } = spec.cluster ?? {};
+  if (objectStoreUrl !== undefined && !/^https?:\/\/[\w.-]+(:\d+)?\/?$/.test(objectStoreUrl)) {
+    faults.push(`cluster.objectStoreUrl: "${objectStoreUrl}" is not an address such as https://minio.storage:9000`);
+  }
+  if (objectStoreUrl !== undefined && kind === 'eks') {
+    faults.push('cluster.objectStoreUrl: on "eks" backups go to S3 by the pods’ roles; leave it out');
+  }
   for (const [index, arn] of (spec.cluster?.adminRoleArns ?? []).entries()) {
     if (!/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(arn)) {
       faults.push(

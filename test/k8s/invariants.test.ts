@@ -24,6 +24,8 @@ const secretsFromOutside: readonly string[] = [
   kubernetes.exporterSecret,
   kubernetes.redisSecret,
   kubernetes.loadTestSecret,
+  kubernetes.vaultSealSecret,
+  kubernetes.objectStoreSecret,
 ];
 
 describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {
@@ -146,6 +148,16 @@ describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {
       if (name.endsWith(` ${kubernetes.gateway}`)) {
         expect(grace).toBeGreaterThan(pause + drain.noticeSeconds + drain.deadlineSeconds + drain.flushSeconds);
       }
+    }
+  });
+
+  it('is given up as a failed release only after its first start may have taken as long as it is allowed', () => {
+    for (const { object, name, template } of lasting.filter(({ object: { kind } }) => kind === 'Deployment')) {
+      const probe = at(template, 'spec.containers.0.startupProbe');
+      const allowed =
+        Number(at(probe, 'initialDelaySeconds') ?? 0) +
+        Number(at(probe, 'periodSeconds') ?? 10) * Number(at(probe, 'failureThreshold') ?? 0);
+      expect(Number(at(object, 'spec.progressDeadlineSeconds') ?? 600), name).toBeGreaterThan(allowed);
     }
   });
 

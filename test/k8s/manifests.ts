@@ -27,8 +27,8 @@ export function synthesizedTexts(platform: Platform, config?: string): Map<strin
 }
 
 /** All objects of a region, in the order in which `kubectl apply` takes them. */
-export function objectsOf(platform: Platform, region: string): Manifest[] {
-  return [...synthesizedTexts(platform)]
+export function objectsOf(platform: Platform, region: string, config?: string): Manifest[] {
+  return [...synthesizedTexts(platform, config)]
     .filter(([file]) => file.startsWith(`${region}/`))
     .flatMap(([, text]) => parseAllDocuments(text).map((document) => manifest.parse(document.toJS())));
 }

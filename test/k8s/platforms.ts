@@ -57,13 +57,14 @@ export const variants: readonly { readonly name: string; readonly platform: Plat
       kind: 'generic',
       addons: [...besideAws, 'postgres', 'redis'],
       mcpServers: { search: 'https://mcp.example.com/mcp' },
+      objectStoreUrl: 'https://minio.storage:9000',
     }),
   },
   {
     name: 'any cluster, ingress-nginx, own databases',
     platform: ofTier('standard', { kind: 'generic', ingress: 'ingress-nginx', addons: ['postgres', 'redis'] }),
   },
-  { name: 'GKE in one region', platform: ofTier('standard', { kind: 'gke', addons: ['monitoring'] }) },
+  { name: 'GKE in one region', platform: ofTier('standard', { kind: 'gke', addons: ['monitoring', 'backup'] }) },
   { name: 'GKE in two regions', platform: ofTier('critical', { kind: 'gke', addons: ['monitoring'] }) },
 ];
 
