@@ -1,4 +1,4 @@
-import { CfnOutput, DefaultStackSynthesizer, Fn, Stack } from 'aws-cdk-lib';
+import { CfnOutput, Fn, Stack } from 'aws-cdk-lib';
 import * as route53 from 'aws-cdk-lib/aws-route53';
 import type { Construct } from 'constructs';
 import { PublicZone } from '../constructs/public-zone.ts';
@@ -6,6 +6,7 @@ import { RegionHealthCheck } from '../constructs/region-health-check.ts';
 import { RoutedAlias } from '../constructs/routed-alias.ts';
 import { dnsStackName, outputs, recordSetId, regionalDomain, standbyDomain } from '../platform/names.ts';
 import type { Platform, Region } from '../platform/platform.ts';
+import { stackSettings } from './stack-settings.ts';
 
 /**
  * The one global stack: which region answers for the platform's name. It refers to regions by their names alone. It is
@@ -16,13 +17,8 @@ export class DnsStack extends Stack {
   private readonly healthChecks = new Map<string, route53.IHealthCheck>();
 
   constructor(scope: Construct, platform: Platform) {
-    super(scope, dnsStackName(platform), {
-      description: `Holdfast ${platform.name} ${platform.environment}: names and health checks of all regions`,
-      env: { account: platform.account, region: platform.dnsRegion },
-      terminationProtection: platform.environment === 'production',
-      synthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }),
-      tags: { ...platform.tags },
-    });
+    const place = { region: platform.dnsRegion, account: platform.account };
+    super(scope, dnsStackName(platform), stackSettings(platform, place, 'names and health checks of all regions'));
     this.platform = platform;
     const zone = this.zone();
     // A zone that was only just created holds no regional names yet, and Route 53 refuses an alias to a missing name.

@@ -22,6 +22,7 @@ export const ofTier = (tier: TierName, cluster: ClusterSpec = {}): Platform =>
       { region: 'us-east-1', role: 'primary' as const, zones: ['a', 'b', 'c'], cidr: '10.0.0.0/16' },
       { region: 'us-west-2', role: 'standby' as const, zones: ['a', 'b', 'c'], cidr: '10.1.0.0/16' },
     ].slice(0, tier === 'standard' ? 1 : 2),
+    ...(tier === 'critical' && { witnessRegion: 'us-east-2' }),
     cluster,
     image: `ghcr.io/holdfast/gateway@sha256:${'ab'.repeat(32)}`,
   });

@@ -7,7 +7,7 @@ import {
   longestStreamSeconds,
 } from '../../gateway/contract.ts';
 import shipped from '../../holdfast.config.ts';
-import { databaseIdentifier, kubernetes, stackName } from '../../lib/platform/names.ts';
+import { databaseIdentifier, stackName } from '../../lib/platform/names.ts';
 import { resourcesOf, synthesize } from './synthesize.ts';
 
 const { stacks } = synthesize(shipped);
@@ -95,22 +95,6 @@ describe.each(shipped.regions.map((region) => ({ name: region.region, region }))
       ComputeConfig: { Enabled: true },
       EncryptionConfig: [{ Resources: ['secrets'] }],
     });
-  });
-
-  test('the gateway’s service account may read the gateway’s secrets and nothing else', () => {
-    expect(only('AWS::EKS::PodIdentityAssociation')).toMatchObject({
-      Namespace: kubernetes.namespace,
-      ServiceAccount: kubernetes.gatewayServiceAccount,
-    });
-    const cluster = own.filter(({ name }) => name.endsWith('-cluster'));
-    const [policy] = resourcesOf(cluster, 'AWS::IAM::Policy');
-    expect(policy?.Properties['PolicyDocument']).toMatchObject({
-      Statement: [
-        { Action: ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue'], Effect: 'Allow' },
-        { Action: 'kms:Decrypt', Effect: 'Allow', Condition: expect.anything() },
-      ],
-    });
-    expect(JSON.stringify(policy?.Properties)).not.toContain('*');
   });
 
   test('the load balancer asks pods what the gateway promises, with the tier’s numbers', () => {

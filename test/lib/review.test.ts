@@ -53,7 +53,7 @@ describe('the review of an active-passive platform', () => {
 
   test('is the same for programs', () => {
     const parsed: unknown = JSON.parse(reviewAsJson(reviewOf(spec())));
-    expect(parsed).toMatchObject({ deployable: true, platform: { name: 'acme' }, stacks: { length: 16 } });
+    expect(parsed).toMatchObject({ deployable: true, platform: { name: 'acme' }, stacks: { length: 28 } });
   });
 });
 

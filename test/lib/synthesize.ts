@@ -18,7 +18,7 @@ const parameterSchema = z.looseObject({
   AllowedValues: z.array(z.string()).optional(),
 });
 
-const templateSchema = z.looseObject({
+export const templateSchema = z.looseObject({
   Resources: z.record(z.string(), resourceSchema),
   Parameters: z.record(z.string(), parameterSchema).default({}),
   Conditions: z.record(z.string(), z.unknown()).default({}),
