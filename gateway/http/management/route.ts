@@ -13,11 +13,13 @@ import {
   RecordConflict,
 } from '../../domain/management.ts';
 import type { AccessGroups } from '../../domain/model-access.ts';
+import type { RegionDesk } from '../../domain/region.ts';
 import type { RouteGroup } from '../../domain/routes.ts';
 import { readKey } from '../authentication.ts';
 import { invalid, meets, type Need, type Principal, principalOf } from './actor.ts';
 import { answerSeal } from './answer-seal.ts';
 import { checkDepth, closest } from './body-checks.ts';
+import { throughWriter } from './through-writer.ts';
 
 export interface ManagementOptions {
   /** Undefined without a database. */
@@ -140,6 +142,7 @@ export function registerManagementRoutes(
   app: FastifyInstance,
   routes: readonly ManagementRoute[],
   options: ManagementOptions,
+  desk?: RegionDesk,
 ): void {
   for (const route of routes) {
     for (const url of route.paths) {
@@ -148,7 +151,11 @@ export function registerManagementRoutes(
         url,
         bodyLimit: largestBodyBytes,
         config: { document: documentOf(route), routeGroups: route.groups },
-        handler: (request, reply) => route.answer(request, reply, options),
+        handler: (request, reply) => {
+          const here = (): Promise<FastifyReply> => route.answer(request, reply, options);
+          if (desk === undefined) return here();
+          return throughWriter(desk, { changes: route.changes, path: route.paths[0], here }, request, reply);
+        },
       });
     }
   }
