@@ -130,12 +130,12 @@ export class RegionOffice implements RegionDesk {
     return new Map(this.#link.others.map((name) => [name, this.denials.silentSeconds(name)]));
   }
 
-  /** Resolves after the first look, whatever it found. */
-  async start(): Promise<void> {
-    await this.watch.look();
-    this.watch.start();
+  /** Resolves after the first look, whatever it found, or when `withinMs` have passed. */
+  async start(withinMs: number): Promise<void> {
     await this.denials.start();
     this.shown.start();
+    await Promise.race([this.watch.look(), new Promise<void>((resolve) => setTimeout(resolve, withinMs).unref())]);
+    this.watch.start();
   }
 
   async stop(): Promise<void> {

@@ -11,7 +11,7 @@ const largestBodyBytes = 16 * 1024 * 1024;
 export function registerRegionRoutes(app: FastifyInstance, desk: RegionDesk | undefined): void {
   // Never part of readiness: a fenced region serves.
   app.get(healthPaths.region, (_request, reply) => {
-    if (desk === undefined) return reply.send({ region: null, standing: 'unknown' });
+    if (desk === undefined) return reply.send({ region: null, standing: null });
     const { standing, epoch, writer, phase, leaseRemainingMs, replayLagMs, candidates, faults } = desk.state;
     return reply.send({
       region: desk.region,

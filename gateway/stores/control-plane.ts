@@ -35,7 +35,8 @@ export class ControlPlane implements Management {
   readonly #store: IdentityStore;
   readonly #gate = new Gate(workAtOnce, workWaiting);
 
-  readonly #right: WriteRight;
+  /** What this process believes of the right to write. */
+  right: WriteRight;
   readonly #now: () => number;
 
   /**
@@ -45,7 +46,7 @@ export class ControlPlane implements Management {
   constructor(pool: Pool, store: IdentityStore, right: WriteRight = onlyRegion, now = () => performance.now()) {
     this.#pool = pool;
     this.#store = store;
-    this.#right = right;
+    this.right = right;
     this.#now = now;
   }
 
@@ -72,8 +73,8 @@ export class ControlPlane implements Management {
         } catch (error) {
           // The belief was out of date; with a newer one it may pass, and nothing was changed.
           if (error instanceof NotWriter) {
-            await this.#right.refused();
-            if (attempt === 1 && error.reason === 'another-epoch' && this.#right.epoch() !== undefined) continue;
+            await this.right.refused();
+            if (attempt === 1 && error.reason === 'another-epoch' && this.right.epoch() !== undefined) continue;
           }
           // Two that locked each other out: one of them is asked to come again, and nobody needs to know.
           if (attempt >= longestRetries || !isCollision(error)) throw error;
@@ -89,7 +90,7 @@ export class ControlPlane implements Management {
   ): Promise<{ answer: unknown; replayed: boolean }> {
     const changed: { kind: RowKind; row: object }[] = [];
     const result = await this.#withClient(async (client) => {
-      const transaction = new WriteTransaction(client, this.#right, this.#now);
+      const transaction = new WriteTransaction(client, this.right, this.#now);
       await transaction.begin();
       const done = await this.#change(client, actor, work, idempotency, changed);
       await transaction.commit();

@@ -33,20 +33,21 @@ interface TouchRow {
 
 export class PostgresSpendLedger implements SpendLedger {
   readonly #pool: Pool;
-  readonly #keepRows: boolean;
   readonly #region: string;
+  /** As the option says; may change while spend is shipped. */
+  keepRows: boolean;
 
   constructor({ pool, keepRows, region = onlyRegion.region }: PostgresLedgerOptions) {
     this.#pool = pool;
-    this.#keepRows = keepRows;
     this.#region = region;
+    this.keepRows = keepRows;
   }
 
   async ship(logId: string, firstSeq: number, events: readonly string[]): Promise<number> {
     try {
       const row = await this.#change<{ applied: bigint }>(
         'ship_events($1, $2, $3::json, $4) AS applied',
-        [logId, firstSeq, `[${events.join(',')}]`, this.#keepRows],
+        [logId, firstSeq, `[${events.join(',')}]`, this.keepRows],
         shipTimeoutMs,
       );
       return Number(row.applied);

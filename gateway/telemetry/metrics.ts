@@ -19,8 +19,6 @@ export interface MetricSources {
   readonly region?: () => RegionMetrics | undefined;
   /** Deployments for whose model nobody states a price. */
   readonly unpricedDeployments: () => number;
-  /** Names that may become labels; a client can invent others through a wildcard. */
-  readonly knownModels: ReadonlySet<string>;
   readonly deploymentStates: () => readonly {
     readonly deployment: Deployment;
     readonly state: 'serving' | 'probing' | 'cooling';
@@ -68,10 +66,9 @@ export class Metrics {
   >();
   readonly #attemptChildren = new Map<string, Counter.Internal>();
 
-  readonly #knownModels: ReadonlySet<string>;
+  #knownModels: ReadonlySet<string> = new Set();
 
   constructor(sources: MetricSources) {
-    this.#knownModels = sources.knownModels;
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#requests = new Counter({
@@ -184,16 +181,16 @@ export class Metrics {
     const up = '1 while PostgreSQL answers; absent without a database.';
     gauge(metricNames.databaseUp, up, () => asNumber(databaseUp()), 'min');
     gauge(metricNames.redisUp, '1 while Redis answers; absent without Redis.', () => asNumber(redisUp()), 'min');
-    const state = (): RegionState | undefined => sources.region?.()?.state;
+    const region = (): RegionState | undefined => sources.region?.()?.state;
     const writes = '1 where control-plane writes are taken, 0 where they are not; absent with one region only.';
-    gauge(metricNames.regionWriter, writes, () => asNumber(isWriter(state())), 'min');
-    gauge(metricNames.regionEpoch, 'The newest epoch this process has heard of.', () => state()?.epoch, 'max');
+    gauge(metricNames.regionWriter, writes, () => asNumber(isWriter(region())), 'min');
+    gauge(metricNames.regionEpoch, 'The newest epoch this process has heard of.', () => region()?.epoch, 'max');
     const lease = 'What was left of the right to write when it was last looked at, seconds; absent when it never ends.';
-    gauge(metricNames.regionLeaseSeconds, lease, () => seconds(state()?.leaseRemainingMs), 'max');
+    gauge(metricNames.regionLeaseSeconds, lease, () => seconds(region()?.leaseRemainingMs), 'max');
     const lag = 'What the replica of this region still has to replay, seconds.';
-    gauge(metricNames.regionReplayLagSeconds, lag, () => seconds(state()?.replayLagMs), 'max');
+    gauge(metricNames.regionReplayLagSeconds, lag, () => seconds(region()?.replayLagMs), 'max');
     const faults = 'Parts of the last look at claim and database that failed.';
-    gauge(metricNames.regionFaults, faults, () => state()?.faults.length, 'max');
+    gauge(metricNames.regionFaults, faults, () => region()?.faults.length, 'max');
     const silent = "Since the last of the other regions' feeds of shut-out keys was heard, seconds; -1 = never.";
     gauge(metricNames.regionFeedSilentSeconds, silent, () => longestSilence(sources.region?.()), 'max');
     const unpriced = 'Deployments without a known price; what they cost is unknown.';
@@ -215,6 +212,11 @@ export class Metrics {
       },
     });
     this.registry.registerMetric(states);
+  }
+
+  /** Names that may become labels; a client can invent others through a wildcard. */
+  know(models: ReadonlySet<string>): void {
+    this.#knownModels = models;
   }
 
   settled(event: SpendEvent): void {
