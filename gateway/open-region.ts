@@ -65,8 +65,11 @@ export function openRegion(settings: Settings, stores: Stores, logger: Logger): 
   };
 }
 
-function openClaims({ buckets, key, endpoint }: ClaimSettings): { store: ClaimStore; close(): void } {
-  const clients = buckets.map(({ region }) => openS3({ region, ...(endpoint === undefined ? {} : { endpoint }) }));
+function openClaims({ buckets, key, endpoints }: ClaimSettings): { store: ClaimStore; close(): void } {
+  const clients = buckets.map(({ region }, index) => {
+    const endpoint = endpoints[index] ?? endpoints[0];
+    return openS3({ region, ...(endpoint === undefined ? {} : { endpoint }) });
+  });
   const store = new ClaimStore(
     buckets.flatMap(({ name }, index) => {
       const client = clients[index];

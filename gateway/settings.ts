@@ -55,8 +55,8 @@ export interface RegionSettings {
 export interface ClaimSettings {
   readonly buckets: readonly { readonly name: string; readonly region: string }[];
   readonly key: string;
-  /** Another server that speaks S3. */
-  readonly endpoint: string | undefined;
+  /** Other servers that speak S3: one for all buckets, or one for each. Empty = AWS. */
+  readonly endpoints: readonly string[];
 }
 
 /** Variables that cannot be used; names each, its fault and the mend, and never a value that may be secret. */
@@ -146,7 +146,10 @@ const schema = z.object({
     .refine((buckets) => buckets.size === 1 || buckets.size === 3, 'must be one bucket or three')
     .optional(),
   HOLDFAST_CLAIM_KEY: z.string().default('claim.json'),
-  HOLDFAST_CLAIM_ENDPOINT: z.url('must be a URL').optional(),
+  HOLDFAST_CLAIM_ENDPOINT: z
+    .string()
+    .regex(/^https?:\/\/[^,\s]+(,https?:\/\/[^,\s]+)*$/, 'must be a URL, or one for each bucket with commas in between')
+    .optional(),
   /** Set by the supervisor. */
   HOLDFAST_WORKER: z.coerce.number().int().min(0).default(0),
 });
@@ -221,7 +224,7 @@ function regionSettings(variables: Variables): RegionSettings | undefined {
         : {
             buckets: [...buckets].map(([bucket, region]) => ({ name: bucket, region })),
             key: variables.HOLDFAST_CLAIM_KEY,
-            endpoint: variables.HOLDFAST_CLAIM_ENDPOINT,
+            endpoints: variables.HOLDFAST_CLAIM_ENDPOINT?.split(',') ?? [],
           },
   };
 }
