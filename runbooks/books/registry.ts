@@ -148,7 +148,7 @@ export const isRunbookId = (id: string): id is RunbookId => id in runbookTitles;
 export function withDefaults(id: RunbookId, given: Parameters, platform: Platform | undefined): Parameters {
   const inner = id === 'drill' ? (given['book'] ?? 'region-failover') : id;
   const known = platform === undefined || !isDrillable(inner) ? {} : definitions[inner].defaults(platform);
-  return { ...known, ...given };
+  return { ...known, ...given, ...(id === 'drill' ? { book: inner } : {}) };
 }
 
 /** @throws ParameterError with everything that is wrong. */
@@ -232,8 +232,14 @@ const placeholders: Parameters = {
 };
 
 /** The book as it is printed into this repository: with names to fill in. */
-export function printedBook(id: RunbookId): Runbook<World> {
+export const printedBook = (id: RunbookId): Runbook<World> => buildBook(id, printedParameters(id));
+
+export function printedParameters(id: RunbookId): Parameters {
   const names = new Set(parameterHelp(id).map(({ name }) => name));
   if (id === 'drill') for (const { name } of parameterHelp('region-failover')) names.add(name);
-  return buildBook(id, Object.fromEntries(Object.entries(placeholders).filter(([name]) => names.has(name))));
+  return Object.fromEntries(Object.entries(placeholders).filter(([name]) => names.has(name)));
 }
+
+/** As they are typed. */
+export const typedParameters = (parameters: Parameters): string[] =>
+  Object.entries(parameters).map(([name, value]) => `${name}=${value}`);

@@ -3,8 +3,12 @@ import type { Block, Document } from './document.ts';
 import type { RunReport } from './report.ts';
 import type { Runbook, Step, Undo } from './step.ts';
 
-/** What the operator does by hand when nothing else works. */
-export function runbookDocument<World>(book: Runbook<World>): Document {
+/**
+ * What the operator does by hand when nothing else works.
+ * @param parameters as they are typed behind the book's name.
+ */
+export function runbookDocument<World>(book: Runbook<World>, parameters: readonly string[] = []): Document {
+  const typed = [book.id, ...parameters].join(' ');
   return [
     { is: 'heading', level: 1, text: book.title },
     { is: 'heading', level: 2, text: 'When to use it' },
@@ -15,9 +19,9 @@ export function runbookDocument<World>(book: Runbook<World>): Document {
     {
       is: 'code',
       lines: [
-        `npx holdfast runbook rehearse ${book.id}   # looks, changes nothing`,
-        `npx holdfast runbook run ${book.id}`,
-        'npx holdfast runbook resume RUN         # after an interruption, by anybody',
+        `npx holdfast runbook rehearse ${typed}   # looks, changes nothing`,
+        `npx holdfast runbook run ${typed}`,
+        'npx holdfast runbook resume RUN   # after an interruption, by anybody',
       ],
     },
     { is: 'heading', level: 2, text: 'Steps' },

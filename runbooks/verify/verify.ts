@@ -15,7 +15,7 @@ export interface VerifyOptions {
   readonly key: string;
   /** The first model of the gateway's list when not given. */
   readonly model?: string;
-  /** The first that the gateway calls an embedding model when not given; none = the check is skipped, visibly. */
+  /** The first whose model has `embed` in its name when not given; none = the check is skipped, visibly. */
   readonly embeddingModel?: string;
   /** Make, read back and delete a key that can do nothing. Needs an administrator's key. */
   readonly write: boolean;
@@ -67,7 +67,7 @@ async function findingOf(check: CheckName, ask: () => Promise<string>, signal: A
 
 const listSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
 const infoSchema = z.object({
-  data: z.array(z.object({ model_name: z.string(), model_info: z.object({ mode: z.string().nullish() }) })),
+  data: z.array(z.object({ model_name: z.string(), litellm_params: z.object({ model: z.string() }) })),
 });
 const completionSchema = z.object({
   choices: z.array(z.object({ message: z.object({ content: z.string().nullable() }) })).min(1),
@@ -158,13 +158,14 @@ class Asked {
 
   async #embeddingModel(): Promise<string> {
     const [model] = await this.#embeddingModels();
-    if (model === undefined) throw new Skipped('the gateway names no embedding model; name one (--embedding-model)');
+    if (model === undefined)
+      throw new Skipped('no model of the gateway has `embed` in its name; name one (--embedding-model)');
     return model;
   }
 
   async #embeddingModels(): Promise<string[]> {
     const { data } = infoSchema.parse(await this.#json('/model/info'));
-    return data.filter(({ model_info: { mode } }) => mode === 'embedding').map((entry) => entry.model_name);
+    return data.filter(({ litellm_params: { model } }) => /embed/i.test(model)).map((entry) => entry.model_name);
   }
 
   async #json(path: string): Promise<unknown> {
