@@ -1,7 +1,8 @@
 /** `holdfast config check FILE` */
 import { formatFault } from '../gateway/config/load.ts';
-import { describeStartError, readConfig } from '../gateway/process.ts';
+import { readConfig } from '../gateway/read-config.ts';
 import { readSettings } from '../gateway/settings.ts';
+import { describeStartError } from '../gateway/start-error.ts';
 import { fail, say } from './say.ts';
 
 export async function checkConfig(file: string): Promise<number> {

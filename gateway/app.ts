@@ -1,6 +1,5 @@
 /** The HTTP application: which routes exist and what stands before them. Processes and signals are `main.ts`'s. */
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
-import { listenerKeepAliveSeconds } from './contract.ts';
 import type { CacheAdministration } from './domain/answer-cache.ts';
 import { Refusal } from './domain/errors.ts';
 import type { PassThroughEndpoint } from './domain/pass-through.ts';
@@ -28,27 +27,23 @@ export interface AppOptions {
   readonly logger: Logger;
 }
 
-/** A client that sends its request slower than this is cut off. */
-const headersTimeoutMs = 15_000;
-const requestTimeoutMs = 60_000;
-const timeoutCheckMs = 5_000;
 const longestParameter = 1_000;
 
+/** Its own server is never opened: the process's listener hands it requests. */
 export function buildApp(options: AppOptions): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: options.maxRequestBytes,
-    requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: listenerKeepAliveSeconds * 1000,
-    forceCloseConnections: 'idle',
     return503OnClosing: false,
-    http: { headersTimeout: headersTimeoutMs, connectionsCheckingInterval: timeoutCheckMs },
     // Ids of answers hold the id of their deployment.
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: longestParameter },
   });
   // Bodies stay bytes: they are parsed once, by whoever needs them, and forwarded as they came.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  // Named besides the rest, since Fastify remembers only parsers that were found by a name.
+  for (const type of ['application/json', '*']) {
+    app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  }
 
   app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
     const answer = toErrorAnswer(refusalOf(error), request.routeOptions.config.dialect);

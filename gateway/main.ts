@@ -1,8 +1,9 @@
 /** A gateway process on its own, or as one of several workers under a supervisor. Signals become a drain. */
 import cluster from 'node:cluster';
 import { WorkerLink } from './cluster/worker-link.ts';
-import { describeStartError, type GatewayProcess, startGateway } from './process.ts';
+import { type GatewayProcess, startGateway } from './process.ts';
 import { readSettings } from './settings.ts';
+import { describeStartError } from './start-error.ts';
 import { openLog } from './telemetry/log.ts';
 
 /** Runs until a signal (alone) or the supervisor (as a worker) ends it; then the process exits. */

@@ -15,10 +15,13 @@ export interface OpenedCache {
   close(): void;
 }
 
-/** @returns undefined when answers are not cached. */
+/**
+ * @param directory of the configuration that is live: the cache may outlive the one it was opened for.
+ * @returns undefined when answers are not cached.
+ */
 export function openCache(
   config: GatewayConfig,
-  directory: ModelDirectory,
+  directory: () => ModelDirectory,
   now: () => number,
   logger: Logger,
 ): OpenedCache | undefined {
@@ -44,8 +47,9 @@ export function openCache(
     wallNow: Date.now,
     newToken: randomUUID,
     findDeployment: (id, group, asked) => {
-      const found = directory.deployments(group).find((deployment) => deployment.id === id);
-      return found === undefined ? undefined : directory.concrete(found, asked);
+      const names = directory();
+      const found = names.deployments(group).find((deployment) => deployment.id === id);
+      return found === undefined ? undefined : names.concrete(found, asked);
     },
   });
   return {

@@ -1,7 +1,7 @@
 /** The outbox as this process has it: where it lies, how large it may be, and who is told of what happens to it. */
 import { randomUUIDv7 } from 'node:crypto';
 import { join } from 'node:path';
-import type { GatewayConfig } from './config/gateway-config.ts';
+import type { SpendConfig } from './config/gateway-config.ts';
 import type { SpendLedger } from './domain/spend.ts';
 import { Outbox } from './outbox/outbox.ts';
 import type { Settings } from './settings.ts';
@@ -10,8 +10,11 @@ import type { Metrics } from './telemetry/metrics.ts';
 
 export interface OpenOutboxOptions {
   readonly settings: Settings;
-  readonly config: GatewayConfig;
+  /** Of the configuration that is live. */
+  readonly spend: () => SpendConfig;
   readonly logger: Logger;
+  readonly ledger: SpendLedger;
+  readonly metrics: () => Metrics;
 }
 
 /** The data folder cannot be written; the message says which and why. */
@@ -36,19 +39,19 @@ const failures = {
 } as const;
 
 /** @throws OutboxUnavailable */
-export function openOutbox(
-  { settings, config, logger }: OpenOutboxOptions,
-  ledger: SpendLedger,
-  metrics: () => Metrics,
-): Outbox {
+export function openOutbox({ settings, spend, logger, ledger, metrics }: OpenOutboxOptions): Outbox {
   const directory = join(settings.dataDirectory, 'outbox');
   const saidAtMs = new Map<string, number>();
   try {
     return new Outbox({
       directory,
       ledger,
-      maxBytes: settings.outboxMaxBytes ?? config.spend.outboxMaxBytes,
-      retainSeconds: settings.outboxRetainSeconds ?? config.spend.outboxRetainSeconds,
+      get maxBytes() {
+        return settings.outboxMaxBytes ?? spend().outboxMaxBytes;
+      },
+      get retainSeconds() {
+        return settings.outboxRetainSeconds ?? spend().outboxRetainSeconds;
+      },
       // Until there are replicas in other regions, what is committed can be lost by a promotion alone: hence the wait.
       mayForget: () => true,
       newId: randomUUIDv7,

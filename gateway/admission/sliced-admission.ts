@@ -1,4 +1,5 @@
 /** Budgets and rate limits out of slices: answered from memory, and from a shared call when a slice does not suffice. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Admission, Bound, Estimate, Reservation } from '../domain/admission.ts';
 import type { Scope } from '../domain/entitlements.ts';
 import type { Refusal } from '../domain/errors.ts';
@@ -36,6 +37,7 @@ export interface AdmissionSettings {
 export interface SlicedAdmissionOptions {
   readonly settings: AdmissionSettings;
   readonly budgets: BudgetSlices | undefined;
+  /** Read each time, since a configuration may name another Redis. */
   readonly limits: LimitSlices | undefined;
   readonly siblings: Siblings;
   /** The budget of everything that this gateway spends. */
@@ -73,7 +75,9 @@ export class SlicedAdmission implements Admission {
   readonly #plans: PlanCache;
   readonly #budgetCall: SingleCall;
   readonly #limitCall: SingleCall;
-  readonly #onlyGlobal: readonly Scope[];
+  #settings: AdmissionSettings;
+  #globalScope: Scope | undefined;
+  #onlyGlobal: readonly Scope[] = nobody;
   #waiting: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
   #tickedAtMs: number;
@@ -81,12 +85,21 @@ export class SlicedAdmission implements Admission {
   constructor(options: SlicedAdmissionOptions) {
     const { settings, siblings, now, wallNow, onSoftBudget, onError } = options;
     this.#options = options;
+    this.#settings = settings;
+    this.reconfigure(settings, options.globalScope);
+    const latest = (): AdmissionSettings => this.#settings;
     this.#budgets = new BudgetBook({ store: options.budgets, siblings, now, wallNow, onSoftBudget, onError });
     this.#limits = new LimitBook({
-      store: options.limits,
+      get store() {
+        return options.limits;
+      },
       siblings,
-      expectedReplicas: settings.expectedReplicas,
-      shareMinimumOne: settings.shareMinimumOne,
+      get expectedReplicas() {
+        return latest().expectedReplicas;
+      },
+      get shareMinimumOne() {
+        return latest().shareMinimumOne;
+      },
       windowMs: settings.rateWindowMs,
       slotExpiryMs: settings.slotExpiryMs,
       now,
@@ -94,7 +107,6 @@ export class SlicedAdmission implements Admission {
       onError,
     });
     this.#plans = new PlanCache({ budgets: this.#budgets, limits: this.#limits });
-    this.#onlyGlobal = options.globalScope === undefined ? nobody : [options.globalScope];
     this.#budgetCall = new SingleCall(async () => {
       await this.#budgets.call(this.#budgetDemands());
       this.#review();
@@ -104,6 +116,14 @@ export class SlicedAdmission implements Admission {
       this.#review();
     });
     this.#tickedAtMs = now();
+  }
+
+  /** Goes on under another configuration; windows and the expiry of slots stay what they were. */
+  reconfigure(settings: AdmissionSettings, globalScope: Scope | undefined): void {
+    this.#settings = settings;
+    if (isDeepStrictEqual(globalScope, this.#globalScope)) return;
+    this.#globalScope = globalScope;
+    this.#onlyGlobal = globalScope === undefined ? nobody : [globalScope];
   }
 
   /** Calls to PostgreSQL and to Redis so far. */
@@ -118,10 +138,7 @@ export class SlicedAdmission implements Admission {
 
   /** Renewals and returns in the background. */
   start(): void {
-    this.#timer = setInterval(
-      () => this.#tick(),
-      Math.min(tickEveryMs, this.#options.settings.slotExpiryMs / ticksPerExpiry),
-    );
+    this.#timer = setInterval(() => this.#tick(), Math.min(tickEveryMs, this.#settings.slotExpiryMs / ticksPerExpiry));
     this.#timer.unref();
   }
 
@@ -171,11 +188,7 @@ export class SlicedAdmission implements Admission {
     const plan = this.#plans.plan(scopes, group, caller.role !== 'admin');
     if (plan.budgets.length === 0 && plan.limitLines.length === 0) return new Counted(plan.accounts);
     const estimate = estimator(request, group);
-    if (
-      estimate.micros === undefined &&
-      plan.budgets.length > 0 &&
-      this.#options.settings.unpricedModels === 'refuse'
-    ) {
+    if (estimate.micros === undefined && plan.budgets.length > 0 && this.#settings.unpricedModels === 'refuse') {
       throw unpriced(request.model);
     }
     return this.#tryReserve(plan, estimate) ?? this.#decideOrWait(plan, estimate, signal);
@@ -221,7 +234,7 @@ export class SlicedAdmission implements Admission {
       if (low && !this.#limits.down) void this.#limitCall.ask();
     }
     const capped =
-      this.#options.settings.capOutputToBudget && plan.budgets.length > 0 ? estimate.openOutput?.tokens : undefined;
+      this.#settings.capOutputToBudget && plan.budgets.length > 0 ? estimate.openOutput?.tokens : undefined;
     return new Held(this, plan, micros, estimate.tokens, this.#limits.nextSerial(), capped);
   }
 
@@ -321,7 +334,8 @@ export class SlicedAdmission implements Admission {
   /** @returns undefined when it cannot be said yet. */
   #decide(entry: Pick<Waiting, 'plan' | 'estimate'>): Reservation | Refusal | undefined {
     const { plan } = entry;
-    const { settings, now, wallNow, onRefused } = this.#options;
+    const { now, wallNow, onRefused } = this.#options;
+    const settings = this.#settings;
     for (const line of plan.budgetLines) {
       const verdict = this.#ofBudget(line.slice, entry.estimate.micros ?? 0);
       if (verdict === 'unavailable') {
@@ -358,7 +372,7 @@ export class SlicedAdmission implements Admission {
   #ofBudget(slice: BudgetSlice, micros: number): 'fits' | 'exhausted' | 'unavailable' | 'ask' {
     if (this.#budgets.usable && available(slice) >= micros) return 'fits';
     if (this.#budgets.down || slice.missing) {
-      switch (this.#options.settings.budgetUnavailable) {
+      switch (this.#settings.budgetUnavailable) {
         case 'allow':
           return 'fits';
         case 'share':
@@ -407,7 +421,7 @@ export class SlicedAdmission implements Admission {
 
   #scopesOf(caller: Caller): readonly Scope[] {
     const { scopes } = caller;
-    const { globalScope } = this.#options;
+    const globalScope = this.#globalScope;
     if (scopes === undefined || scopes.length === 0) return this.#onlyGlobal;
     return globalScope === undefined ? scopes : this.#plans.with(scopes, globalScope);
   }

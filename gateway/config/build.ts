@@ -173,7 +173,7 @@ export function buildConfig(file: LiteLLMConfig, options: BuildOptions): Built {
       keyPolicy: keyPolicy(litellm),
       redis: redis.redis,
       cache: cache.cache,
-      maxRequestBytes: (general.max_request_size_mb ?? defaultMaxRequestMegabytes) * 1024 * 1024,
+      maxRequestBytes: Math.ceil((general.max_request_size_mb ?? defaultMaxRequestMegabytes) * 1024 * 1024),
       admission: buildAdmission(general, litellm),
       spend: {
         keepRows: general.disable_spend_logs !== true,

@@ -28,6 +28,8 @@ export interface CacheQuestion {
 }
 
 export interface AnswerCache {
+  /** What this process has in memory; undefined when that is nothing, or when `answer` will refuse. Never throws. */
+  recall(question: Pick<CacheQuestion, 'request' | 'caller' | 'group'>): Reached | undefined;
   /**
    * An answer from the cache, from a call that somebody else has under way, or from `ask`.
    * @throws Refusal for cache controls that cannot be followed; LeftWaiting; whatever `ask` throws.

@@ -90,6 +90,9 @@ export class Outbox implements SpendRecorder {
     this.#current = this.#newLog();
     this.#store = new LogStore({
       ...options,
+      get retainSeconds() {
+        return options.retainSeconds;
+      },
       root: options.directory,
       isOwn: (id) => this.#own().some(({ log }) => log.id === id),
       onFailed: (error) => options.onFailed('recover', error),

@@ -15,6 +15,8 @@ export interface ServeDependencies extends CachedReachDependencies {
   readonly estimate: Estimator;
   /** Whether keys that are no administrator's may use test hooks. */
   readonly clientsMayMock: boolean;
+  /** Whether as much can be written down as there may be; while it cannot, each request asks by `onBegin`. */
+  readonly hasRoom: () => boolean;
   /** Writes down what a provider may bill from here on. @throws Refusal 503 when that cannot be done. */
   readonly onBegin: (intent: SpendIntent) => void;
   /** Takes the spend row; must not block and must not throw. */
@@ -46,11 +48,14 @@ export async function serve(
   const admitted = dependencies.admission.admit(request, caller, group, dependencies.estimate, signal);
   // Nearly always from memory, and then a promise would only cost.
   const reservation = admitted instanceof Promise ? await admitted : admitted;
-  const intent = begin(request, caller, reservation, dependencies);
   const { maxOutputTokens } = reservation;
   const allowed = maxOutputTokens === undefined ? request : withMaxOutput(request, maxOutputTokens);
+  // Nobody bills an answer that is here already, so nothing has to be written down before it.
+  const recalled = dependencies.hasRoom() ? dependencies.cache?.recall({ request: allowed, caller, group }) : undefined;
+  const intent = intentOf(request, caller, reservation);
+  if (recalled === undefined) begin(intent, reservation, dependencies);
   try {
-    const reached = await reachCached(allowed, caller, group, deadlineMs, signal, dependencies);
+    const reached = recalled ?? (await reachCached(allowed, caller, group, deadlineMs, signal, dependencies));
     const firstByteMs = reached.answer.kind === 'stream' ? Math.max(0, Date.now() - request.startedAtMs) : undefined;
     const facts = { request, intent, reservation, ...reached, firstByteMs };
     return { ...reached, settlement: new Settlement(facts, dependencies.onSettled), reservation };
@@ -71,20 +76,13 @@ export async function serve(
 }
 
 /** @throws Refusal 503 when nothing can be written down; then nothing stays set aside. */
-function begin(
-  request: ModelRequest,
-  caller: Caller,
-  reservation: Reservation,
-  { onBegin }: ServeDependencies,
-): SpendIntent {
-  const intent = intentOf(request, caller, reservation);
+function begin(intent: SpendIntent, reservation: Reservation, { onBegin }: ServeDependencies): void {
   try {
     onBegin(intent);
   } catch (error) {
     reservation.settle(0, 0);
     throw error;
   }
-  return intent;
 }
 
 /** The upstream's, or that of an adapter which cannot express the request. */

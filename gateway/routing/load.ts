@@ -51,19 +51,29 @@ const newest = 0.3;
 const sameClockMs = 250;
 
 export class LoadBook implements UsageLedger {
-  readonly #options: LoadBookOptions;
+  readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
+  #latencyTtlMs: number;
   /** From the own clock to the one that minutes go by. */
   #toCommonMs = 0;
 
-  constructor(options: LoadBookOptions) {
-    this.#options = options;
+  constructor({ now, latencyTtlSeconds }: LoadBookOptions) {
+    this.#now = now;
+    this.#latencyTtlMs = latencyTtlSeconds * 1000;
+  }
+
+  /** Goes on under another configuration: what is known of deployments that are gone is forgotten once they are idle. */
+  follow(deploymentIds: ReadonlySet<string>, latencyTtlSeconds: number): void {
+    this.#latencyTtlMs = latencyTtlSeconds * 1000;
+    for (const [id, { inFlight }] of this.#entries) {
+      if (inFlight === 0 && !deploymentIds.has(id)) this.#entries.delete(id);
+    }
   }
 
   of(deploymentId: string): Load {
     const entry = this.#entries.get(deploymentId);
     if (entry === undefined) return idle;
-    const nowMs = this.#options.now();
+    const nowMs = this.#now();
     const minute = this.#minuteAt(nowMs);
     const own = entry.minute === minute ? entry : noUsage;
     const others = entry.others?.minute === minute ? entry.others.usage : noUsage;
@@ -77,12 +87,12 @@ export class LoadBook implements UsageLedger {
   }
 
   get minute(): number {
-    return this.#minuteAt(this.#options.now());
+    return this.#minuteAt(this.#now());
   }
 
   /** Until the next minute begins. */
   get secondsLeft(): number {
-    return 60 - (((this.#options.now() + this.#toCommonMs) / 1000) % 60);
+    return 60 - (((this.#now() + this.#toCommonMs) / 1000) % 60);
   }
 
   counted(deploymentId: string): MinuteUsage {
@@ -97,7 +107,7 @@ export class LoadBook implements UsageLedger {
   }
 
   align(commonMs: number): void {
-    const nowMs = this.#options.now();
+    const nowMs = this.#now();
     const toCommonMs = commonMs - nowMs;
     if (Math.abs(toCommonMs - this.#toCommonMs) < sameClockMs) return;
     const before = this.#minuteAt(nowMs);
@@ -126,7 +136,7 @@ export class LoadBook implements UsageLedger {
 
   measured(deploymentId: string, speed: Speed): void {
     const entry = this.#entry(deploymentId);
-    const nowMs = this.#options.now();
+    const nowMs = this.#now();
     if (speed.stream) {
       entry.firstChunk = this.#next(entry.firstChunk, speed.seconds, nowMs);
     } else {
@@ -137,7 +147,7 @@ export class LoadBook implements UsageLedger {
   }
 
   #entry(deploymentId: string): Entry {
-    const minute = this.#minuteAt(this.#options.now());
+    const minute = this.#minuteAt(this.#now());
     let entry = this.#entries.get(deploymentId);
     if (entry === undefined) {
       entry = {
@@ -163,9 +173,7 @@ export class LoadBook implements UsageLedger {
   }
 
   #fresh(average: Average | undefined, nowMs: number): number | undefined {
-    return average !== undefined && nowMs - average.atMs <= this.#options.latencyTtlSeconds * 1000
-      ? average.value
-      : undefined;
+    return average !== undefined && nowMs - average.atMs <= this.#latencyTtlMs ? average.value : undefined;
   }
 
   #next(average: Average | undefined, sample: number, atMs: number): Average {

@@ -2,16 +2,8 @@
 import type { Deployment } from '../domain/deployment.ts';
 import { NoDeployments, UpstreamError } from '../domain/errors.ts';
 import type { CooldownSettings, CooldownShare, RoutingSettings } from '../domain/recovery.ts';
-import {
-  afterOutcome,
-  type Cooldown,
-  isSound,
-  mayServe,
-  type Outcome,
-  onAttempt,
-  onWithdrawal,
-  serving,
-} from './cooldown.ts';
+import { afterOutcome, type Cooldown, isSound, mayServe, type Outcome, onAttempt, onWithdrawal } from './cooldown.ts';
+import { CooldownBook } from './cooldown-book.ts';
 import { type DirectoryOptions, isPattern, ModelDirectory } from './directory.ts';
 import { firstInOrder, isWithinLimits, limitsBind, narrow } from './eligibility.ts';
 import type { LoadBook } from './load.ts';
@@ -19,6 +11,8 @@ import { strategies } from './strategy.ts';
 
 export interface RouterOptions extends DirectoryOptions {
   readonly cooldown: CooldownSettings;
+  /** What is known from before; a book of its own without one. */
+  readonly cooldowns?: CooldownBook;
   readonly routing: RoutingSettings;
   readonly load: LoadBook;
   readonly random: () => number;
@@ -45,10 +39,11 @@ export class Router {
   /** What names stand for. */
   readonly directory: ModelDirectory;
   readonly #options: RouterOptions;
-  readonly #states = new Map<string, Cooldown>();
+  readonly #states: CooldownBook;
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#states = options.cooldowns ?? new CooldownBook();
     this.directory = new ModelDirectory(options);
   }
 
@@ -71,7 +66,7 @@ export class Router {
   hasSound(group: string, failed: ReadonlySet<string>, wanted: Wanted): boolean {
     const nowMs = this.#options.now();
     return this.#eligible(this.#fitting(group, wanted), wanted).some(
-      ({ id }) => !failed.has(id) && isSound(this.#states.get(id) ?? serving, nowMs),
+      ({ id }) => !failed.has(id) && isSound(this.#states.of(id), nowMs),
     );
   }
 
@@ -90,8 +85,8 @@ export class Router {
       latencyBuffer: routing.latencyBuffer,
     });
     if (chosen === undefined) return undefined;
-    const state = this.#states.get(chosen.id);
-    if (state !== undefined && state.is !== 'serving') {
+    const state = this.#states.of(chosen.id);
+    if (state.is !== 'serving') {
       this.#states.set(chosen.id, onAttempt(state, this.#options.now()));
     }
     return chosen;
@@ -131,7 +126,7 @@ export class Router {
       this.withdraw(deployment);
       return;
     }
-    const before = this.#states.get(deployment.id) ?? serving;
+    const before = this.#states.of(deployment.id);
     const nowMs = this.#options.now();
     const siblings = outcome === 'success' ? [] : this.directory.siblings(deployment);
     const after = afterOutcome(before, outcome, {
@@ -151,16 +146,16 @@ export class Router {
 
   /** The client left before the attempt had an outcome: a probe is given back, nothing is counted. */
   withdraw(deployment: Deployment): void {
-    const state = this.#states.get(deployment.id);
-    if (state !== undefined) this.#states.set(deployment.id, onWithdrawal(state));
+    const state = this.#states.of(deployment.id);
+    if (state.is === 'probing') this.#states.set(deployment.id, onWithdrawal(state));
   }
 
   /** A sibling process took a deployment out of rotation. */
   adopt(deploymentId: string, forMs: number): void {
     if (!this.#options.cooldown.enabled || !this.directory.has(deploymentId)) return;
     const untilMs = this.#options.now() + forMs;
-    const state = this.#states.get(deploymentId);
-    if (state?.is === 'cooling' && state.untilMs >= untilMs) return;
+    const state = this.#states.of(deploymentId);
+    if (state.is === 'cooling' && state.untilMs >= untilMs) return;
     this.#states.set(deploymentId, { is: 'cooling', untilMs });
   }
 
@@ -168,7 +163,7 @@ export class Router {
   health(): { deployment: Deployment; state: Cooldown['is'] }[] {
     const nowMs = this.#options.now();
     return [...this.directory.all()].map((deployment) => {
-      const state = this.#states.get(deployment.id) ?? serving;
+      const state = this.#states.of(deployment.id);
       return { deployment, state: state.is === 'cooling' && nowMs >= state.untilMs ? 'probing' : state.is };
     });
   }
@@ -186,7 +181,7 @@ export class Router {
     const free = deployments.filter(
       (deployment) => this.#hasRoom(deployment) && (!bound || this.#isWithinLimits(deployment, wanted)),
     );
-    const eligible = free.filter((deployment) => mayServe(this.#states.get(deployment.id) ?? serving, nowMs));
+    const eligible = free.filter((deployment) => mayServe(this.#states.of(deployment.id), nowMs));
     // Panic: siblings may have taken out everything at once; a cooling deployment is still a better answer than none.
     return eligible.length > 0 ? eligible : free;
   }
@@ -235,7 +230,7 @@ export class Router {
   }
 
   #isServing(id: string, nowMs: number): boolean {
-    const state = this.#states.get(id) ?? serving;
+    const state = this.#states.of(id);
     return state.is === 'serving' || (state.is === 'cooling' && nowMs >= state.untilMs);
   }
 }

@@ -18,6 +18,7 @@ export interface RedisCooldownOptions {
   readonly redis: RedisSettings | string;
   /** Names this process, so that it ignores its own messages. */
   readonly processId: string;
+  /** Those of the configuration that is live: read each time. */
   readonly deploymentIds: readonly string[];
   readonly onCooldown: (deploymentId: string, forMs: number) => void;
   readonly onError: (error: Error) => void;

@@ -1,4 +1,5 @@
 /** The mirror of identity in this process: bounded, and never older than what it has seen. No I/O. */
+import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { idOf, type Kind, kinds, memberId, type Records } from '../domain/identity.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
@@ -29,10 +30,10 @@ interface Resolution {
 export type Content = { readonly [K in Kind]: readonly Records[K][] };
 
 export class IdentityMemory {
-  readonly #groups: AccessGroups;
+  #groups: AccessGroups;
   readonly #records: { readonly [K in Kind]: LRUCache<string, Records[K]> };
   /** By the record itself, so that it goes with the record. */
-  readonly #resolutions = new WeakMap<Records['key'], Resolution>();
+  #resolutions = new WeakMap<Records['key'], Resolution>();
   /** Kinds of which everything that exists is here: what is missing does not exist. */
   readonly #whole = new Set<Kind>();
   /** Counts changes of anything that keys rest on. */
@@ -56,6 +57,13 @@ export class IdentityMemory {
       endUser: memory('endUser'),
       key: memory('key'),
     };
+  }
+
+  /** From now on lists of models are read with these groups. */
+  useGroups(groups: AccessGroups): void {
+    if (isDeepStrictEqual(groups, this.#groups)) return;
+    this.#groups = groups;
+    this.#resolutions = new WeakMap();
   }
 
   /** Everything that there was fitted in. */

@@ -6,6 +6,7 @@ import { idOf, type Kind, kinds, type Records } from '../domain/identity.ts';
 import { type KeyDirectory, StoreUnavailable } from '../domain/keys.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
 import { endUserScope, type ResolvedKey } from '../domain/resolve-key.ts';
+import { answeredWithin } from './answered-within.ts';
 import { Breaker } from './breaker.ts';
 import { Gate, GateFull } from './gate.ts';
 import { type Content, IdentityMemory } from './identity-memory.ts';
@@ -30,8 +31,8 @@ const overlapSeconds = 10;
 /** Lookups of keys that are not in memory: so many of the pool's connections, and so many requests that wait for one. */
 const lookupsAtOnce = 4;
 const lookupsWaiting = 500;
-/** A request waits for its answer, unlike for any other query here. */
-const lookupTimeoutMs = 2_000;
+/** A request waits for its answer, unlike for any other query here. With the wait for a connection. */
+const lookupTimeoutMs = 500;
 /** Of each kind, at the start: newest first. */
 const preloaded = 100_000;
 /** Read at once: so little that it takes a fraction of the time-out also on a busy machine. */
@@ -93,7 +94,7 @@ export class IdentityStore implements KeyDirectory {
     try {
       return await this.#gate.through(async () => {
         if (!this.#breaker.allows()) throw new StoreUnavailable(new Error('the database did not answer just now'));
-        return this.#query<KindRow>(text, values, lookupTimeoutMs);
+        return this.#query<KindRow>(text, values, { withinMs: lookupTimeoutMs });
       });
     } catch (error) {
       throw error instanceof GateFull ? new StoreUnavailable(error) : error;
@@ -252,11 +253,16 @@ export class IdentityStore implements KeyDirectory {
     return rows.length > 0;
   }
 
-  /** @param timeoutMs when it is not the pool's. */
-  async #query<Row extends object>(text: string, values: unknown[], timeoutMs?: number): Promise<Row[]> {
-    const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
+  /** @param withinMs when it is less than the pool's time-outs. */
+  async #query<Row extends object>(
+    text: string,
+    values: unknown[],
+    { withinMs }: { readonly withinMs?: number } = {},
+  ): Promise<Row[]> {
+    const limit = withinMs === undefined ? {} : { query_timeout: withinMs };
+    const asked = this.#pool.query<Row>({ text, values, ...limit });
     try {
-      const { rows } = await this.#pool.query<Row>({ text, values, ...limit });
+      const { rows } = await (withinMs === undefined ? asked : answeredWithin(asked, withinMs));
       this.#breaker.succeeded();
       return rows;
     } catch (error) {

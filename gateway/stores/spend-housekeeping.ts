@@ -28,10 +28,13 @@ const alone = `pg_try_advisory_xact_lock(hashtext('holdfast spend housekeeping')
 
 export class SpendHousekeeping {
   readonly #options: HousekeepingOptions;
+  /** As the option says; may change between rounds. */
+  retentionDays: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
+    this.retentionDays = options.retentionDays;
   }
 
   start(): void {
@@ -54,7 +57,8 @@ export class SpendHousekeeping {
 
   /** Never rejects. */
   async round(): Promise<void> {
-    const { retentionDays, onDone, onFailed } = this.#options;
+    const { onDone, onFailed } = this.#options;
+    const { retentionDays } = this;
     try {
       const preparedPartitions = await this.#count(
         `SELECT CASE WHEN ${alone} THEN prepare_spend_partitions(current_date - 1, ${daysAhead + 1}) ELSE 0 END AS n`,

@@ -29,18 +29,19 @@ interface TouchRow {
 
 export class PostgresSpendLedger implements SpendLedger {
   readonly #pool: Pool;
-  readonly #keepRows: boolean;
+  /** As the option says; may change while spend is shipped. */
+  keepRows: boolean;
 
   constructor({ pool, keepRows }: PostgresLedgerOptions) {
     this.#pool = pool;
-    this.#keepRows = keepRows;
+    this.keepRows = keepRows;
   }
 
   async ship(logId: string, firstSeq: number, events: readonly string[]): Promise<number> {
     try {
       const rows = await this.#ask<{ applied: bigint }>(
         'SELECT ship_events($1, $2, $3::json, $4) AS applied',
-        [logId, firstSeq, `[${events.join(',')}]`, this.#keepRows],
+        [logId, firstSeq, `[${events.join(',')}]`, this.keepRows],
         shipTimeoutMs,
       );
       return Number(rows[0]?.applied ?? 0);

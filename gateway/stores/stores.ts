@@ -29,6 +29,9 @@ export interface StoresOptions {
 
 type AccountRow = [id: string, maxMicros: number, window: BudgetWindow | undefined];
 
+/** What of the options may change while the stores are open. */
+export type ChangingOptions = Pick<StoresOptions, 'poolSize' | 'accessGroups' | 'keepSpendRows' | 'spendRetentionDays'>;
+
 export interface Stores {
   readonly keys: IdentityStore | undefined;
   readonly management: ControlPlane | undefined;
@@ -38,6 +41,8 @@ export interface Stores {
   readonly putAccount: ((...account: AccountRow) => Promise<void>) | undefined;
   readonly ledger: PostgresSpendLedger | undefined;
   readonly housekeeping: SpendHousekeeping | undefined;
+  /** Goes on under another configuration. */
+  follow(options: ChangingOptions): void;
   /** Ends the polling and the connections. */
   close(): Promise<void>;
 }
@@ -76,6 +81,13 @@ export function openStores(options: StoresOptions): Stores {
     putAccount: pool === undefined ? undefined : (...account) => putAccount(pool, ...account),
     ledger,
     housekeeping,
+    follow: ({ poolSize, accessGroups, keepSpendRows, spendRetentionDays }) => {
+      // The pool reads it whenever a connection is asked for; those beyond it end when they are idle.
+      if (pool !== undefined) pool.options.max = poolSize;
+      keys?.memory.useGroups(accessGroups);
+      if (ledger !== undefined) ledger.keepRows = keepSpendRows;
+      if (housekeeping !== undefined) housekeeping.retentionDays = spendRetentionDays;
+    },
     close: async () => {
       housekeeping?.stop();
       mirror?.stop();

@@ -47,6 +47,7 @@ const replySchema = z.array(z.number());
 
 export interface UsageExchangeOptions {
   readonly processId: string;
+  /** Those of the configuration that is live: read each time. None where nothing is routed by usage. */
   readonly deploymentIds: readonly string[];
   readonly ledger: UsageLedger;
 }
@@ -61,6 +62,7 @@ export class UsageExchange {
   /** One round trip. @throws when Redis does not answer; then each process goes by its own counts. */
   async run(client: RedisClient): Promise<void> {
     const { processId, deploymentIds, ledger } = this.#options;
+    if (deploymentIds.length === 0) return;
     const { minute } = ledger;
     const own = deploymentIds.map((id) => ledger.counted(id));
     const totals = deploymentIds.flatMap((id, index) => [

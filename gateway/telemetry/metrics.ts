@@ -16,8 +16,6 @@ export interface MetricSources {
   readonly redisUp: () => boolean | undefined;
   /** Deployments for whose model nobody states a price. */
   readonly unpricedDeployments: () => number;
-  /** Names that may become labels; a client can invent others through a wildcard. */
-  readonly knownModels: ReadonlySet<string>;
   readonly deploymentStates: () => readonly {
     readonly deployment: Deployment;
     readonly state: 'serving' | 'probing' | 'cooling';
@@ -59,10 +57,9 @@ export class Metrics {
   >();
   readonly #attemptChildren = new Map<string, Counter.Internal>();
 
-  readonly #knownModels: ReadonlySet<string>;
+  #knownModels: ReadonlySet<string> = new Set();
 
   constructor(sources: MetricSources) {
-    this.#knownModels = sources.knownModels;
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#requests = new Counter({
@@ -194,6 +191,11 @@ export class Metrics {
       },
     });
     this.registry.registerMetric(states);
+  }
+
+  /** Names that may become labels; a client can invent others through a wildcard. */
+  know(models: ReadonlySet<string>): void {
+    this.#knownModels = models;
   }
 
   settled(event: SpendEvent): void {

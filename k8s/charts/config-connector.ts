@@ -17,6 +17,9 @@ export function configConnectorChart(input: ChartInput): Chart {
   );
 }
 
+/** The platform knows no Google project; whoever applies these puts in theirs. */
+const projectPlaceholder = 'PROJECT_ID';
+
 const metadataOf = (platform: Platform, name: string) => ({
   name: `${kubernetes.namespace}-${name}`,
   namespace: kubernetes.namespace,
@@ -30,7 +33,8 @@ const resource = (
   kind: string,
   metadata: ReturnType<typeof metadataOf>,
   spec: Readonly<Record<string, unknown>>,
-): ApiObjectProps => ({ apiVersion: `${group}.cnrm.cloud.google.com/v1beta1`, kind, metadata, spec });
+  version: 'v1alpha1' | 'v1beta1' = 'v1beta1',
+): ApiObjectProps => ({ apiVersion: `${group}.cnrm.cloud.google.com/${version}`, kind, metadata, spec });
 
 function cloudSql({ platform, region }: ChartInput): ApiObjectProps[] {
   const instance = metadataOf(platform, 'db');
@@ -44,7 +48,7 @@ function cloudSql({ platform, region }: ChartInput): ApiObjectProps[] {
         availabilityType: 'REGIONAL',
         deletionProtectionEnabled: true,
         backupConfiguration: { enabled: true, startTime: '03:00', pointInTimeRecoveryEnabled: true },
-        ipConfiguration: { ipv4Enabled: false, sslMode: 'ENCRYPTED_ONLY' },
+        ipConfiguration: { ipv4Enabled: false, requireSsl: true },
       },
     }),
     resource('sql', 'SQLInstance', metadataOf(platform, 'db-read-1'), {
@@ -83,14 +87,19 @@ function loadBalancer({ platform }: ChartInput): ApiObjectProps[] {
       location: 'global',
       defaultService: { backendServiceRef: { name: named('backend').name } },
     }),
-    resource('compute', 'ComputeManagedSSLCertificate', named('certificate'), {
-      location: 'global',
-      managed: { domains: [platform.domain] },
-    }),
+    resource(
+      'compute',
+      'ComputeManagedSSLCertificate',
+      named('certificate'),
+      { projectRef: { external: projectPlaceholder }, managed: { domains: [platform.domain] } },
+      'v1alpha1',
+    ),
     resource('compute', 'ComputeTargetHTTPSProxy', named('https-proxy'), {
       location: 'global',
       urlMapRef: { name: named('lb').name },
-      sslCertificates: [{ name: named('certificate').name }],
+      sslCertificates: [
+        { external: `projects/${projectPlaceholder}/global/sslCertificates/${named('certificate').name}` },
+      ],
     }),
     resource('compute', 'ComputeAddress', named('ip'), { location: 'global', addressType: 'EXTERNAL' }),
     resource('compute', 'ComputeForwardingRule', named('https'), {

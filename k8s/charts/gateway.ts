@@ -146,7 +146,8 @@ const serviceAnnotations = (platform: Platform): { annotations?: Record<string, 
       }
     : {};
 
-function podSpec({ platform }: ChartInput): k8s.PodSpec {
+function podSpec(input: ChartInput): k8s.PodSpec {
+  const { platform } = input;
   const kind = gatewayKind(platform);
   return {
     ...isolated,
@@ -161,13 +162,19 @@ function podSpec({ platform }: ChartInput): k8s.PodSpec {
         name: kubernetes.gateway,
         ports: [{ name: httpPort, containerPort: gatewayPort, protocol: 'TCP' }],
         resources: gatewayResources(),
-        env: [outboxBound(kind === 'StatefulSet' ? 'volume' : 'node')],
+        env: [outboxBound(kind === 'StatefulSet' ? 'volume' : 'node'), expectedReplicas(input)],
         ...probes(),
       }),
     ],
     volumes: kind === 'StatefulSet' ? volumesBesideData() : volumes(),
   };
 }
+
+/** Limits are divided by this number until the gateways have heard of each other. */
+const expectedReplicas = (input: ChartInput): k8s.EnvVar => ({
+  name: 'HOLDFAST_EXPECTED_REPLICAS',
+  value: String(leastReplicas(input)),
+});
 
 const podAnnotations = ({ config }: ChartInput): Record<string, string> => ({
   // A new config makes new pods: without this only pods that happen to restart would ever read it.

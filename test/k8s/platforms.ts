@@ -6,6 +6,7 @@ import {
   type Platform,
   type TierName,
 } from '../../lib/platform/platform.ts';
+import { type Manifest, objectsOf } from './manifests.ts';
 
 /** A platform of each tier, beside the one that users edit. */
 export const ofTier = (tier: TierName, cluster: ClusterSpec = {}): Platform =>
@@ -65,3 +66,9 @@ export const variants: readonly { readonly name: string; readonly platform: Plat
   { name: 'GKE in one region', platform: ofTier('standard', { kind: 'gke', addons: ['monitoring'] }) },
   { name: 'GKE in two regions', platform: ofTier('critical', { kind: 'gke', addons: ['monitoring'] }) },
 ];
+
+/** Each object once, however many platforms have it. */
+export function distinctObjects(): Manifest[] {
+  const all = variants.flatMap(({ platform }) => objectsOf(platform, platform.primary.region));
+  return [...new Map(all.map((object) => [JSON.stringify(object), object])).values()];
+}

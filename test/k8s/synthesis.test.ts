@@ -32,7 +32,8 @@ describe('the manifests of the production platform', () => {
       for (const region of production.standbys) {
         const other = textOf(region, file);
         // The hash of a configuration that names its region.
-        for (const line of text.filter((each, index) => each !== other[index])) {
+        for (const [index, line] of text.entries()) {
+          if (line === other[index] || text[index - 1]?.endsWith('name: HOLDFAST_EXPECTED_REPLICAS')) continue;
           expect(line).toMatch(/^ +(minAvailable|minReplicas|holdfast\/config-sha256): /);
         }
         expect(other).toHaveLength(text.length);

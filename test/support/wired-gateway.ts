@@ -1,7 +1,8 @@
 /** The gateway's application in the test's own process: real stores, no port. */
 import { pino } from 'pino';
 import { loadConfig } from '../../gateway/config/load.ts';
-import { type Dependencies, wire } from '../../gateway/deps.ts';
+import { type Generation, prepareGeneration } from '../../gateway/generation.ts';
+import { type Ground, openGround } from '../../gateway/ground.ts';
 import { readSettings } from '../../gateway/settings.ts';
 import { configFor, masterKey } from './gateway.ts';
 
@@ -13,7 +14,9 @@ export interface JsonAnswer {
 }
 
 export interface WiredGateway {
-  readonly dependencies: Dependencies;
+  readonly ground: Ground;
+  /** The one that requests begin with. */
+  readonly generation: Generation;
   /** POST with a body, GET without; the master key unless another is given. */
   readonly call: (
     path: string,
@@ -46,7 +49,7 @@ export async function wireGateway(options: WiredOptions): Promise<WiredGateway> 
     source: 'config.yaml',
     environment: {},
   });
-  const dependencies = wire({
+  const ground = openGround({
     settings,
     config,
     logger: pino({ level: 'silent' }),
@@ -55,10 +58,11 @@ export async function wireGateway(options: WiredOptions): Promise<WiredGateway> 
     metricsText: () => async () => ({ contentType: 'text/plain', body: '' }),
     writesSnapshot: false,
   });
-  if (options.unstarted !== true) await dependencies.mirror?.start();
-  await dependencies.app.ready();
+  if (options.unstarted !== true) await ground.stores.mirror?.start();
+  (await prepareGeneration(ground, config)).commit();
+  const generation = current(ground);
   const call: WiredGateway['call'] = async (path, body, key = masterKey, headers = {}) => {
-    const response = await dependencies.app.inject({
+    const response = await current(ground).app.inject({
       method: body === undefined ? 'GET' : 'POST',
       url: path,
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
@@ -68,7 +72,8 @@ export async function wireGateway(options: WiredOptions): Promise<WiredGateway> 
     return { status: response.statusCode, headers: response.headers, body: asRecord(read), text: response.body };
   };
   return {
-    dependencies,
+    ground,
+    generation,
     call,
     ok: async (path, body, key) => {
       const answer = await call(path, body, key);
@@ -76,10 +81,15 @@ export async function wireGateway(options: WiredOptions): Promise<WiredGateway> 
       return answer.body;
     },
     close: async () => {
-      await dependencies.app.close();
-      await dependencies.close();
+      await ground.live.close();
+      await ground.close();
     },
   };
+}
+
+function current({ live }: Ground): Generation {
+  if (live.current === undefined) throw new Error('no configuration is live');
+  return live.current;
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

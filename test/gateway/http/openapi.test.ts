@@ -36,7 +36,7 @@ function registeredRoutes(): { routes: string[]; stars: number } {
   const routes: string[] = [];
   let stars = 0;
   const above: string[] = [];
-  for (const line of gateway.dependencies.app.printRoutes({ commonPrefix: false }).split('\n')) {
+  for (const line of gateway.generation.app.printRoutes({ commonPrefix: false }).split('\n')) {
     const [, indent = '', part = '', methods = ''] = /^(.*?)[├└]── (\S+) \((.*)\)$/.exec(line) ?? [];
     if (part === '') continue;
     const depth = indent.length / 4;
@@ -53,7 +53,7 @@ function registeredRoutes(): { routes: string[]; stars: number } {
 
 beforeAll(async () => {
   gateway = await wireGateway({ databaseUrl: undefined, dataDirectory: await temporaryDirectory() });
-  const answer = await gateway.dependencies.app.inject('/openapi.json');
+  const answer = await gateway.generation.app.inject('/openapi.json');
   text = answer.body;
   document = documentSchema.parse(answer.json());
 });
@@ -119,7 +119,7 @@ describe('/openapi.json', () => {
 
 describe('/docs', () => {
   it('is served from this process, scripts and all, and asks nobody else', async () => {
-    const { app } = gateway.dependencies;
+    const { app } = gateway.generation;
     const page = await app.inject('/docs/');
     expect([page.statusCode, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
     expect(page.headers['content-security-policy']).toContain("default-src 'none'");

@@ -49,7 +49,7 @@ function unreliable(ledger: SpendLedger, below: (n: number) => number): SpendLed
   };
 }
 
-it('after 500 crashes at seeded points, with an unreliable database, every acknowledged end is booked once and every begin without one is interrupted once', async () => {
+it('D2: after 500 crashes at seeded points, with an unreliable database, every acknowledged end is booked once and every begin without one is interrupted once', async () => {
   const root = join(directory, 'points');
   const { ledger } = openLedger(database.url);
   const all: Acknowledged = new Map();
@@ -103,7 +103,7 @@ it('after 500 crashes at seeded points, with an unreliable database, every ackno
   expect(told.lost).toEqual([]);
 }, 90_000);
 
-it('processes killed with SIGKILL while they write lose nothing that they acknowledged, and the next one books it once', async () => {
+it('D2: processes killed with SIGKILL while they write lose nothing that they acknowledged, and the next one books it once', async () => {
   const root = join(directory, 'killed');
   const own = await migratedDatabase();
   const all: Acknowledged = new Map();

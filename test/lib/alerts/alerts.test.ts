@@ -16,7 +16,6 @@ async function gatewayMetrics(): Promise<string[]> {
     outbox: () => ({ queued: 0, bytes: 0, oldestUnshippedSeconds: 0, pressure: 'none' }),
     databaseUp: () => true,
     redisUp: () => true,
-    knownModels: new Set(),
     deploymentStates: () => [],
     unpricedDeployments: () => 0,
   });

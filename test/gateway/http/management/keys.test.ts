@@ -263,7 +263,7 @@ describe('/key/regenerate', () => {
       database.url,
       `UPDATE api_key SET expires_at = now() - interval '1 s' WHERE key_hash = '${hashKey(old)}'`,
     );
-    await gateway.dependencies.mirror?.refresh();
+    await gateway.ground.stores.mirror?.refresh();
     expect([await statusOf(old), await statusOf(fresh)]).toEqual([401, 200]);
     const third = text(
       (await gateway.ok('/key/regenerate', { key: fresh, grace_period: '24h', new_key: 'sk-chosen-by-me-0123456' }))[

@@ -284,7 +284,7 @@ describe('without a key', () => {
         { host: 'localhost' },
         { 'x-forwarded-for': '127.0.0.1', 'x-forwarded-host': 'localhost' },
       ]) {
-        const response = await gateway.dependencies.app.inject({
+        const response = await gateway.generation.app.inject({
           method: route.method,
           url: path,
           headers,
@@ -307,7 +307,7 @@ describe('without a key', () => {
     `sk-\\'`,
   ])('a key made to be SQL is an unknown key: %j', async (key) => {
     const before = await state();
-    const response = await gateway.dependencies.app.inject({ url: '/key/info', headers: { 'x-api-key': key } });
+    const response = await gateway.generation.app.inject({ url: '/key/info', headers: { 'x-api-key': key } });
     expect([401, 400]).toContain(response.statusCode);
     const asQuery = await gateway.call(`/key/info?key=${encodeURIComponent(key)}`);
     expect([404, 400]).toContain(asQuery.status);
