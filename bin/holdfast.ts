@@ -1,6 +1,7 @@
 /** The command line. Each command is a thin call; what it does lives with the part it belongs to. */
 import { Command, InvalidArgumentError } from 'commander';
 import { version } from '../gateway/contract.ts';
+import { runbookCommand } from './runbook/commands.ts';
 
 const program = new Command('holdfast')
   .description('An AI gateway platform that keeps serving when a provider, a process, a zone or a region goes down.')
@@ -85,6 +86,22 @@ program
   )
   .action(async () => exitWith(await (await import('./k8s-diff.ts')).k8sDiff()));
 
+program
+  .command('verify')
+  .argument('<url>', 'address of a gateway or of the platform, without a path')
+  .description('Ask for health, a completion, a stream, embeddings, and whether the spend of it arrives.')
+  .option('--key-file <file>', 'file with a key (default: HOLDFAST_KEY, else LITELLM_MASTER_KEY)')
+  .option('--model <name>', 'model group to ask (default: the first that the key may call)')
+  .option('--embedding-model <name>', 'model group for embeddings (default: the first with `embed` in its model)')
+  .option('--write', "also make, read back and delete a key; needs an administrator's key")
+  .option('--timeout <seconds>', 'for one answer', seconds, 30)
+  .option('--spend-patience <seconds>', 'until the spend must be in the ledger', seconds, 15)
+  .option('--json', 'print one JSON object')
+  .addHelpText('after', '\nExit codes: 0 all is well, 1 a check failed, 2 the command line is wrong.')
+  .action(async (url, options) => exitWith(await (await import('./verify.ts')).verifyGateway(url, options)));
+
+program.addCommand(runbookCommand(async () => (await import('./runbook/this-machine.ts')).thisMachine(), exitWith));
+
 await program.parseAsync();
 
 /** Undefined while something keeps running that ends the process itself. */
@@ -96,6 +113,12 @@ function wholeNumber(value: string): number {
   const number = Number(value);
   if (!Number.isInteger(number) || number < 1 || number > 64)
     throw new InvalidArgumentError('Write a whole number from 1 to 64.');
+  return number;
+}
+
+function seconds(value: string): number {
+  const number = Number(value);
+  if (!(number > 0) || number > 86_400) throw new InvalidArgumentError('Write a number of seconds, at most 86400.');
   return number;
 }
 

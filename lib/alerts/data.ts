@@ -108,7 +108,7 @@ export const dataAlerts: readonly Alert[] = [
     summary: 'The last dump of the database is {{ $value | humanizeDuration }} old',
     firstResponse:
       'The daily dump to S3 has not succeeded. Point-in-time recovery of the database service is another matter and may be fine. `kubectl -n holdfast logs -l app.kubernetes.io/component=database-backup --tail=50`, mend the cause, then `kubectl -n holdfast create job --from=cronjob/database-backup database-backup-now`.',
-    runbook: 'restore',
+    runbook: 'database-restore',
     origin: 'Holdfast',
   },
   {
