@@ -33,13 +33,14 @@ export function answerHeaders(served: Served, elapsedMs: number): Headers {
 }
 
 /** The same for a request that nobody answered, as far as it holds. */
-export const failureHeaders = ({ last, deployment, attempts, fallbacks, timeoutSeconds }: NotReached): Headers => ({
-  ...wayHeaders(deployment, { attempts, fallbacks }),
-  ...(timeoutSeconds === undefined ? undefined : { 'x-litellm-timeout': timeoutSeconds }),
-  ...(last instanceof UpstreamError && last.upstreamHeaders !== undefined
-    ? ofUpstream(last.upstreamHeaders)
-    : undefined),
-});
+export function failureHeaders({ last, deployment, attempts, fallbacks, timeoutSeconds }: NotReached): Headers {
+  const headers: Headers = {
+    ...wayHeaders(deployment, { attempts, fallbacks }),
+    ...(timeoutSeconds === undefined ? undefined : { 'x-litellm-timeout': timeoutSeconds }),
+  };
+  if (last instanceof UpstreamError && last.upstreamHeaders !== undefined) addOfUpstream(headers, last.upstreamHeaders);
+  return headers;
+}
 
 const wayHeaders = (
   deployment: Deployment | undefined,

@@ -47,7 +47,7 @@ export function endText(event: SpendEvent, common = commonText(event)): string {
       `${member('model', event.model)}${member('status', event.status)}` +
       `${member('prompt_tokens', event.promptTokens)}${member('completion_tokens', event.completionTokens)}` +
       `${member('cached_tokens', event.cachedTokens)}${member('estimated', event.estimated)}` +
-      `${member('cache_hit', event.cacheHit)}` +
+      member('cache_hit', event.cacheHit) +
       `${member('attempts', event.attempts)}${member('fallbacks', event.fallbacks)}` +
       `${member('first_byte_ms', event.firstByteMs)}${member('duration_ms', event.durationMs)}}`,
   );

@@ -259,7 +259,7 @@ function copies(platform: Platform, region: Region): AwsAlarm[] {
       summary: 'A backup, its copy or its test restore failed',
       firstResponse:
         '`aws backup list-backup-jobs --by-state FAILED`, and the same for copy and restore jobs: the message names the cause (key policy, vault lock, an instance being modified). Start it again by hand; the database’s own point-in-time recovery goes on meanwhile.',
-      runbook: 'restore',
+      runbook: 'backup-verify',
       metrics: [jobs('NumberOfBackupJobsFailed'), jobs('NumberOfCopyJobsFailed'), jobs('NumberOfRestoreJobsFailed')],
       expression: 'SUM([FILL(m1, 0), FILL(m2, 0), FILL(m3, 0)])',
       periodSeconds: 3600,

@@ -63,9 +63,9 @@ function folder(name: string, ...inside: readonly string[]): string {
 describe('every script in every manifest', () => {
   const scripts = variants
     .flatMap(({ platform }) => objectsOf(platform, platform.primary.region))
-    .flatMap((object) => [
-      ...['initContainers', 'containers'].flatMap((kind) => listAt(podTemplate(object), `spec.${kind}`)),
-    ])
+    .flatMap((object) =>
+      ['initContainers', 'containers'].flatMap((kind) => listAt(podTemplate(object), `spec.${kind}`)),
+    )
     .filter((one) => String(at(one, 'command.0')) === '/bin/sh' && String(at(one, 'command.1')).includes('c'))
     .map((one) => String(at(one, 'args.0')));
   const files = elsewhere

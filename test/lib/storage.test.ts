@@ -172,8 +172,8 @@ describe('pods may do', () => {
   };
 
   test('what their service account needs: one identity for each that calls AWS', () => {
-    const accounts = resourcesOf([cluster], 'AWS::EKS::PodIdentityAssociation').map(
-      ({ Properties }) => Properties['ServiceAccount'],
+    const accounts = resourcesOf([cluster], 'AWS::EKS::PodIdentityAssociation').map(({ Properties }) =>
+      String(Properties['ServiceAccount']),
     );
     expect(accounts.sort()).toEqual(
       [
