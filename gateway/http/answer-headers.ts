@@ -34,10 +34,8 @@ export function answerHeaders(served: Served, elapsedMs: number): Headers {
 
 /** The same for a request that nobody answered, as far as it holds. */
 export function failureHeaders({ last, deployment, attempts, fallbacks, timeoutSeconds }: NotReached): Headers {
-  const headers: Headers = {
-    ...wayHeaders(deployment, { attempts, fallbacks }),
-    ...(timeoutSeconds === undefined ? undefined : { 'x-litellm-timeout': timeoutSeconds }),
-  };
+  const headers: Headers = wayHeaders(deployment, { attempts, fallbacks });
+  if (timeoutSeconds !== undefined) headers['x-litellm-timeout'] = timeoutSeconds;
   if (last instanceof UpstreamError && last.upstreamHeaders !== undefined) addOfUpstream(headers, last.upstreamHeaders);
   return headers;
 }

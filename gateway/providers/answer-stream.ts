@@ -103,7 +103,8 @@ export class AnswerStream implements ChunkSource {
   }
 
   #take(parts: readonly StreamPart[]): void {
-    if (parts.at(-1)?.is === 'end' && this.#over === undefined) this.#announceEnd(parts);
+    const ends = parts.at(-1)?.is === 'end' && this.#over === undefined;
+    if (ends) this.#announceEnd(parts);
     let withChunk = false;
     for (const part of parts) {
       if (this.#over !== undefined) return;
@@ -111,13 +112,13 @@ export class AnswerStream implements ChunkSource {
         case 'chunk':
           if (!isKeepAlive(part.bytes)) {
             withChunk = true;
-            this.#meter.arrived(part.bytes);
+            if (!ends) this.#meter.arrived(part.bytes);
           }
           this.#onChunk(part.bytes);
           break;
         case 'usage':
           this.#usage = part.usage;
-          this.#meter.reported();
+          if (!ends) this.#meter.reported();
           break;
         case 'end':
           this.#finish(undefined);
@@ -131,7 +132,15 @@ export class AnswerStream implements ChunkSource {
   }
 
   #announceEnd(parts: readonly StreamPart[]): void {
-    for (const part of parts) if (part.is === 'usage') this.#usage = part.usage;
+    // All of it counts before it is shown.
+    for (const part of parts) {
+      if (part.is === 'chunk') {
+        if (!isKeepAlive(part.bytes)) this.#meter.arrived(part.bytes);
+      } else if (part.is === 'usage') {
+        this.#usage = part.usage;
+        this.#meter.reported();
+      }
+    }
     this.#consumer?.finishing?.();
   }
 

@@ -59,10 +59,12 @@ function beginningAt(path: string): string | Buffer {
 
 beforeAll(async () => {
   database = await migratedDatabase();
-  upstream = await startRecorder(({ path }, answer) => {
+  upstream = await startRecorder(({ path, bytes }, answer) => {
     const binary = path.endsWith('/converse-stream');
     answer.writeHead(200, { 'content-type': binary ? 'application/vnd.amazon.eventstream' : 'text/event-stream' });
     answer.write(beginningAt(path));
+    if (!bytes.includes('to the end')) return;
+    answer.end(chunk({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }) + 'data: [DONE]\n\n');
   });
   const priced = 'input_cost_per_token: 0.000001, output_cost_per_token: 0.0001';
   const entry = (group: string, params: string): string =>
@@ -139,6 +141,23 @@ it.each([
     expect(await rows()).toEqual([{ ending: 'abandoned', estimated: true, prompt: true, words: true, cost: true }]);
   },
 );
+
+it('a whole answer whose provider never reports its tokens is estimated, too, and says so', async () => {
+  const answer = await gateway.post(
+    '/v1/chat/completions',
+    { model: 'openai', stream: true, messages: [{ role: 'user', content: 'Say it to the end.' }] },
+    { 'x-litellm-call-id': 'unreported' },
+  );
+  expect(await answer.text()).toContain('[DONE]');
+  const rows = () =>
+    query(
+      database.url,
+      `SELECT ending, estimated, prompt_tokens > 0 AS prompt, completion_tokens BETWEEN 9 AND 13 AS words
+         FROM spend_entry WHERE call_id = 'unreported'`,
+    );
+  await until(async () => (await rows()).length > 0);
+  expect(await rows()).toEqual([{ ending: 'finished', estimated: true, prompt: true, words: true }]);
+});
 
 it('what was estimated counts against budgets', async () => {
   const sums = async () =>
