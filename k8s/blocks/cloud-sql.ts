@@ -1,5 +1,5 @@
 import { k8s } from 'cdk8s-plus-28';
-import { ports } from '../../lib/platform/names.ts';
+import { kubernetes, ports } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { resources } from './container.ts';
 import { imageOf } from './images.ts';
@@ -22,7 +22,9 @@ export const cloudSqlProxy = (platform: Platform): k8s.Container => ({
     '$(CLOUD_SQL_INSTANCE)',
   ],
   // PROJECT:REGION:INSTANCE, beside the other settings that differ between installations.
-  env: [{ name: 'CLOUD_SQL_INSTANCE', valueFrom: { secretKeyRef: { name: 'cloud-sql', key: 'instance' } } }],
+  env: [
+    { name: 'CLOUD_SQL_INSTANCE', valueFrom: { secretKeyRef: { name: kubernetes.cloudSqlSecret, key: 'instance' } } },
+  ],
   startupProbe: {
     httpGet: { path: '/startup', port: k8s.IntOrString.fromNumber(9090) },
     periodSeconds: 1,

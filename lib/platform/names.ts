@@ -85,6 +85,9 @@ export const cacheSecretName = (platform: Platform): string => `${prefix(platfor
 /** Secret with what the gateway's pods read as variables; the External Secrets operator copies it into the cluster. */
 export const gatewaySecretName = (platform: Platform): string => `${prefix(platform)}/gateway`;
 
+/** Secret outside of the cluster that fills one of the same name inside: `holdfast-production/vllm-secrets`. */
+export const secretNameOf = (platform: Platform, name: string): string => `${prefix(platform)}/${name}`;
+
 /** ElastiCache replication group id; AWS allows 40 characters. */
 export const cacheName = (platform: Platform): string => `${prefix(platform)}-cache`;
 
@@ -233,6 +236,8 @@ export const kubernetes = {
   vaultTls: 'vault-tls',
   vllmSecret: 'vllm-secrets',
   agentGatewaySecret: 'agentgateway-secrets',
+  /** `instance` of Cloud SQL: PROJECT:REGION:INSTANCE. */
+  cloudSqlSecret: 'cloud-sql',
   /** `DATA_SOURCE_NAME` of a user with pg_monitor; `REDIS_ADDR` and `REDIS_PASSWORD`. */
   exporterSecret: 'exporter-secrets',
   /** `REDIS_PASSWORD` of a Redis of our own. */

@@ -17,7 +17,7 @@ const secretsFromOutside: readonly string[] = [
   kubernetes.secret,
   kubernetes.pgbouncerSecret,
   kubernetes.tlsSecret,
-  'cloud-sql',
+  kubernetes.cloudSqlSecret,
   kubernetes.vaultTls,
   kubernetes.vllmSecret,
   kubernetes.agentGatewaySecret,
@@ -183,6 +183,25 @@ describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {
       }
     }
   });
+
+  if (platform.cluster.secretStore !== undefined) {
+    it('gets each of its Secrets but certificates from the store outside, and no other', () => {
+      const used = running.flatMap(({ template }) => [
+        ...listAt(template, 'spec.volumes').map((volume) => at(volume, 'secret.secretName')),
+        ...containersOf(template).flatMap((container) => [
+          ...listAt(container, 'envFrom').map((source) => at(source, 'secretRef.name')),
+          ...listAt(container, 'env').map((variable) => at(variable, 'valueFrom.secretKeyRef.name')),
+        ]),
+      ]);
+      const certificates: unknown[] = [kubernetes.vaultTls, kubernetes.tlsSecret];
+      const wanted = new Set(used.filter((name) => name !== undefined && !certificates.includes(name)));
+      const made = ofKind('ExternalSecret').map((secret) => at(secret, 'spec.target.name'));
+      expect(new Set(made)).toEqual(wanted);
+      for (const secret of ofKind('ExternalSecret')) {
+        expect(at(secret, 'spec.dataFrom.0.extract.key')).toMatch(/^holdfast-production\/[a-z-]+$/);
+      }
+    });
+  }
 
   it('is found by its Services, at ports that exist, and by its ServiceMonitor once', () => {
     for (const service of ofKind('Service')) {

@@ -50,7 +50,7 @@ export const variants: readonly { readonly name: string; readonly platform: Plat
   { name: 'EKS, critical, KEDA', platform: ofTier('critical', { addons: besideAws, autoscaler: 'keda' }) },
   {
     name: 'EKS with a controller of its own and External Secrets',
-    platform: ofTier('standard', { loadBalancerController: 'self-managed', secretStore: 'aws' }),
+    platform: ofTier('standard', { loadBalancerController: 'self-managed', secretStore: 'aws', addons: besideAws }),
   },
   {
     name: 'any cluster, Gateway API, own databases',
@@ -59,13 +59,17 @@ export const variants: readonly { readonly name: string; readonly platform: Plat
       addons: [...besideAws, 'postgres', 'redis'],
       mcpServers: { search: 'https://mcp.example.com/mcp' },
       objectStoreUrl: 'https://minio.storage:9000',
+      secretStore: 'vault',
     }),
   },
   {
     name: 'any cluster, ingress-nginx, own databases',
     platform: ofTier('standard', { kind: 'generic', ingress: 'ingress-nginx', addons: ['postgres', 'redis'] }),
   },
-  { name: 'GKE in one region', platform: ofTier('standard', { kind: 'gke', addons: ['monitoring', 'backup'] }) },
+  {
+    name: 'GKE in one region',
+    platform: ofTier('standard', { kind: 'gke', secretStore: 'google', addons: ['monitoring', 'backup'] }),
+  },
   { name: 'GKE in two regions', platform: ofTier('critical', { kind: 'gke', addons: ['monitoring'] }) },
 ];
 
