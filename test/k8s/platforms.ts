@@ -50,7 +50,7 @@ export const variants: readonly { readonly name: string; readonly platform: Plat
   { name: 'EKS, critical, KEDA', platform: ofTier('critical', { addons: besideAws, autoscaler: 'keda' }) },
   {
     name: 'EKS with a controller of its own and External Secrets',
-    platform: ofTier('standard', { loadBalancerController: 'self-managed', secretStore: 'aws', addons: besideAws }),
+    platform: ofTier('standard', { loadBalancerController: 'self-managed', secretStore: 'aws', addons: ['exporters'] }),
   },
   {
     name: 'any cluster, Gateway API, own databases',
