@@ -1,6 +1,6 @@
 import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { kubernetes, ports } from '../../lib/platform/names.ts';
+import { kubernetes, objectKeys, ports } from '../../lib/platform/names.ts';
 import { cloudSqlProxy } from '../blocks/cloud-sql.ts';
 import { resources, scratch } from '../blocks/container.ts';
 import { imageOf } from '../blocks/images.ts';
@@ -69,7 +69,7 @@ grep -q 'TABLE DATA' /dump/contents`,
           platform,
           region,
           file: '/dump/holdfast.dump',
-          key: `postgresql/holdfast-${slots.dayOfMonth}.dump`,
+          key: `${objectKeys.databaseDumps}holdfast-${slots.dayOfMonth}.dump`,
           volumeMounts,
         }),
       ],
@@ -122,7 +122,7 @@ function configurationBackup({ platform, region }: ChartInput): ChartObject[] {
           platform,
           region,
           file: sealed ? `${archive}.enc` : archive,
-          key: `configuration/${slots.dayOfMonth}.tgz${sealed ? '.enc' : ''}`,
+          key: `${objectKeys.configurationBackups}${slots.dayOfMonth}.tgz${sealed ? '.enc' : ''}`,
           volumeMounts: [
             { name: 'pack', mountPath: '/pack', readOnly: true },
             { name: 'temporary', mountPath: '/tmp' },
@@ -182,7 +182,13 @@ redis-check-rdb /dump/redis.rdb`,
           resources: resources({ cpu: '100m', memory: '128Mi', 'ephemeral-storage': '3Gi' }),
           volumeMounts,
         },
-        upload({ platform, region, file: '/dump/redis.rdb', key: `redis/${slots.hourOfDay}.rdb`, volumeMounts }),
+        upload({
+          platform,
+          region,
+          file: '/dump/redis.rdb',
+          key: `${objectKeys.redisSnapshots}${slots.hourOfDay}.rdb`,
+          volumeMounts,
+        }),
       ],
       volumes: [scratch('dump', '3Gi')],
     }),

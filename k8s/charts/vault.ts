@@ -1,6 +1,6 @@
 import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { kubernetes, ports, vaultKeyAlias } from '../../lib/platform/names.ts';
+import { kubernetes, objectKeys, ports, vaultKeyAlias } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { resources, scratch } from '../blocks/container.ts';
 import { disruptionBudget } from '../blocks/disruption.ts';
@@ -223,7 +223,7 @@ vault operator raft snapshot inspect /snapshot/vault.snap`,
           platform,
           region,
           file: '/snapshot/vault.snap',
-          key: `vault/${slots.hourOfWeek}.snap`,
+          key: `${objectKeys.vaultSnapshots}${slots.hourOfWeek}.snap`,
           volumeMounts: [{ name: 'snapshot', mountPath: '/snapshot' }],
         }),
       ],

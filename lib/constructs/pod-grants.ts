@@ -41,6 +41,7 @@ export function podGrants(platform: Platform, region: Region): Readonly<Record<s
     ...(addons.includes('backup') && {
       [kubernetes.databaseBackup]: backup(objectKeys.databaseDumps),
       [kubernetes.configurationBackup]: backup(objectKeys.configurationBackups),
+      ...(addons.includes('redis') && { [kubernetes.redisBackup]: backup(objectKeys.redisSnapshots) }),
     }),
   };
 }

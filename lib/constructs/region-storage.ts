@@ -5,7 +5,6 @@ import {
   type BucketKind,
   type BucketPlace,
   bucketName,
-  objectKeys,
   replicatedBuckets,
   storageKeyAlias,
 } from '../platform/names.ts';
@@ -69,15 +68,11 @@ export class RegionStorage extends Construct {
 /** A year and a quarter: what happened in a run is asked for at the next yearly review, at the latest. */
 const journalDays = 460;
 
-/** What expires in a bucket; the others keep everything. */
+/**
+ * What expires in a bucket; the others keep everything. Not backups: their names come round again, so their number is
+ * bounded, and a rule by age would take the last good one away while new ones fail. What was replaced goes as a version.
+ */
 function expiryOf(kind: BucketKind, { tier }: Platform): { prefix: string; days: number }[] {
-  if (kind === 'backup') {
-    return [
-      { prefix: objectKeys.databaseDumps, days: 30 },
-      { prefix: objectKeys.vaultSnapshots, days: 7 },
-      { prefix: objectKeys.configurationBackups, days: 30 },
-    ];
-  }
   // A database restored from its oldest backup needs every segment since.
   if (kind === 'outbox') return [{ prefix: '', days: Math.max(30, tier.database.backupRetentionDays) + 7 }];
   return kind === 'journal' ? [{ prefix: '', days: journalDays }] : [];

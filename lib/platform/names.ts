@@ -149,6 +149,7 @@ export const objectKeys = {
   databaseDumps: 'postgresql/',
   vaultSnapshots: 'vault/',
   configurationBackups: 'configuration/',
+  redisSnapshots: 'redis/',
 } as const;
 
 /** Where health checks find the takeover object of a region. */

@@ -83,14 +83,12 @@ describe('the buckets of a region', () => {
     }
   });
 
-  test('dumps are kept for 30 days and snapshots of Vault for 7', () => {
+  test('a backup is only ever replaced: no rule by age takes the last good one, replaced ones stay for 30 days', () => {
     const rules = Object(buckets.get(bucketName(shipped, west, 'backup'))?.Properties['LifecycleConfiguration']).Rules;
-    expect(rules).toEqual(
-      expect.arrayContaining([
-        expect.objectContaining({ Prefix: 'postgresql/', ExpirationInDays: 30 }),
-        expect.objectContaining({ Prefix: 'vault/', ExpirationInDays: 7 }),
-      ]),
-    );
+    expect(rules).toEqual([
+      expect.objectContaining({ NoncurrentVersionExpiration: { NoncurrentDays: 30 }, Status: 'Enabled' }),
+    ]);
+    expect(JSON.stringify(rules)).not.toContain('ExpirationInDays');
   });
 });
 
