@@ -33,6 +33,6 @@ it('whatever looks at a gateway (probes, load balancers, Prometheus) asks for a 
     if (object.kind === 'BackendConfig') paths.add(at(object, 'spec.healthCheck.requestPath'));
     if (object.kind === 'ComputeHealthCheck') paths.add(at(object, 'spec.httpHealthCheck.requestPath'));
   }
-  expect([...paths].sort()).toEqual(['/health', '/health/liveliness', '/health/readiness', '/metrics']);
+  expect([...paths].map(String).sort()).toEqual(['/health', '/health/liveliness', '/health/readiness', '/metrics']);
   for (const path of paths) expect((await gateway.request(String(path))).status, String(path)).toBe(200);
 });
