@@ -135,14 +135,24 @@ export class IdentityStore implements KeyDirectory {
 
   /** A question that a request waits for. @throws StoreUnavailable */
   async #look(text: string, values: unknown[]): Promise<KindRow[]> {
-    try {
-      return await this.#gate.through(async () => {
-        if (!this.#breaker.allows()) throw new StoreUnavailable(new Error('the database did not answer just now'));
-        return this.#query<KindRow>(text, values, { withinMs: lookupTimeoutMs });
-      });
-    } catch (error) {
-      throw error instanceof GateFull ? new StoreUnavailable(error) : error;
-    }
+    const heard = Promise.withResolvers<KindRow[]>();
+    const work = async (): Promise<void> => {
+      if (!this.#breaker.allows()) throw new StoreUnavailable(new Error('the database did not answer just now'));
+      const asked = this.#query<KindRow>(text, values, lookupTimeoutMs);
+      answeredWithin(asked, lookupTimeoutMs).then(heard.resolve, (error: unknown) => heard.reject(this.#late(error)));
+      // A place is free when its connection is, also when nobody waits any more.
+      await Promise.allSettled([asked]);
+    };
+    this.#gate
+      .through(work)
+      .catch((error: unknown) => heard.reject(error instanceof GateFull ? new StoreUnavailable(error) : error));
+    return heard.promise;
+  }
+
+  #late(error: unknown): unknown {
+    if (error instanceof StoreUnavailable || !isUnavailable(error)) return error;
+    this.#breaker.failed(error);
+    return new StoreUnavailable(error);
   }
 
   /**
@@ -297,16 +307,11 @@ export class IdentityStore implements KeyDirectory {
     return rows.length > 0;
   }
 
-  /** @param withinMs when it is less than the pool's time-outs. */
-  async #query<Row extends object>(
-    text: string,
-    values: unknown[],
-    { withinMs }: { readonly withinMs?: number } = {},
-  ): Promise<Row[]> {
-    const limit = withinMs === undefined ? {} : { query_timeout: withinMs };
-    const asked = this.#pool.query<Row>({ text, values, ...limit });
+  /** @param timeoutMs when it is not the pool's. */
+  async #query<Row extends object>(text: string, values: unknown[], timeoutMs?: number): Promise<Row[]> {
+    const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
     try {
-      const { rows } = await (withinMs === undefined ? asked : answeredWithin(asked, withinMs));
+      const { rows } = await this.#pool.query<Row>({ text, values, ...limit });
       this.#breaker.succeeded();
       return rows;
     } catch (error) {
