@@ -19,7 +19,7 @@ it('a migration that breaks with older gateways is said by those that run, and k
   await until(async () => (await reasons()).includes('needs gateways of schema generation 7'));
   // It goes on with what it knows: taking it away at once would be an outage.
   expect((await running.request('/health/ready')).status).toBe(200);
-  expect(await running.output()).toContain('this gateway is too old for the database');
+  await until(async () => (await running.output()).includes('this gateway is too old for the database'));
 
   const late = await startTestGateway({ ...options, expectFailure: true });
   expect((await late.exited).code).toBe(1);
