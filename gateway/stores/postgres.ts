@@ -29,6 +29,9 @@ export function openPool(options: PostgresOptions): Pool {
     application_name: 'holdfast',
   });
   pool.on('error', options.onError);
+  // The pool hears idle connections only. One that breaks between two statements of a transaction has nobody to tell, and
+  // would end the process; the next statement fails and says so.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
