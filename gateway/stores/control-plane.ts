@@ -90,7 +90,7 @@ export class ControlPlane implements Management {
   ): Promise<{ answer: unknown; replayed: boolean }> {
     const changed: { kind: RowKind; row: object }[] = [];
     const result = await this.#withClient(async (client) => {
-      const transaction = new WriteTransaction(client, this.right, this.#now);
+      const transaction = new WriteTransaction(this.#pool, client, this.right, this.#now);
       await transaction.begin();
       const done = await this.#change(client, actor, work, idempotency, changed);
       await transaction.commit();
