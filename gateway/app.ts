@@ -3,6 +3,7 @@ import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { CacheAdministration } from './domain/answer-cache.ts';
 import { Refusal } from './domain/errors.ts';
 import type { PassThroughEndpoint } from './domain/pass-through.ts';
+import type { RegionDesk } from './domain/region.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
 import { registerCacheRoutes } from './http/cache-routes.ts';
 import { registerDocsRoutes } from './http/docs-routes.ts';
@@ -13,6 +14,7 @@ import { managementRoutes } from './http/management/routes.ts';
 import { registerModelListRoutes } from './http/model-list-routes.ts';
 import { type ModelRouteOptions, registerModelRoutes } from './http/model-routes.ts';
 import { registerPassThroughRoutes } from './http/pass-through-routes.ts';
+import { registerRegionRoutes } from './http/region-routes.ts';
 import { registerResponseRoutes } from './http/response-routes.ts';
 import type { Logger } from './telemetry/log.ts';
 
@@ -24,6 +26,8 @@ export interface AppOptions {
   readonly health: HealthRouteOptions;
   readonly management: ManagementOptions;
   readonly cache: CacheAdministration | undefined;
+  /** Undefined where there is no database. */
+  readonly region?: RegionDesk | undefined;
   readonly logger: Logger;
 }
 
@@ -68,6 +72,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
 
   registerDocsRoutes(app, options.health.version);
   registerHealthRoutes(app, options.health);
+  registerRegionRoutes(app, options.region);
   // First, since they may take over a path that reaches a model.
   void app.register(async (passing) => {
     const { inFlight, isLeaving, newId, serve } = options.models;
@@ -90,7 +95,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     registerModelRoutes(behindKey, options.models);
     registerResponseRoutes(behindKey, options.models);
     registerModelListRoutes(behindKey, options.models.serve.router);
-    registerManagementRoutes(behindKey, managementRoutes, options.management);
+    registerManagementRoutes(behindKey, managementRoutes, options.management, options.region);
     registerCacheRoutes(behindKey, options.cache);
   });
   return app;

@@ -19,6 +19,8 @@ export const healthPaths = {
   readiness: '/health/readiness',
   /** Same as readiness; some manifests use this spelling. */
   ready: '/health/ready',
+  /** What this region may write, and since which epoch; for people and runbooks, never a probe. */
+  region: '/health/region',
   metrics: '/metrics',
 } as const;
 
@@ -55,6 +57,12 @@ export const metricNames = {
   upstreamAttempts: 'holdfast_upstream_attempts_total',
   databaseUp: 'holdfast_database_up',
   redisUp: 'holdfast_redis_up',
+  regionWriter: 'holdfast_region_writer',
+  regionEpoch: 'holdfast_region_epoch',
+  regionLeaseSeconds: 'holdfast_region_lease_seconds',
+  regionReplayLagSeconds: 'holdfast_region_replay_lag_seconds',
+  regionFaults: 'holdfast_region_faults',
+  regionFeedSilentSeconds: 'holdfast_region_feed_silent_seconds',
   spendQueue: 'litellm_in_memory_spend_update_queue_size',
   spendDropped: 'holdfast_spend_dropped_total',
   admissionRefused: 'holdfast_admission_refused_total',

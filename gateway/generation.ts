@@ -160,6 +160,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
     },
     passThrough: config.passThrough,
     cache: cache?.administration,
+    region: ground.region?.office,
     logger,
     models: {
       inFlight,

@@ -15,6 +15,7 @@ import type { SpendEvent, SpendRecorder } from './domain/spend.ts';
 import { Live } from './live.ts';
 import { openOutbox } from './open-outbox.ts';
 import { openRedisLinks, type RedisLinks } from './open-redis-links.ts';
+import { type OpenedRegion, openRegion } from './open-region.ts';
 import { noOutbox } from './outbox/no-outbox.ts';
 import type { Outbox } from './outbox/outbox.ts';
 import type { SignCall } from './pipeline/attempt.ts';
@@ -66,6 +67,8 @@ export interface Ground {
   readonly transport: Transport;
   readonly metrics: Metrics;
   readonly sign: SignCall;
+  /** Undefined where there is one region, or no database. */
+  readonly region: OpenedRegion | undefined;
   /** Undefined without Redis. */
   readonly redis: RedisLinks | undefined;
   /** What the live configuration says otherwise and a running process does not take over, by the names of the file. */
@@ -103,8 +106,10 @@ export function openGround(options: GroundOptions): Ground {
     accessGroups: config.accessGroups,
     keepSpendRows: config.spend.keepRows,
     spendRetentionDays: config.spend.retentionDays,
+    region: settings.region?.name,
     logger,
   });
+  const region = openRegion(settings, stores, logger);
   const load = new LoadBook({ now, latencyTtlSeconds: config.routing.latencyTtlSeconds });
   const cooldowns = new CooldownBook();
   const metrics = new Metrics({
@@ -112,18 +117,26 @@ export function openGround(options: GroundOptions): Ground {
     outbox: () => outbox,
     databaseUp: () => stores.mirror?.up,
     redisUp: () => redis?.cooldowns.up,
+    region: () => region?.office,
     deploymentStates: () => live.current?.router.health() ?? [],
     unpricedDeployments: () => live.current?.withoutPrice.length ?? 0,
   });
-  const { ledger } = stores;
+  const ledger = region?.office.ledger ?? stores.ledger;
   const outbox =
     ledger === undefined
       ? undefined
-      : openOutbox({ settings, spend: () => config.spend, logger, ledger, metrics: () => metrics });
+      : openOutbox({
+          settings,
+          spend: () => config.spend,
+          logger,
+          ledger,
+          metrics: () => metrics,
+          mayForget: region && ((logId, seq) => region.office.shown.mayForget(logId, seq)),
+        });
   if (outbox === undefined) logger.warn('there is no database: nothing is kept of what requests cost');
   const admission = new SlicedAdmission({
     settings: admissionSettings(settings, config),
-    budgets: stores.budgets,
+    budgets: region?.office.ledger ?? stores.budgets,
     get limits() {
       return redis?.limits;
     },
@@ -169,6 +182,7 @@ export function openGround(options: GroundOptions): Ground {
     transport,
     metrics,
     sign: awsSigner(settings.environment, logger),
+    region,
     get redis() {
       return redis;
     },
@@ -177,6 +191,7 @@ export function openGround(options: GroundOptions): Ground {
     },
     start: async () => {
       await stores.mirror?.start();
+      await region?.start();
       stores.housekeeping?.start();
       await Promise.all([outbox?.start(), redis?.start(), putGlobalBudget()]);
       admission.start();
@@ -228,6 +243,7 @@ export function openGround(options: GroundOptions): Ground {
     close: async () => {
       redis?.close();
       await transport.close();
+      await region?.stop();
       await stores.close();
     },
   };

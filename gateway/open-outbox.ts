@@ -15,6 +15,8 @@ export interface OpenOutboxOptions {
   readonly logger: Logger;
   readonly ledger: SpendLedger;
   readonly metrics: () => Metrics;
+  /** Whether events up to this one are where a failover cannot lose them; undefined = nobody can say. */
+  readonly mayForget?: ((logId: string, seq: number) => boolean) | undefined;
 }
 
 /** The data folder cannot be written; the message says which and why. */
@@ -39,7 +41,8 @@ const failures = {
 } as const;
 
 /** @throws OutboxUnavailable */
-export function openOutbox({ settings, spend, logger, ledger, metrics }: OpenOutboxOptions): Outbox {
+export function openOutbox(options: OpenOutboxOptions): Outbox {
+  const { settings, spend, logger, ledger, metrics } = options;
   const directory = join(settings.dataDirectory, 'outbox');
   const saidAtMs = new Map<string, number>();
   try {
@@ -52,8 +55,8 @@ export function openOutbox({ settings, spend, logger, ledger, metrics }: OpenOut
       get retainSeconds() {
         return settings.outboxRetainSeconds ?? spend().outboxRetainSeconds;
       },
-      // Until there are replicas in other regions, what is committed can be lost by a promotion alone: hence the wait.
-      mayForget: () => true,
+      // Without replicas in other regions, what is committed can be lost by a promotion alone: hence the wait.
+      mayForget: options.mayForget ?? (() => true),
       newId: randomUUIDv7,
       onReduced: (id, reason) => {
         metrics().spendReduced();

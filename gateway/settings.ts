@@ -36,8 +36,27 @@ export interface Settings {
   readonly slotExpirySeconds: number;
   /** Number of this process among the workers of a supervisor; 0 when it is alone. */
   readonly workerIndex: number;
+  /** Undefined: an installation of one region. */
+  readonly region: RegionSettings | undefined;
   /** Everything, for `os.environ/NAME` in the config file. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface RegionSettings {
+  readonly name: string;
+  /** Where the gateways of each region are reached from the others, without a slash at the end. */
+  readonly addresses: ReadonlyMap<string, string>;
+  /** Signs what regions say to each other. */
+  readonly secret: string;
+  /** Undefined: the database's row alone says who writes, and an isolated primary writes on. */
+  readonly claim: ClaimSettings | undefined;
+}
+
+export interface ClaimSettings {
+  readonly buckets: readonly { readonly name: string; readonly region: string }[];
+  readonly key: string;
+  /** Other servers that speak S3: one for all buckets, or one for each. Empty = AWS. */
+  readonly endpoints: readonly string[];
 }
 
 /** Variables that cannot be used; names each, its fault and the mend, and never a value that may be secret. */
@@ -56,6 +75,22 @@ const port = z.coerce
   .min(1, 'must be 1 to 65535')
   .max(65_535, 'must be 1 to 65535');
 const seconds = z.coerce.number('must be a number of seconds').min(0, 'must not be negative');
+
+/** A list of two things each, with commas in between. */
+const pairs = (form: string, second: RegExp, separator: string) =>
+  z.string().transform((text, context) => {
+    const entries = text.split(',').map((entry): [string, string] => {
+      const [left = '', ...rest] = entry.trim().split(separator);
+      return [left, rest.join(separator).replace(/\/$/, '')];
+    });
+    for (const [left, right] of entries) {
+      if (left === '' || !second.test(right)) {
+        context.addIssue({ code: 'custom', message: `must be a list of ${form}, separated by commas` });
+        return z.NEVER;
+      }
+    }
+    return new Map(entries);
+  });
 
 const usualConfigPath = '/app/config/config.yaml';
 
@@ -100,6 +135,21 @@ const schema = z.object({
   HOLDFAST_EXPECTED_REPLICAS: z.coerce.number().int('must be a whole number').min(1, 'must be at least 1').optional(),
   LITELLM_RATE_LIMIT_WINDOW_SIZE: seconds.min(1, 'must be at least 1').default(60),
   HOLDFAST_SLOT_EXPIRY_SECONDS: seconds.min(1, 'must be at least 1').default(15),
+  HOLDFAST_REGION: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be a name such as us-east-1')
+    .refine((name) => name !== 'local', 'must not be "local": that is the name of an installation of one region')
+    .optional(),
+  HOLDFAST_REGION_ADDRESSES: pairs('NAME=URL', /^https?:\/\/[^/\s]+$/, '=').optional(),
+  HOLDFAST_REGION_SECRET: z.string().min(20, 'must have at least 20 characters').optional(),
+  HOLDFAST_CLAIM_BUCKETS: pairs('BUCKET@REGION', /^[a-z0-9-]+$/, '@')
+    .refine((buckets) => buckets.size === 1 || buckets.size === 3, 'must be one bucket or three')
+    .optional(),
+  HOLDFAST_CLAIM_KEY: z.string().default('claim.json'),
+  HOLDFAST_CLAIM_ENDPOINT: z
+    .string()
+    .regex(/^https?:\/\/[^,\s]+(,https?:\/\/[^,\s]+)*$/, 'must be a URL, or one for each bucket with commas in between')
+    .optional(),
   /** Set by the supervisor. */
   HOLDFAST_WORKER: z.coerce.number().int().min(0).default(0),
 });
@@ -117,6 +167,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     throw new SettingsError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   }
   const variables = parsed.data;
+  const faults = regionFaults(variables);
+  if (faults.length > 0) throw new SettingsError(faults);
   return {
     configPath: variables.CONFIG_FILE_PATH ?? usualConfigPath,
     configIsNamed: variables.CONFIG_FILE_PATH !== undefined,
@@ -137,8 +189,43 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     rateWindowSeconds: variables.LITELLM_RATE_LIMIT_WINDOW_SIZE,
     slotExpirySeconds: variables.HOLDFAST_SLOT_EXPIRY_SECONDS,
     workerIndex: variables.HOLDFAST_WORKER,
+    region: regionSettings(variables),
     demoUpstreams: variables.HOLDFAST_DEMO_UPSTREAMS?.split(',') ?? [],
     environment,
+  };
+}
+
+/** What only the variables together can have wrong. */
+function regionFaults(variables: Variables): string[] {
+  const { HOLDFAST_REGION: name, HOLDFAST_REGION_SECRET: secret, LITELLM_SALT_KEY: saltKey } = variables;
+  const faults: string[] = [];
+  const others = ['HOLDFAST_REGION_ADDRESSES', 'HOLDFAST_CLAIM_BUCKETS'] as const;
+  for (const other of others) {
+    if (name === undefined && variables[other] !== undefined) {
+      faults.push(`HOLDFAST_REGION: must name this region, since ${other} is set`);
+    }
+  }
+  if (name !== undefined && secret === undefined && saltKey === undefined) {
+    faults.push('HOLDFAST_REGION_SECRET: must be set, to the same in all regions; or set LITELLM_SALT_KEY');
+  }
+  return faults;
+}
+
+function regionSettings(variables: Variables): RegionSettings | undefined {
+  const { HOLDFAST_REGION: name, HOLDFAST_CLAIM_BUCKETS: buckets } = variables;
+  if (name === undefined) return undefined;
+  return {
+    name,
+    addresses: variables.HOLDFAST_REGION_ADDRESSES ?? new Map(),
+    secret: variables.HOLDFAST_REGION_SECRET ?? variables.LITELLM_SALT_KEY ?? '',
+    claim:
+      buckets === undefined
+        ? undefined
+        : {
+            buckets: [...buckets].map(([bucket, region]) => ({ name: bucket, region })),
+            key: variables.HOLDFAST_CLAIM_KEY,
+            endpoints: variables.HOLDFAST_CLAIM_ENDPOINT?.split(',') ?? [],
+          },
   };
 }
 

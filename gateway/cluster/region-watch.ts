@@ -2,33 +2,12 @@
  * The region's standing: what the claim says, what the own database says, and what follows. Every process watches; the
  * leader of the writer region also renews the claim. Nothing here decides about serving: every region serves always.
  */
-import { type Claim, renewed } from '../region/claim.ts';
+import type { RegionState, Standing } from '../domain/region.ts';
+import type { Claim } from '../region/claim.ts';
 import type { ClaimReading, ClaimStore } from '../region/claim-store.ts';
+import { timingOf, usualTtlSeconds } from '../region/right-to-write.ts';
+import { type RegionRules, regionRules } from '../region/rules.ts';
 import type { RegionRows, RegionView } from '../stores/region.ts';
-
-export type Standing =
-  /** Control-plane writes are taken here. */
-  | 'writer'
-  /** They are not, though the claim or the row names this region: the lease is over, or the epoch is closed. */
-  | 'fenced'
-  /** Another region writes; control-plane writes are forwarded to it. */
-  | 'standby'
-  /** A promoted database whose row still names another region: it takes nothing until a run raises it. */
-  | 'promoted'
-  /** Neither claim nor database could be read. */
-  | 'unknown';
-
-export interface RegionState {
-  readonly standing: Standing;
-  /** The highest that was ever seen, here or by a peer: it is never taken back. */
-  readonly epoch: number;
-  readonly writer: string | undefined;
-  readonly phase: Claim['phase'] | undefined;
-  readonly leaseRemainingMs: number | null;
-  readonly replayLagMs: number;
-  /** What could not be read, and why. */
-  readonly faults: readonly string[];
-}
 
 /** @param claim undefined where there is none: an installation of one region. */
 export function standingOf(region: string, view: RegionView | undefined, claim: Claim | undefined): Standing {
@@ -50,7 +29,9 @@ export interface RegionWatchOptions {
   /** Undefined in an installation of one region. */
   readonly claims: ClaimStore | undefined;
   readonly rows: RegionRows;
-  readonly everySeconds: number;
+  /** Undefined = what fits the claim's lease. */
+  readonly everySeconds?: number;
+  readonly rules?: RegionRules;
   /** Only one process of the region renews. */
   readonly isLeader: () => boolean;
   readonly onChange: (state: RegionState) => void;
@@ -74,6 +55,8 @@ export class RegionWatch {
       phase: undefined,
       leaseRemainingMs: 0,
       replayLagMs: 0,
+      candidates: options.claims === undefined ? undefined : [],
+      ttlSeconds: usualTtlSeconds,
       faults: [],
     };
   }
@@ -100,13 +83,26 @@ export class RegionWatch {
     return this.#round;
   }
 
+  /** What another region says of who writes. */
+  hear(epoch: number, writer: string | undefined): void {
+    if (epoch <= this.#state.epoch || writer === undefined) return;
+    const { region } = this.#options;
+    this.#state = { ...this.#state, epoch, writer, standing: writer === region ? 'fenced' : 'standby' };
+    this.#options.onChange(this.#state);
+    void this.look();
+  }
+
   #schedule(afterMs: number): void {
     this.#timer = setTimeout(() => {
       void this.look().finally(() => {
-        if (!this.#stop.signal.aborted) this.#schedule(this.#options.everySeconds * 1000);
+        if (!this.#stop.signal.aborted) this.#schedule(this.#pauseMs());
       });
     }, afterMs);
     this.#timer.unref();
+  }
+
+  #pauseMs(): number {
+    return (this.#options.everySeconds ?? timingOf(this.#state.ttlSeconds).renewSeconds) * 1000;
   }
 
   async #look(): Promise<void> {
@@ -137,6 +133,7 @@ export class RegionWatch {
 
   /** @returns the view with the lease as it is after the renewal, or as it was. */
   async #renew(claims: ClaimStore, reading: ClaimReading, view: RegionView, signal: AbortSignal): Promise<RegionView> {
+    const { renewed } = this.#options.rules ?? regionRules;
     const next = reading.agreed && renewed(reading.agreed, this.#options.region, view);
     if (next === undefined) return view;
     const result = await claims.swap(reading, next, signal);
@@ -158,6 +155,9 @@ export class RegionWatch {
       phase: claim?.phase ?? (seen.epoch === before.epoch ? before.phase : undefined),
       leaseRemainingMs: view?.leaseRemainingMs ?? (view === undefined ? 0 : null),
       replayLagMs: view?.replayLagMs ?? 0,
+      // Without an answer of the buckets, the candidates are those of before: forgetting one could lose spend.
+      candidates: claim?.candidates ?? before.candidates,
+      ttlSeconds: claim?.ttlSeconds ?? before.ttlSeconds,
       faults,
     };
     if (before.standing !== standing || before.epoch !== this.#state.epoch) this.#options.onChange(this.#state);

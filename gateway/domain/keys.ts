@@ -28,18 +28,23 @@ export class StoreUnavailable extends Error {
   }
 }
 
-/** The database is a replica: it answers questions and takes no changes. */
-export class StoreIsReplica extends StoreUnavailable {
-  constructor(cause: unknown) {
+/** Why changes are not taken here: the database is a replica; another region or epoch writes; the right to write has run out. */
+export type NotWriterReason = 'replica' | 'another-epoch' | 'lease-over';
+
+/** This region takes no changes now; nothing was changed. */
+export class NotWriter extends StoreUnavailable {
+  readonly reason: NotWriterReason;
+  constructor(reason: NotWriterReason, cause?: unknown) {
     super(cause);
-    this.name = 'StoreIsReplica';
+    this.name = 'NotWriter';
+    this.reason = reason;
   }
 }
 
-/** The connection broke in the moment of the commit: the change may stand or not. */
+/** The change may stand or not: the connection broke in the moment of the commit, or the commit outlived the right to write. */
 export class OutcomeUnknown extends Error {
   constructor(cause: unknown) {
-    super('the connection to the database broke while a change was committed', { cause });
+    super('it is not known whether a change was committed in time', { cause });
     this.name = 'OutcomeUnknown';
   }
 }

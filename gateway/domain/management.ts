@@ -126,7 +126,8 @@ export interface Management {
   /**
    * The one way to change anything: one transaction with its audit rows; it acts here when the promise resolves, and in
    * other processes within seconds.
-   * @throws OutcomeUnknown when the connection broke in the moment of the commit; IdempotencyConflict.
+   * @throws NotWriter when this region may not take it, and then nothing was changed; OutcomeUnknown when it may stand or
+   * not; IdempotencyConflict.
    */
   write(
     actor: Actor,

@@ -31,3 +31,38 @@ export const mayForget = (position: number, applied: readonly number[]): boolean
 
 /** Longest a run has to wait after it seized: the lease, rate drift of clocks of 1 %, and a step of the database's clock. */
 export const waitSeconds = (ttlSeconds: number): number => Math.ceil(ttlSeconds * 1.01 + 2);
+
+/** When things happen in a region, all from the length of its lease. */
+export interface LeaseTiming {
+  /** Between two renewals. */
+  readonly renewSeconds: number;
+  /** What the lease must have left when a write begins. */
+  readonly marginMs: number;
+  /** A write that takes longer is ended by the database: it fits into the margin. */
+  readonly transactionMs: number;
+}
+
+export const timingOf = (ttlSeconds: number): LeaseTiming => ({
+  renewSeconds: ttlSeconds / 3,
+  marginMs: Math.floor((ttlSeconds * 1000) / 3),
+  transactionMs: Math.floor((ttlSeconds * 800) / 3),
+});
+
+/** Of a region that no claim says anything else of. */
+export const usualTtlSeconds = 15;
+
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/**
+ * First statement of a control-plane write: the conditions of `mayCommit`, with the row locked until the commit.
+ * @param epoch undefined = whichever the database is in: there is one region only, and nobody else could have another.
+ * @returns a statement whose one row has `lease_ms`, what is left of the right to write.
+ */
+export const beginControlWrite = (epoch: number | undefined, region: string, marginMs: number): Statement => ({
+  text: `SELECT w.epoch, begin_control_write(w.epoch, $2, make_interval(secs => $3)) AS lease_ms
+    FROM (SELECT coalesce($1, (SELECT epoch FROM region_epoch)) AS epoch) AS w`,
+  values: [epoch ?? null, region, marginMs / 1000],
+});

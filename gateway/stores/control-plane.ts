@@ -1,9 +1,9 @@
 /**
  * The one way in which the control plane is changed: a transaction with its time limits, its audit rows and, for clients
- * that repeat themselves, its answer. Whatever else every such change must pass belongs into `begin`.
+ * that repeat themselves, its answer. Whatever else every such change must pass belongs into `WriteTransaction`.
  */
 import { kinds } from '../domain/identity.ts';
-import { OutcomeUnknown, StoreIsReplica, StoreUnavailable } from '../domain/keys.ts';
+import { NotWriter, OutcomeUnknown, StoreUnavailable } from '../domain/keys.ts';
 import {
   type Actor,
   type Idempotency,
@@ -20,10 +20,9 @@ import { PostgresReader } from './identity-reader.ts';
 import { isRow, withoutDetails } from './identity-rows.ts';
 import { PostgresWriter } from './identity-writer.ts';
 import { isUnavailable, type Pool, type PoolClient } from './postgres.ts';
+import { notWriter, onlyRegion, type WriteRight, WriteTransaction } from './write-transaction.ts';
 
 /** Well below the pool's own time-out, so that the server gives up first and says why. */
-const begin = `BEGIN; SET LOCAL statement_timeout = '4s'; SET LOCAL lock_timeout = '3s';
-  SET LOCAL idle_in_transaction_session_timeout = '5s'`;
 const beginReading = `BEGIN READ ONLY; SET LOCAL statement_timeout = '4s'`;
 /** Management takes so many of the pool's connections, and so many requests wait for one. */
 const workAtOnce = 4;
@@ -36,15 +35,29 @@ export class ControlPlane implements Management {
   readonly #store: IdentityStore;
   readonly #gate = new Gate(workAtOnce, workWaiting);
 
-  /** @param store takes over at once what is changed here. */
-  constructor(pool: Pool, store: IdentityStore) {
+  /** What this process believes of the right to write. */
+  right: WriteRight;
+  readonly #now: () => number;
+
+  /**
+   * @param store takes over at once what is changed here.
+   * @param now monotonic, milliseconds.
+   */
+  constructor(pool: Pool, store: IdentityStore, right: WriteRight = onlyRegion, now = () => performance.now()) {
     this.#pool = pool;
     this.#store = store;
+    this.right = right;
+    this.#now = now;
   }
 
   read<T>(work: (reader: IdentityReader) => Promise<T>): Promise<T> {
     return this.#throughGate(() =>
-      this.#inTransaction(beginReading, async (client) => work(new PostgresReader(client))),
+      this.#withClient(async (client) => {
+        await client.query(beginReading);
+        const result = await work(new PostgresReader(client));
+        await client.query('COMMIT');
+        return result;
+      }),
     );
   }
 
@@ -58,6 +71,11 @@ export class ControlPlane implements Management {
         try {
           return await this.#writeOnce(actor, work, idempotency);
         } catch (error) {
+          // The belief was out of date; with a newer one it may pass, and nothing was changed.
+          if (error instanceof NotWriter) {
+            await this.right.refused();
+            if (attempt === 1 && error.reason === 'another-epoch' && this.right.epoch() !== undefined) continue;
+          }
           // Two that locked each other out: one of them is asked to come again, and nobody needs to know.
           if (attempt >= longestRetries || !isCollision(error)) throw error;
         }
@@ -71,20 +89,34 @@ export class ControlPlane implements Management {
     idempotency: Idempotency | undefined,
   ): Promise<{ answer: unknown; replayed: boolean }> {
     const changed: { kind: RowKind; row: object }[] = [];
-    const result = await this.#inTransaction(begin, async (client) => {
-      if (idempotency !== undefined) {
-        const known = await recall(client, actor, idempotency);
-        if (known !== undefined) return { answer: known.answer, replayed: true };
-      }
-      const writer = new PostgresWriter(client, actor, (kind, row) => changed.push({ kind, row }));
-      const answer = await work(writer);
-      await writer.finish();
-      if (idempotency !== undefined) await keep(client, actor, idempotency, answer);
-      return { answer, replayed: false };
+    const result = await this.#withClient(async (client) => {
+      const transaction = new WriteTransaction(client, this.right, this.#now);
+      await transaction.begin();
+      const done = await this.#change(client, actor, work, idempotency, changed);
+      await transaction.commit();
+      return done;
     });
     // Only now: what was rolled back must not be known.
     for (const { kind, row } of changed) this.#learn(kind, row);
     return result;
+  }
+
+  async #change(
+    client: PoolClient,
+    actor: Actor,
+    work: (writer: IdentityWriter) => Promise<object>,
+    idempotency: Idempotency | undefined,
+    changed: { kind: RowKind; row: object }[],
+  ): Promise<{ answer: unknown; replayed: boolean }> {
+    if (idempotency !== undefined) {
+      const known = await recall(client, actor, idempotency);
+      if (known !== undefined) return { answer: known.answer, replayed: true };
+    }
+    const writer = new PostgresWriter(client, actor, (kind, row) => changed.push({ kind, row }));
+    const answer = await work(writer);
+    await writer.finish();
+    if (idempotency !== undefined) await keep(client, actor, idempotency, answer);
+    return { answer, replayed: false };
   }
 
   #learn(kind: RowKind, row: object): void {
@@ -99,8 +131,9 @@ export class ControlPlane implements Management {
       return await this.#gate.through(work);
     } catch (error) {
       if (error instanceof GateFull) throw new StoreUnavailable(error);
+      const refused = notWriter(error);
+      if (refused !== undefined) throw refused;
       const code = codeOf(error);
-      if (code === '25006') throw new StoreIsReplica(error);
       // Somebody else holds what this needs.
       if (code === '55P03') throw new StoreUnavailable(error);
       if (/^2[23]/.test(code)) throw new RecordConflict(constraintOf(error), error);
@@ -108,14 +141,12 @@ export class ControlPlane implements Management {
     }
   }
 
-  async #inTransaction<T>(opening: string, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  /** What fails in it is rolled back. */
+  async #withClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
     let broken: Error | undefined;
     try {
-      await client.query(opening);
-      const result = await work(client);
-      await commit(client, opening === begin);
-      return result;
+      return await work(client);
     } catch (error) {
       broken = await rollBack(client, error);
       throw error;
@@ -123,14 +154,6 @@ export class ControlPlane implements Management {
       // A connection whose state nobody knows is not used again.
       client.release(broken);
     }
-  }
-}
-
-async function commit(client: PoolClient, writing: boolean): Promise<void> {
-  try {
-    await client.query('COMMIT');
-  } catch (error) {
-    throw writing && isUnavailable(error) ? new OutcomeUnknown(error) : error;
   }
 }
 

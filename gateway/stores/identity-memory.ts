@@ -36,6 +36,8 @@ export class IdentityMemory {
   #resolutions = new WeakMap<Records['key'], Resolution>();
   /** Kinds of which everything that exists is here: what is missing does not exist. */
   readonly #whole = new Set<Kind>();
+  /** Keys that were shut out past their row, and the revision from which on the row says so itself; undefined = not yet. */
+  readonly #denied = new Map<string, number | undefined>();
   /** Counts changes of anything that keys rest on. */
   #generation = 0;
 
@@ -81,9 +83,39 @@ export class IdentityMemory {
     const id = idOf[kind](record);
     const known = memory.get(id);
     if (known !== undefined && known.revision >= record.revision) return false;
-    memory.set(id, record);
+    memory.set(id, kind === 'key' && this.#denied.size > 0 ? this.#underDenial(id, record) : record);
     if (kind !== 'key' && kind !== 'endUser') this.#generation++;
     return true;
+  }
+
+  /**
+   * Refuses a key whatever its row says, until a row of `appliedRevision` or later is here. A row of an older revision,
+   * as a replica that lags has it, changes nothing.
+   * @param appliedRevision undefined = no row says so yet.
+   */
+  deny(keyHash: string, appliedRevision: number | undefined): void {
+    const known = this.#records.key.get(keyHash);
+    if (appliedRevision !== undefined && known !== undefined && known.revision >= appliedRevision) {
+      this.#denied.delete(keyHash);
+      return;
+    }
+    this.#denied.set(keyHash, appliedRevision);
+    if (known !== undefined) this.#records.key.set(keyHash, { ...known, blocked: true });
+  }
+
+  /** All secrets in force here of the key that this one is of. */
+  secretsOf(keyHash: string): string[] {
+    const known = this.#records.key.get(keyHash);
+    if (known === undefined) return [keyHash];
+    return [...this.#records.key.values()].filter(({ keyId }) => keyId === known.keyId).map((key) => key.keyHash);
+  }
+
+  #underDenial<Record extends { readonly revision: number }>(keyHash: string, record: Record): Record {
+    if (!this.#denied.has(keyHash)) return record;
+    const appliedRevision = this.#denied.get(keyHash);
+    if (appliedRevision === undefined || record.revision < appliedRevision) return { ...record, blocked: true };
+    this.#denied.delete(keyHash);
+    return record;
   }
 
   /** That there is no such member: the key is of a team, and its user is not in it. */

@@ -13,12 +13,27 @@ import { type Content, IdentityMemory } from './identity-memory.ts';
 import { selectChanged, selectOf, selectWithBelongings, tables, toRecord } from './identity-rows.ts';
 import { isUnavailable, type Pool } from './postgres.ts';
 
-interface KindRow {
+export interface KindRow {
   readonly kind: Kind;
   readonly row: Readonly<Record<string, unknown>>;
   /** When it changed, as text: the database is more exact than a Date. */
   readonly at: string;
 }
+
+/** Rows as another region sent them. @throws for a kind that is none. */
+export const toKindRows = (
+  rows: readonly { readonly kind: string; readonly row: Readonly<Record<string, unknown>> }[],
+): SentRow[] =>
+  rows.map(({ kind, row }) => {
+    const known = kinds.find((one) => one === kind);
+    if (known === undefined) throw new Error(`there is no kind ${kind.slice(0, 50)}`);
+    return { kind: known, row };
+  });
+
+export type SentRow = Pick<KindRow, 'kind' | 'row'>;
+
+/** Rows of a key and of what it belongs to, as another region's database has them. Rejects when it cannot be asked. */
+export type AskWriter = (keyHash: string) => Promise<readonly SentRow[]>;
 
 /** All but the clock is null in the one row that says that nothing changed. */
 type PollRow = (KindRow | { readonly kind: null }) & { readonly polled_at: Date };
@@ -54,6 +69,12 @@ export class IdentityStore implements KeyDirectory {
   /** Something was learned since this was last asked. */
   #changed = false;
 
+  /**
+   * Who else knows keys that the database here does not; undefined = nobody, as in the writer region. A replica lags, and
+   * saying no to a key that was just made would make its owner throw it away.
+   */
+  askWriter: (() => AskWriter | undefined) | undefined;
+
   /** @param groups names that stand for model groups in lists of models. */
   constructor(pool: Pool, groups: AccessGroups = new Map()) {
     this.#pool = pool;
@@ -73,8 +94,11 @@ export class IdentityStore implements KeyDirectory {
   }
 
   async #ask(keyHash: string): Promise<ResolvedKey | undefined> {
-    const rows = await this.#look(selectWithBelongings, [keyHash]);
-    for (const row of rows) this.#learn(row);
+    const askWriter = this.askWriter?.();
+    await this.#askHere(keyHash, askWriter === undefined);
+    if (askWriter !== undefined && this.memory.get('key', keyHash) === undefined) {
+      for (const row of await this.#gate.through(() => askWriter(keyHash)).catch(asUnavailable)) this.#learn(row);
+    }
     const key = this.memory.get('key', keyHash);
     if (key === undefined) {
       this.#unknown.set(keyHash, true);
@@ -87,6 +111,26 @@ export class IdentityStore implements KeyDirectory {
       throw new StoreUnavailable(new Error('the key changed while it was read'));
     }
     return typeof found === 'object' ? found : undefined;
+  }
+
+  /** @param isLast nobody else can be asked, so a failure is the answer. */
+  async #askHere(keyHash: string, isLast: boolean): Promise<void> {
+    try {
+      for (const row of await this.rowsOf(keyHash)) this.#learn(row);
+    } catch (error) {
+      if (isLast || !(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
+  /** What the database has of a key and of what it belongs to. @throws StoreUnavailable */
+  rowsOf(keyHash: string): Promise<readonly SentRow[]> {
+    return this.#look(selectWithBelongings, [keyHash]);
+  }
+
+  /** Refuses a key from now on, whatever row of an older revision arrives; see IdentityMemory. */
+  deny(keyHash: string, appliedRevision: number | undefined): void {
+    this.memory.deny(keyHash, appliedRevision);
+    this.#changed = true;
   }
 
   /** A question that a request waits for. @throws StoreUnavailable */
@@ -271,4 +315,8 @@ export class IdentityStore implements KeyDirectory {
       throw new StoreUnavailable(error);
     }
   }
+}
+
+function asUnavailable(error: unknown): never {
+  throw error instanceof StoreUnavailable ? error : new StoreUnavailable(error);
 }

@@ -29,6 +29,9 @@ export function openPool(options: PostgresOptions): Pool {
     application_name: 'holdfast',
   });
   pool.on('error', options.onError);
+  // The pool hears idle connections only. One that breaks between two statements of a transaction has nobody to tell, and
+  // would end the process; the next statement fails and says so.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
@@ -58,8 +61,8 @@ export function isUnavailable(error: unknown): boolean {
   const code = codeOf(error);
   if (code === '') return /timeout|terminated|connection/i.test(error.message);
   // Class 08 connection, 28 login, 3D database, 53 resources, 57 operator intervention; 25006 is a server that has become
-  // a replica; the rest are the system's own names.
-  return /^(08|28|3D|53|57)/.test(code) || code === '25006' || /^E(?!RR_)[A-Z_]+$/.test(code);
+  // a replica, 25P03 and 25P04 one that ended a transaction for being too long; the rest are the system's own names.
+  return /^(08|28|3D|53|57)/.test(code) || /^25(006|P03|P04)$/.test(code) || /^E(?!RR_)[A-Z_]+$/.test(code);
 }
 
 /**

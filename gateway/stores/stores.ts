@@ -5,7 +5,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { ControlPlane } from './control-plane.ts';
 import { IdentityStore } from './identity.ts';
 import { KeyMirror } from './key-mirror.ts';
-import { openPool } from './postgres.ts';
+import { openPool, type Pool } from './postgres.ts';
 import { PostgresBudgetSlices, putAccount } from './slices.ts';
 import { SnapshotFile } from './snapshot.ts';
 import { PostgresSpendLedger } from './spend.ts';
@@ -24,6 +24,8 @@ export interface StoresOptions {
   /** False: no rows of single requests, only accounts and sums. */
   readonly keepSpendRows: boolean;
   readonly spendRetentionDays: number | undefined;
+  /** Name of this region; undefined = it is the only one. */
+  readonly region?: string | undefined;
   readonly logger: Logger;
 }
 
@@ -33,6 +35,8 @@ type AccountRow = [id: string, maxMicros: number, window: BudgetWindow | undefin
 export type ChangingOptions = Pick<StoresOptions, 'poolSize' | 'accessGroups' | 'keepSpendRows' | 'spendRetentionDays'>;
 
 export interface Stores {
+  /** Undefined without a database. */
+  readonly pool: Pool | undefined;
   readonly keys: IdentityStore | undefined;
   readonly management: ControlPlane | undefined;
   readonly mirror: KeyMirror | undefined;
@@ -60,7 +64,14 @@ export function openStores(options: StoresOptions): Stores {
     keys === undefined
       ? undefined
       : new KeyMirror({ store: keys, snapshot, writesSnapshot: options.writesSnapshot, logger });
-  const ledger = pool === undefined ? undefined : new PostgresSpendLedger({ pool, keepRows: options.keepSpendRows });
+  const ledger =
+    pool === undefined
+      ? undefined
+      : new PostgresSpendLedger({
+          pool,
+          keepRows: options.keepSpendRows,
+          ...(options.region === undefined ? {} : { region: options.region }),
+        });
   const housekeeping =
     pool === undefined
       ? undefined
@@ -74,6 +85,7 @@ export function openStores(options: StoresOptions): Stores {
           onFailed: warn('the ledger could not be kept; it is tried again'),
         });
   return {
+    pool,
     keys,
     management: pool === undefined || keys === undefined ? undefined : new ControlPlane(pool, keys),
     mirror,

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { metricNames } from '../contract.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { exceptionClass, type UpstreamError } from '../domain/errors.ts';
+import type { RegionState } from '../domain/region.ts';
 import type { Pressure, SpendEvent } from '../domain/spend.ts';
 
 const latencyBuckets = [0.005, 0.0125, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180, 240, 300];
@@ -14,6 +15,8 @@ export interface MetricSources {
   readonly outbox: () => OutboxState | undefined;
   readonly databaseUp: () => boolean | undefined;
   readonly redisUp: () => boolean | undefined;
+  /** Undefined where there is one region only. */
+  readonly region?: () => RegionMetrics | undefined;
   /** Deployments for whose model nobody states a price. */
   readonly unpricedDeployments: () => number;
   readonly deploymentStates: () => readonly {
@@ -27,6 +30,12 @@ export interface OutboxState {
   readonly bytes: number;
   readonly oldestUnshippedSeconds: number;
   readonly pressure: Pressure;
+}
+
+export interface RegionMetrics {
+  readonly state: RegionState;
+  /** Seconds since each other region's feed of denials was heard; undefined = never. */
+  readonly feedSilentSeconds: ReadonlyMap<string, number | undefined>;
 }
 
 const pressureNumbers = { none: 0, soft: 1, hard: 2 } as const;
@@ -172,6 +181,18 @@ export class Metrics {
     const up = '1 while PostgreSQL answers; absent without a database.';
     gauge(metricNames.databaseUp, up, () => asNumber(databaseUp()), 'min');
     gauge(metricNames.redisUp, '1 while Redis answers; absent without Redis.', () => asNumber(redisUp()), 'min');
+    const region = (): RegionState | undefined => sources.region?.()?.state;
+    const writes = '1 where control-plane writes are taken, 0 where they are not; absent with one region only.';
+    gauge(metricNames.regionWriter, writes, () => asNumber(isWriter(region())), 'min');
+    gauge(metricNames.regionEpoch, 'The newest epoch this process has heard of.', () => region()?.epoch, 'max');
+    const lease = 'What was left of the right to write when it was last looked at, seconds; absent when it never ends.';
+    gauge(metricNames.regionLeaseSeconds, lease, () => seconds(region()?.leaseRemainingMs), 'max');
+    const lag = 'What the replica of this region still has to replay, seconds.';
+    gauge(metricNames.regionReplayLagSeconds, lag, () => seconds(region()?.replayLagMs), 'max');
+    const faults = 'Parts of the last look at claim and database that failed.';
+    gauge(metricNames.regionFaults, faults, () => region()?.faults.length, 'max');
+    const silent = "Since the last of the other regions' feeds of shut-out keys was heard, seconds; -1 = never.";
+    gauge(metricNames.regionFeedSilentSeconds, silent, () => longestSilence(sources.region?.()), 'max');
     const unpriced = 'Deployments without a known price; what they cost is unknown.';
     gauge(metricNames.unpricedDeployments, unpriced, sources.unpricedDeployments, 'max');
     const states = new Gauge({
@@ -260,3 +281,13 @@ export class Metrics {
 const asNumber = (up: boolean | undefined): number | undefined => (up === undefined ? undefined : up ? 1 : 0);
 const numberOf = (pressure: Pressure | undefined): number | undefined =>
   pressure === undefined ? undefined : pressureNumbers[pressure];
+
+const isWriter = (state: RegionState | undefined): boolean | undefined => state && state.standing === 'writer';
+const seconds = (milliseconds: number | null | undefined): number | undefined =>
+  milliseconds === null || milliseconds === undefined ? undefined : milliseconds / 1000;
+
+function longestSilence(region: RegionMetrics | undefined): number | undefined {
+  const silences = [...(region?.feedSilentSeconds.values() ?? [])];
+  if (silences.length === 0) return undefined;
+  return silences.some((one) => one === undefined) ? -1 : Math.max(...silences.map((one) => one ?? 0));
+}

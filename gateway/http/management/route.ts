@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Refusal } from '../../domain/errors.ts';
 import type { KeyPolicy } from '../../domain/key-policy.ts';
-import { OutcomeUnknown, StoreIsReplica, StoreUnavailable } from '../../domain/keys.ts';
+import { NotWriter, type NotWriterReason, OutcomeUnknown, StoreUnavailable } from '../../domain/keys.ts';
 import {
   IdempotencyConflict,
   type IdentityReader,
@@ -13,11 +13,13 @@ import {
   RecordConflict,
 } from '../../domain/management.ts';
 import type { AccessGroups } from '../../domain/model-access.ts';
+import type { RegionDesk } from '../../domain/region.ts';
 import type { RouteGroup } from '../../domain/routes.ts';
 import { readKey } from '../authentication.ts';
 import { invalid, meets, type Need, type Principal, principalOf } from './actor.ts';
 import { answerSeal } from './answer-seal.ts';
 import { checkDepth, closest } from './body-checks.ts';
+import { throughWriter } from './through-writer.ts';
 
 export interface ManagementOptions {
   /** Undefined without a database. */
@@ -140,6 +142,7 @@ export function registerManagementRoutes(
   app: FastifyInstance,
   routes: readonly ManagementRoute[],
   options: ManagementOptions,
+  desk?: RegionDesk,
 ): void {
   for (const route of routes) {
     for (const url of route.paths) {
@@ -148,7 +151,11 @@ export function registerManagementRoutes(
         url,
         bodyLimit: largestBodyBytes,
         config: { document: documentOf(route), routeGroups: route.groups },
-        handler: (request, reply) => route.answer(request, reply, options),
+        handler: (request, reply) => {
+          const here = (): Promise<FastifyReply> => route.answer(request, reply, options);
+          if (desk === undefined) return here();
+          return throughWriter(desk, { changes: route.changes, path: route.paths[0], here }, request, reply);
+        },
       });
     }
   }
@@ -243,17 +250,14 @@ const unavailable = (message: string, retryAfterSeconds: number | undefined, typ
   new Refusal({ status: 503, type, message, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) });
 
 function toRefusal(error: unknown): unknown {
-  if (error instanceof StoreIsReplica) {
-    return unavailable(
-      'The database of this region is a replica and takes no changes. Nothing was changed',
-      5,
-      'not_writer',
-    );
+  if (error instanceof NotWriter) {
+    const type = error.reason === 'lease-over' ? 'writer_fenced' : 'not_writer';
+    return unavailable(`${notWriterWords[error.reason]}. Nothing was changed`, 5, type);
   }
   if (error instanceof StoreUnavailable) return unavailable('The database cannot be reached. Nothing was changed', 5);
   if (error instanceof OutcomeUnknown) {
     return unavailable(
-      'The connection broke while the change was committed: it may stand or not. Repeat it with the same Idempotency-Key',
+      'The change may stand or not: the connection broke, or the right to write ended, while it was committed. Repeat it with the same Idempotency-Key',
       1,
       'write_outcome_unknown',
     );
@@ -271,6 +275,12 @@ function toRefusal(error: unknown): unknown {
   }
   return error;
 }
+
+const notWriterWords: Readonly<Record<NotWriterReason, string>> = {
+  replica: 'The database of this region is a replica and takes no changes',
+  'another-epoch': 'Another region takes changes now, or a switch between regions is under way',
+  'lease-over': 'This region has lost the right to take changes, and serves on without it',
+};
 
 const conflictWords: Readonly<Record<string, readonly [string, string]>> = {
   api_key_key_alias_key: ['key_alias', 'another key has this alias; choose another'],

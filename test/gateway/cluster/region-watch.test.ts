@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type RegionState, RegionWatch, standingOf } from '../../../gateway/cluster/region-watch.ts';
+import { RegionWatch, standingOf } from '../../../gateway/cluster/region-watch.ts';
+import type { RegionState } from '../../../gateway/domain/region.ts';
 import { type Claim, opened, raised, seizure } from '../../../gateway/region/claim.ts';
 import { type ClaimBucket, ClaimStore } from '../../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../../gateway/region/s3-bucket.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { hashKey, newKey, StoreIsReplica, StoreUnavailable } from '../../../gateway/domain/keys.ts';
+import { hashKey, NotWriter, newKey, StoreUnavailable } from '../../../gateway/domain/keys.ts';
 import type { ResolvedKey } from '../../../gateway/domain/resolve-key.ts';
 import { IdentityStore } from '../../../gateway/stores/identity.ts';
 import { openPool } from '../../../gateway/stores/postgres.ts';
@@ -387,7 +387,7 @@ describe('a database that cannot be asked', () => {
     const own = await migratedDatabase();
     await query(own.url, `ALTER DATABASE ${new URL(own.url).pathname.slice(1)} SET default_transaction_read_only = on`);
     const { store, insert, pool } = openTestStore(own.url);
-    await expect(insert('key', keyRow(newKey()))).rejects.toThrow(StoreIsReplica);
+    await expect(insert('key', keyRow(newKey()))).rejects.toThrow(NotWriter);
     expect(await store.find(hashKey('unknown'))).toBeUndefined();
     await pool.end();
     await own.drop();

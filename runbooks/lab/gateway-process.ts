@@ -1,0 +1,82 @@
+/** A gateway as a process of its own, as a region of the lab has several. */
+import { fileURLToPath } from 'node:url';
+import { type Exit, launch, stopProcess, waitUntilReady } from './child-process.ts';
+
+export interface LabGatewayOptions {
+  readonly port: number;
+  readonly configPath: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly logFile: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface LabGateway {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly exited: Promise<Exit>;
+  kill(signal: NodeJS.Signals): void;
+  stop(): Promise<Exit>;
+}
+
+const holdfast = fileURLToPath(new URL('../../bin/holdfast.ts', import.meta.url));
+
+/** @throws LauncherError when it does not become ready. */
+export async function startLabGateway(options: LabGatewayOptions): Promise<LabGateway> {
+  const { port, configPath, logFile } = options;
+  const running = await launch({
+    command: process.execPath,
+    args: [holdfast, 'gateway', '--config', configPath, '--port', String(port), '--workers', '1'],
+    environment: {
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      HOST: '127.0.0.1',
+      HOLDFAST_DRAIN_NOTICE_SECONDS: '0',
+      ...options.environment,
+    },
+    logFile,
+    signalAtParentExit: 'SIGKILL',
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await waitUntilReady(running, {
+    name: `the gateway at ${url}`,
+    isReady: () => answers(`${url}/health/ready`),
+    timeoutSeconds: 30,
+    signal: options.signal,
+  });
+  return {
+    url,
+    port,
+    pid: running.pid,
+    exited: running.exited,
+    kill: (name) => running.kill(name),
+    stop: () =>
+      stopProcess(running, [
+        { signal: 'SIGCONT', patienceSeconds: 0 },
+        { signal: 'SIGTERM', patienceSeconds: 10 },
+        { signal: 'SIGKILL', patienceSeconds: 5 },
+      ]),
+  };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url, { signal: AbortSignal.timeout(1_000) })).ok;
+  } catch (error) {
+    // Not listening yet.
+    if (error instanceof TypeError || (error instanceof Error && error.name === 'TimeoutError')) return false;
+    throw error;
+  }
+}
+
+/** Applies the gateway's migrations. */
+export async function migrateLab(databaseUrl: string, logFile: string): Promise<void> {
+  const running = await launch({
+    command: process.execPath,
+    args: [holdfast, 'migrate'],
+    environment: { PATH: '/usr/local/bin:/usr/bin:/bin', DATABASE_URL: databaseUrl },
+    logFile,
+    signalAtParentExit: 'SIGKILL',
+  });
+  const { code } = await running.exited;
+  if (code !== 0) throw new Error(`the migrations failed: ${await running.lastLines()}`);
+}

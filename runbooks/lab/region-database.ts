@@ -1,0 +1,56 @@
+/** What runbooks do to the database of a lab region. */
+import { Client } from 'pg';
+import type { DatabaseStatus, RegionDatabase } from '../books/region-world.ts';
+
+const patienceMs = 3_000;
+
+/** @param url the operator's own way to it, past every fault. */
+export function labDatabase(url: () => string): RegionDatabase {
+  return {
+    view: async () => {
+      const [row] = await ask(
+        url(),
+        `SELECT pg_is_in_recovery() AS replica, epoch::int, writer_region, state,
+                CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
+                     THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8
+                     ELSE 0 END AS lag FROM region_epoch`,
+      );
+      if (row === undefined) throw new Error('the database has no region row');
+      const status: DatabaseStatus = {
+        role: row['replica'] === true ? 'replica' : 'primary',
+        row: {
+          epoch: Number(row['epoch']),
+          writer: String(row['writer_region']),
+          state: row['state'] === 'closed' ? 'closed' : 'open',
+        },
+        lagSeconds: typeof row['lag'] === 'number' ? row['lag'] : undefined,
+      };
+      return status;
+    },
+    promote: async () => void (await ask(url(), 'SELECT pg_promote(true, 10)')),
+    close: async () => void (await ask(url(), `UPDATE region_epoch SET state = 'closed'`)),
+    raise: async (epoch, writer) =>
+      void (await ask(url(), 'SELECT * FROM raise_region_epoch($1, $2, NULL)', [epoch, writer])),
+  };
+}
+
+/** One statement over a connection of its own. */
+export async function ask(
+  url: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<readonly Record<string, unknown>[]> {
+  const client = new Client({
+    connectionString: url,
+    ssl: false,
+    connectionTimeoutMillis: patienceMs,
+    query_timeout: 15_000,
+  });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(text, [...values])).rows;
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,204 @@
+/** A gateway's half of the region protocol, in the test's own process: every real part of it, and no model. */
+import { randomUUIDv7 } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { linkPath } from '../../../gateway/cluster/peer-link.ts';
+import { RegionOffice } from '../../../gateway/cluster/region-office.ts';
+import { Outbox } from '../../../gateway/outbox/outbox.ts';
+import { ClaimStore } from '../../../gateway/region/claim-store.ts';
+import type { RegionRules } from '../../../gateway/region/rules.ts';
+import { openS3, S3ClaimBucket } from '../../../gateway/region/s3-bucket.ts';
+import { ControlPlane } from '../../../gateway/stores/control-plane.ts';
+import { IdentityStore } from '../../../gateway/stores/identity.ts';
+import { openPool, type Pool } from '../../../gateway/stores/postgres.ts';
+import { PostgresBudgetSlices } from '../../../gateway/stores/slices.ts';
+import { PostgresSpendLedger } from '../../../gateway/stores/spend.ts';
+import { labSecret, type RegionName, type TwoRegions } from '../../../runbooks/lab/two-regions.ts';
+import { spendEvent } from '../../gateway/examples.ts';
+import { testActor } from '../../support/identity.ts';
+import type { HistoryEvent } from './history.ts';
+
+export interface RegionGatewayOptions {
+  readonly lab: TwoRegions;
+  readonly name: RegionName;
+  readonly index: number;
+  readonly directory: string;
+  readonly rules: RegionRules;
+  readonly record: (event: HistoryEvent) => void;
+}
+
+export const spendAccount = 'a:key:of-the-run';
+const logger = pino({ level: process.env['HOLDFAST_REGION_LOG'] ?? 'silent' });
+
+export class RegionGateway {
+  readonly name: RegionName;
+  readonly office: RegionOffice;
+  readonly outbox: Outbox;
+  /** Awaited around the COMMIT of a change: a network that takes its time. */
+  beforeCommit: () => Promise<void> = async () => undefined;
+  afterCommit: () => Promise<void> = async () => undefined;
+  readonly #options: RegionGatewayOptions;
+  readonly #pool: Pool;
+  readonly #plane: ControlPlane;
+  readonly #clients: ReturnType<typeof openS3>[] = [];
+  #server: Server | undefined;
+  #writes = 0;
+
+  constructor(options: RegionGatewayOptions) {
+    this.#options = options;
+    const { lab, name, index, rules } = options;
+    this.name = name;
+    const region = lab.region(name);
+    this.#pool = openPool({ url: region.databaseUrl, poolSize: 4, onError: () => undefined });
+    this.#slowCommits();
+    const keys = new IdentityStore(this.#pool);
+    const local = new PostgresSpendLedger({ pool: this.#pool, keepRows: true, region: name });
+    const peer: RegionName = name === 'a' ? 'b' : 'a';
+    this.office = new RegionOffice({
+      region: name,
+      addresses: new Map([[peer, `http://127.0.0.1:${lab.link(`${name}.gateways>${peer}.gateways`).port}`]]),
+      secret: labSecret,
+      claims: this.#claims(),
+      pool: this.#pool,
+      keys,
+      local,
+      localBudgets: new PostgresBudgetSlices(this.#pool),
+      dataDirectory: join(options.directory, `${name}-${index}`),
+      isLeader: () => index === 0,
+      onNewEpoch: () => undefined,
+      logger,
+      rules,
+    });
+    this.#plane = new ControlPlane(this.#pool, keys, this.office.right);
+    this.outbox = new Outbox({
+      directory: join(options.directory, `${name}-${index}`, 'outbox'),
+      ledger: this.office.ledger,
+      maxBytes: 64 * 1024 * 1024,
+      retainSeconds: 0,
+      mayForget: (logId, seq) => this.office.shown.mayForget(logId, seq),
+      newId: randomUUIDv7,
+      onRecovered: () => undefined,
+      onInterrupted: () => undefined,
+      onDisk: () => undefined,
+      onReduced: () => undefined,
+      onLost: () => undefined,
+      onFailed: (what, error) => logger.info({ name, what, err: error }),
+      // Few events a segment and few in memory: what is forgotten is gone.
+      sizes: { segmentBytes: 4_096, reserveBytes: 512, minFreeBytes: 0, mostInMemory: 3 },
+    });
+  }
+
+  #claims(): ClaimStore {
+    const { lab, name } = this.#options;
+    return new ClaimStore(
+      lab.stores.map((_, index) => {
+        const { port } = lab.link(`${name}.gateways>bucket-${index === 0 ? 0 : index === 1 ? 1 : 2}`);
+        const credentials = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'not-a-secret' };
+        const client = openS3({ region: 'lab', endpoint: `http://127.0.0.1:${port}`, credentials });
+        this.#clients.push(client);
+        return new S3ClaimBucket(client, `claims-${index}`, 'claim.json');
+      }),
+    );
+  }
+
+  async start(): Promise<void> {
+    const port = this.#options.lab.region(this.name).gatewayPorts[0];
+    if (this.#options.index === 0 && port !== undefined) await this.#listen(port);
+    await this.office.start(1_000);
+    await this.outbox.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.outbox.close(100);
+    await this.office.stop();
+    for (const client of this.#clients) client.destroy();
+    this.#server?.closeAllConnections();
+    this.#server?.close();
+    await this.#pool.end();
+  }
+
+  /** A change of the control plane, where the route says that it is this region's. @returns whether it was acknowledged. */
+  async write(): Promise<boolean> {
+    const { record, name, index } = this.#options;
+    if (this.office.writeRoute(false).is !== 'here') return false;
+    const write = `${name}${index}-${++this.#writes}`;
+    try {
+      await this.#plane.write(testActor, async (writer) => {
+        await writer.insert('budget', { budgetId: write, createdBy: name });
+        return {};
+      });
+      record({ is: 'acknowledged', write, region: name });
+      return true;
+    } catch (error) {
+      // Refused, or of unknown outcome: nobody was told that it stands.
+      logger.debug({ name, write, err: error });
+      return false;
+    }
+  }
+
+  /** A request that cost a millionth of a dollar. */
+  spend(): void {
+    const requestId = randomUUIDv7();
+    const event = spendEvent(requestId, { costMicros: 1n, accounts: [spendAccount], startedAtMs: Date.now() });
+    this.outbox.begin({ ...event, reservedMicros: null });
+    this.outbox.end(event);
+    this.#options.record({ is: 'accepted', event: requestId });
+  }
+
+  async #listen(port: number): Promise<void> {
+    const server = createServer((request, response) => {
+      void (async () => {
+        const pieces: Buffer[] = [];
+        for await (const piece of request) pieces.push(Buffer.from(piece));
+        const path = request.url ?? '';
+        const call = path.slice(linkPath('').length);
+        const answer = await this.office.answer(call, path, request.headers, Buffer.concat(pieces));
+        response.writeHead(answer?.status ?? 401, answer?.headers).end(answer?.body);
+      })().catch(() => response.destroy());
+    });
+    this.#server = server;
+    await new Promise<void>((resolve) => {
+      server.listen(port, '127.0.0.1', resolve);
+    });
+  }
+
+  /** Every COMMIT passes by here; the rest of the driver is untouched. */
+  #slowCommits(): void {
+    const pool = this.#pool;
+    const seen = new WeakSet<object>();
+    pool.on('connect', (client) => {
+      if (seen.has(client)) return;
+      seen.add(client);
+      const query: unknown = Reflect.get(client, 'query');
+      if (typeof query !== 'function') return;
+      Reflect.set(client, 'query', (...args: unknown[]): unknown => {
+        if (args[0] !== 'COMMIT') return Reflect.apply(query, client, args);
+        return (async () => {
+          await this.beforeCommit();
+          const result: unknown = await Reflect.apply(query, client, args);
+          await this.afterCommit();
+          return result;
+        })();
+      });
+    });
+  }
+}
+
+/** Does it again and again until told to stop. Never rejects. */
+export function repeat(work: () => unknown, pauseMs: () => number): { stop(): Promise<void> } {
+  let stopped = false;
+  const loop = (async () => {
+    while (!stopped) {
+      await work();
+      await sleep(pauseMs());
+    }
+  })();
+  return {
+    stop: () => {
+      stopped = true;
+      return loop;
+    },
+  };
+}

@@ -1,0 +1,298 @@
+/** One history of two regions: a seed decides what goes wrong and when; clients go on all the while. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ask } from '../../../runbooks/lab/region-database.ts';
+import { makeTemplate, type RegionName, startTwoRegions, type TwoRegions } from '../../../runbooks/lab/two-regions.ts';
+import { Random } from '../../gateway/admission/simulation/random.ts';
+import { type Ends, type HistoryEvent, violationsOf, type WriteRow } from './history.ts';
+import { Operator, type Step, writesIn } from './operator.ts';
+import { RegionGateway, repeat, spendAccount } from './region-gateway.ts';
+import { chosen, type Variant } from './variants.ts';
+
+export interface RunOptions {
+  readonly directory: string;
+  readonly template: string;
+  readonly seed: number;
+  readonly variant?: Variant;
+  /** What happens, instead of what the seed says. */
+  readonly script?: Script;
+}
+
+/** What a script can do. */
+export interface Stage {
+  readonly lab: TwoRegions;
+  readonly random: Random;
+  readonly operator: Operator;
+  readonly gateways: readonly RegionGateway[];
+  /** Which region writes, as far as the script has brought it. */
+  writer: RegionName;
+  /** Names of what went wrong. */
+  readonly did: string[];
+  /** Ends with everything sound, and the region that does not write rebuilt as a replica. */
+  repair(): Promise<void>;
+}
+export type Script = (stage: Stage) => Promise<void>;
+
+export interface RunResult {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly acknowledged: number;
+  readonly events: number;
+  readonly did: readonly string[];
+}
+
+const ttlSeconds = 1;
+
+/** Notes in the database itself by whom, in which epoch and under which row each change was made. */
+export const makeRunTemplate = (directory: string, migrate: (url: string) => Promise<void>): Promise<string> =>
+  makeTemplate(directory, async (url) => {
+    await migrate(url);
+    await ask(
+      url,
+      `CREATE TABLE harness_write (n bigserial, write text, region text, epoch bigint, row_epoch bigint, row_writer text);
+       CREATE FUNCTION harness_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+         INSERT INTO harness_write (write, region, epoch, row_epoch, row_writer)
+         SELECT NEW.budget_id, NEW.created_by, current_setting('holdfast.write_epoch', true)::bigint, e.epoch, e.writer_region
+           FROM region_epoch e;
+         RETURN NULL; END $$;
+       CREATE TRIGGER harness_noted AFTER INSERT ON budget FOR EACH ROW EXECUTE FUNCTION harness_note()`,
+    );
+  });
+
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { seed, variant = chosen, script = seededScript } = options;
+  const { rules, waits, reports } = variant;
+  const random = new Random(seed);
+  const directory = join(options.directory, `run-${seed}-${Math.random().toString(36).slice(2, 8)}`);
+  const history: HistoryEvent[] = [{ is: 'epoch', epoch: 1, writer: 'a', planned: false }];
+  const did: string[] = [];
+  const record = (event: HistoryEvent): void => void history.push(event);
+  const buckets = random.chance(0.3) ? 3 : 1;
+  const lab = await startTwoRegions({
+    directory,
+    template: options.template,
+    gateways: 1,
+    ownGateways: true,
+    ttlSeconds,
+    buckets,
+  });
+  const gateways = (['a', 'b'] as const).flatMap((name) =>
+    [0, 1].map((index) => new RegionGateway({ lab, name, index, directory, rules, record })),
+  );
+  const operator = new Operator({ lab, rules, record, waits, reports });
+  const loops: { stop(): Promise<void> }[] = [];
+  const everywhere = new Map<string, WriteRow>();
+  const stage: Stage = {
+    lab,
+    random,
+    operator,
+    gateways,
+    writer: 'a',
+    did,
+    repair: async () => {
+      await lab.heal();
+      const former: RegionName = stage.writer === 'a' ? 'b' : 'a';
+      const region = lab.region(former);
+      await region.thawDatabase();
+      if (await isGone(region.database.exited)) await region.restartDatabase();
+      // Time for the old writer's gateways to act on what they hold, if anything lets them.
+      await sleep(400);
+      for (const row of await rowsIn(lab, former)) everywhere.set(row.write, row);
+      if ((await region.operator.view(AbortSignal.timeout(5_000))).role === 'primary') await operator.rebuild(former);
+    },
+  };
+  try {
+    await Promise.all(gateways.map((gateway) => gateway.start()));
+    for (const gateway of gateways) {
+      loops.push(
+        repeat(
+          () => gateway.write(),
+          () => 20 + random.integer(60),
+        ),
+      );
+      loops.push(
+        repeat(
+          () => gateway.spend(),
+          () => 20 + random.integer(60),
+        ),
+      );
+      loops.push(
+        repeat(
+          () => gateway.outbox.maintain(),
+          () => 150,
+        ),
+      );
+    }
+    await until(() => history.some(({ is }) => is === 'acknowledged'), 8_000);
+    await script(stage);
+    await stage.repair();
+    for (const gateway of gateways) {
+      gateway.beforeCommit = async () => undefined;
+      gateway.afterCommit = async () => undefined;
+    }
+    const mended = history.length;
+    const isWritable = () => history.slice(mended).some(({ is }) => is === 'acknowledged');
+    const writable = await until(isWritable, 8_000);
+    await Promise.all(loops.map((loop) => loop.stop()));
+    const accepted = history.flatMap((event) => (event.is === 'accepted' ? [event.event] : []));
+    const isSettled = async (): Promise<boolean> => {
+      await Promise.all(gateways.map(({ outbox }) => outbox.heartbeat.beat()));
+      const counted = await countedIn(lab, stage.writer);
+      return accepted.every((event) => counted.has(event)) && gateways.every(({ outbox }) => outbox.queued === 0);
+    };
+    const settled = await until(isSettled, 15_000);
+    did.push(`settled ${settled}, queued ${gateways.map(({ outbox }) => outbox.queued).join()}, buckets ${buckets}`);
+    const survivor = await rowsIn(lab, stage.writer);
+    for (const row of survivor) everywhere.set(row.write, row);
+    const ends: Ends = {
+      everywhere: [...everywhere.values()],
+      survivor,
+      counted: await countedIn(lab, stage.writer),
+      spentMicros: await spentIn(lab, stage.writer),
+      // What is not there by now, with everything sound and shipped, is nowhere.
+      kept: new Set(),
+      writable,
+    };
+    const acknowledged = history.filter(({ is }) => is === 'acknowledged').length;
+    return { seed, violations: violationsOf(history, ends), acknowledged, events: accepted.length, did };
+  } finally {
+    await lab.heal();
+    await Promise.all(loops.map((loop) => loop.stop()));
+    await Promise.all(gateways.map((gateway) => gateway.stop()));
+    await lab.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Up to two rounds of trouble; clients' commits and the network are slow now and then. */
+const seededScript: Script = async (stage) => {
+  const { lab, random, gateways } = stage;
+  for (const gateway of gateways) {
+    const slow = async (): Promise<void> => {
+      if (random.chance(0.05)) await sleep(random.integer(ttlSeconds * 1_600));
+    };
+    gateway.beforeCommit = slow;
+    gateway.afterCommit = slow;
+  }
+  for (const name of ['a.gateways>b.gateways', 'b.gateways>a.gateways', 'b.database>a.database'] as const) {
+    if (random.chance(0.5)) await lab.link(name).set({ latencyMs: random.integer(30), jitterMs: random.integer(30) });
+  }
+  const rounds = 1 + random.integer(2);
+  for (let round = 0; round < rounds; round++) {
+    await sleep(random.integer(400));
+    const name = random.pick(Object.keys(troubles));
+    stage.did.push(name);
+    await troubles[name]?.(stage, `run-${round}`);
+    if (round + 1 < rounds) await stage.repair();
+  }
+};
+
+type Trouble = (stage: Stage, run: string) => Promise<void>;
+
+const otherOf = (name: RegionName): RegionName => (name === 'a' ? 'b' : 'a');
+
+/** Left off after a random step by one operator, taken up by the next. */
+async function interrupted({ operator, random }: Stage, work: () => Promise<void>): Promise<void> {
+  const at = random.chance(0.4) ? random.pick(['seized', 'waited', 'promoted', 'raised'] satisfies Step[]) : undefined;
+  operator.afterStep = async (step) => {
+    await sleep(random.integer(150));
+    if (step === at) {
+      operator.afterStep = async () => undefined;
+      throw new Left();
+    }
+  };
+  await work().catch((error: unknown) => {
+    if (!(error instanceof Left)) throw error;
+    return work();
+  });
+}
+
+class Left extends Error {}
+
+const failover = async (stage: Stage, run: string): Promise<void> => {
+  const target = otherOf(stage.writer);
+  await interrupted(stage, () => stage.operator.failover(target, run));
+  stage.writer = target;
+  await sleep(stage.random.integer(800));
+};
+
+const troubles: Readonly<Record<string, Trouble>> = {
+  'partition and failover': async (stage, run) => {
+    await stage.lab.partition();
+    await sleep(stage.random.integer(1_200));
+    await failover(stage, run);
+  },
+  'database killed and failover': async (stage, run) => {
+    stage.lab.region(stage.writer).database.kill('SIGKILL');
+    await failover(stage, run);
+  },
+  'database frozen and failover': async (stage, run) => {
+    await stage.lab.region(stage.writer).freezeDatabase();
+    await failover(stage, run);
+  },
+  'answers lost and failover': async (stage, run) => {
+    // One way: the answers of the database are lost, the questions are not.
+    await stage.lab.link(`${stage.writer}.gateways>${stage.writer}.database`).set({ freeze: 'down' });
+    await failover(stage, run);
+  },
+  switchover: async (stage, run) => {
+    const target = otherOf(stage.writer);
+    await stage.operator.switchover(target, run);
+    stage.writer = target;
+  },
+  'partition that heals': async (stage) => {
+    await stage.lab.partition({ freeze: stage.random.pick(['up', 'down', 'both'] as const) });
+    await sleep(stage.random.integer(2_000));
+    await stage.lab.heal();
+  },
+  'seizure that is aborted': async (stage, run) => {
+    const { operator, writer } = stage;
+    operator.afterStep = async (step) => {
+      if (step === 'seized') throw new Left();
+    };
+    await operator.failover(otherOf(writer), run).catch((error: unknown) => {
+      if (!(error instanceof Left)) throw error;
+    });
+    operator.afterStep = async () => undefined;
+    await sleep(stage.random.integer(500));
+    await operator.abort(writer, `${run}-abort`);
+  },
+};
+
+async function rowsIn(lab: TwoRegions, name: RegionName): Promise<WriteRow[]> {
+  const rows = await ask(lab.region(name).operatorUrl, 'SELECT * FROM harness_write ORDER BY n');
+  return rows.map((row) => ({
+    write: String(row['write']),
+    region: String(row['region']),
+    epoch: Number(row['epoch']),
+    rowEpoch: Number(row['row_epoch']),
+    rowWriter: String(row['row_writer']),
+  }));
+}
+
+async function countedIn(lab: TwoRegions, name: RegionName): Promise<Map<string, number>> {
+  const rows = await ask(lab.region(name).operatorUrl, 'SELECT id, count(*)::int AS n FROM spend_entry GROUP BY id');
+  return new Map(rows.map((row) => [String(row['id']), Number(row['n'])]));
+}
+
+async function spentIn(lab: TwoRegions, name: RegionName): Promise<number> {
+  const rows = await ask(lab.region(name).operatorUrl, 'SELECT lifetime_micros::int AS n FROM account WHERE id = $1', [
+    spendAccount,
+  ]);
+  return Number(rows[0]?.['n'] ?? 0);
+}
+
+async function until(condition: () => boolean | Promise<boolean>, withinMs: number): Promise<boolean> {
+  const end = performance.now() + withinMs;
+  while (performance.now() < end) {
+    if (await condition()) return true;
+    await sleep(50);
+  }
+  return condition();
+}
+
+const isGone = async (exited: Promise<unknown>): Promise<boolean> =>
+  Promise.race([exited.then(() => true), sleep(0).then(() => false)]);
+
+export { otherOf, sleep, until, writesIn };
