@@ -29,7 +29,7 @@ export function awsRegionDatabase(clients: AwsClients, place: RegionDatabasePlac
       ]);
       return { role, row, lagSeconds };
     },
-    promote: (by, token, signal) => promote(clients, place, by, token, signal),
+    promote: (token, signal, by = 'stack') => promote(clients, place, by, token, signal),
     close: (signal) => rows.close(signal),
     raise: (epoch, writer, signal) => rows.raise(epoch, writer, signal),
   };

@@ -122,7 +122,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       await traffic.giveBack(west, signal);
       expect(await traffic.takeover(west, signal)).toBeUndefined();
       // Asked again, too late: harmless.
-      await world.database('b').promote('rds', 'late', signal);
+      await world.database('b').promote('late', signal, 'rds');
       expect((await world.database('b').view(signal)).role).toBe('primary');
       await database.drop();
     });
