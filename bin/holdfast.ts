@@ -1,5 +1,5 @@
 /** The command line. Each command is a thin call; what it does lives with the part it belongs to. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { version } from '../gateway/contract.ts';
 import { runbookCommand } from './runbook/commands.ts';
 
@@ -99,6 +99,17 @@ program
   .option('--json', 'print one JSON object')
   .addHelpText('after', '\nExit codes: 0 all is well, 1 a check failed, 2 the command line is wrong.')
   .action(async (url, options) => exitWith(await (await import('./verify.ts')).verifyGateway(url, options)));
+
+program
+  .command('drill')
+  .description('Start two regions here, put clients on them, lose one, run the real book, and measure.')
+  .addOption(new Option('--fault <kind>', 'how it is lost').choices(['kill', 'partition']).default('kill'))
+  .option('--gateways <count>', 'processes in each region', wholeNumber, 2)
+  .option('--rate <number>', 'requests a second', Number, 50)
+  .option('--data <folder>', 'where databases, logs and journals lie', '.holdfast')
+  .option('--json', 'one JSON object a line')
+  .addHelpText('after', '\nExit codes: 0 passed, 1 not passed, 3 to 5 as of `runbook run`.')
+  .action(async (options) => exitWith(await (await import('./drill.ts')).drillHere(options)));
 
 program.addCommand(runbookCommand(async () => (await import('./runbook/this-machine.ts')).thisMachine(), exitWith));
 

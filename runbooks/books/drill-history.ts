@@ -30,8 +30,10 @@ export interface DrillResult {
 const drillNumbers = [
   'requests',
   'errorPercent',
+  'retriedPercent',
   'addedLatencyMs',
   'servingGapSeconds',
+  'writeGapSeconds',
   'dataLossSeconds',
   'lostWrites',
   'spendEventsLost',
@@ -59,8 +61,10 @@ export function drillResult(run: string, events: readonly JournalEvent[]): Drill
     numbers: {
       requests: numberOf('requests'),
       errorPercent: numberOf('errorPercent'),
+      retriedPercent: numberOf('retriedPercent'),
       addedLatencyMs: numberOf('addedLatencyMs'),
       servingGapSeconds: numberOf('servingGapSeconds'),
+      writeGapSeconds: numberOf('writeGapSeconds'),
       dataLossSeconds: numberOf('dataLossSeconds'),
       lostWrites: numberOf('lostWrites'),
       spendEventsLost: numberOf('spendEventsLost'),

@@ -51,13 +51,20 @@ export interface DrillConditions {
 
 export interface DrillMeasurements {
   readonly requests: number;
+  /** Of the requests, after the clients' own retries. */
   readonly errorPercent: number;
+  /** Of the requests: those that needed more than one try. */
+  readonly retriedPercent: number;
   /** Of the time after the recovery against that before the fault, 95th percentile. */
   readonly addedLatencyMs: number;
   /** Longest time in which clients saw nothing but errors. */
   readonly servingGapSeconds: number;
+  /** Longest time between two acknowledged control-plane writes; null = it was not measured. */
+  readonly writeGapSeconds: number | null;
   readonly dataLossSeconds: number;
   readonly lostWrites: number;
+  /** What they wrote, for whoever applies them by hand; the first 20. */
+  readonly lostWritesList: string;
   readonly spendEventsLost: number;
   readonly spendEventsDoubled: number;
 }

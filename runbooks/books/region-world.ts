@@ -32,7 +32,7 @@ export interface RegionWorld extends VerifiedWorld, WaitingWorld, CapacityWorld 
 export interface RegionDatabase {
   view(signal: AbortSignal): Promise<DatabaseStatus>;
   /** Asks for the promotion and returns; `view` tells when it is done. Harmless when it is a primary already. */
-  promote(by: PromotionWay, token: string, signal: AbortSignal): Promise<void>;
+  promote(token: string, signal: AbortSignal, by?: PromotionWay): Promise<void>;
   /** Takes no control-plane write any more once this has returned, those under way included. */
   close(signal: AbortSignal): Promise<void>;
   /** Puts the row that `raised` gives; nothing changes when the row has that epoch or a higher one. */

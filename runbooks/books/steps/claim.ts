@@ -153,7 +153,7 @@ export const promoteStep = (
     if (role === 'being-promoted') return { is: 'underway', note: 'the promotion is under way' };
     return { is: 'ready', note: `a replica that lags by ${lagSeconds ?? 'an unknown number of'} s` };
   },
-  act: (world, { signal, token }) => world.database(target).promote(promoteWith, token, signal),
+  act: (world, { signal, token }) => world.database(target).promote(token, signal, promoteWith),
   undo: { irreversible: 'a promoted database cannot become a replica again; region-failback builds a new one' },
 });
 

@@ -254,8 +254,10 @@ describe('drills', () => {
     numbers: {
       requests: 9_000,
       errorPercent: 0.5,
+      retriedPercent: 1,
       addedLatencyMs: 40,
       servingGapSeconds: 3,
+      writeGapSeconds: 12,
       dataLossSeconds: 10,
       lostWrites: 0,
       spendEventsLost: 0,

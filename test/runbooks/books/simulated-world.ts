@@ -58,10 +58,13 @@ export class SimulatedWorld extends TwoRegions implements World {
   measured: DrillMeasurements = {
     requests: 9_000,
     errorPercent: 0.2,
+    retriedPercent: 1,
     addedLatencyMs: 12,
     servingGapSeconds: 3,
+    writeGapSeconds: 12,
     dataLossSeconds: 1,
     lostWrites: 0,
+    lostWritesList: '',
     spendEventsLost: 0,
     spendEventsDoubled: 0,
   };
