@@ -90,6 +90,7 @@ function serving(platform: Platform, region: Region, { loadBalancer, targetGroup
       summary: 'Fewer than half of the gateways are healthy',
       firstResponse:
         '`kubectl -n holdfast get pods -o wide`: all missing in one zone means the zone is impaired, start a zonal shift; spread over zones means a bad release, roll it back; Pending means no node has room.',
+      runbook: 'zone-evacuation',
       metrics: [healthy],
       periodSeconds: 60,
       periods: 5,

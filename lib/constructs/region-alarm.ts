@@ -1,5 +1,6 @@
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
+import { runbookPage } from '../../runbooks/catalog.ts';
 import type { AwsAlarm, AwsMetric } from '../alerts/aws-alarm.ts';
 
 export interface RegionAlarmProps {
@@ -67,7 +68,7 @@ export const describe = (
   { severity, summary, firstResponse, runbook, name }: AwsAlarm,
   url: string | undefined,
 ): string => {
-  const place = runbook ?? `first-response#${name}`;
-  const link = url === undefined ? `${place} (holdfast)` : `${url}/${place}`;
+  const page = runbook === undefined ? `first-response#${name}` : runbookPage(runbook);
+  const link = url === undefined ? page : `${url}/${page}`;
   return `[${severity}] ${summary}. ${firstResponse} Runbook: ${link}`;
 };

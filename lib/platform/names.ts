@@ -25,6 +25,8 @@ export const parameters = {
   regionRole: 'RegionRole',
   /** `stack` lets the stack update promote; `external` when the RDS API already did (exactly one of the two). */
   dbPromotion: 'DbPromotion',
+  /** Percent of the traffic that the primary gets back while another region takes over; in the dns stack. */
+  failbackPercent: 'FailbackPercent',
   /** Id of the public hosted zone; in the ingress stack, only while `holdfast.config.ts` does not know it yet. */
   hostedZoneId: 'HostedZoneId',
   /** `on` or `off`: whether copies go to other regions, whose storage stacks must stand then. */
@@ -96,6 +98,15 @@ export const regionalDomain = (platform: Platform, region: string): string => `$
 
 /** Name of the set of standbys that failover records point at when there are several: `standby.gateway.example.com`. */
 export const standbyDomain = (platform: Platform): string => `standby.${platform.domain}`;
+
+/**
+ * Name that answers while the primary does not: the standbys, and during a failback a growing part of the primary again.
+ * `failback.gateway.example.com`
+ */
+export const failbackDomain = (platform: Platform): string => `failback.${platform.domain}`;
+
+/** With active-active: what clients near the primary get, the primary or what takes its place. */
+export const homeDomain = (platform: Platform): string => `home.${platform.domain}`;
 
 /** Record set identifiers of the dns stack. */
 export const recordSetId = (platform: Platform, region: string): string => `${prefix(platform)}-${region}`;

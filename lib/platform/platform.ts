@@ -88,7 +88,7 @@ export interface ClusterSpec {
 export interface OperationsSpec {
   /** Addresses that get every alarm of both severities, in each region. Each has to confirm once. */
   readonly alertEmails?: readonly string[];
-  /** Begin of the address of runbooks and first responses, for example `https://wiki.example.com/holdfast`. */
+  /** Where the pages of this repository can be read, for example `https://git.example.com/holdfast/blob/main`. */
   readonly runbookUrl?: string;
   /** Model that the canary asks, the cheapest that counts as service; `gpt-4o-mini` if not given. */
   readonly canaryModel?: string;
