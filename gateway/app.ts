@@ -1,12 +1,14 @@
 /** The HTTP application: which routes exist and what stands before them. Processes and signals are `main.ts`'s. */
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { CacheAdministration } from './domain/answer-cache.ts';
+import type { ConfigAdministration } from './domain/config-administration.ts';
 import { Refusal } from './domain/errors.ts';
 import type { PassThroughEndpoint } from './domain/pass-through.ts';
 import type { RegionDesk } from './domain/region.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
 import { registerCacheRoutes } from './http/cache-routes.ts';
 import { registerCountTokensRoutes } from './http/count-tokens-routes.ts';
+import { registerConfigRoutes } from './http/config-routes.ts';
 import { registerDocsRoutes } from './http/docs-routes.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
 import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
@@ -29,6 +31,7 @@ export interface AppOptions {
   readonly cache: CacheAdministration | undefined;
   /** Undefined where there is no database. */
   readonly region?: RegionDesk | undefined;
+  readonly configuration: () => ConfigAdministration | undefined;
   readonly logger: Logger;
 }
 
@@ -99,6 +102,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     registerModelListRoutes(behindKey, options.models.serve.router);
     registerManagementRoutes(behindKey, managementRoutes, options.management, options.region);
     registerCacheRoutes(behindKey, options.cache);
+    registerConfigRoutes(behindKey, options.configuration);
   });
   return app;
 }

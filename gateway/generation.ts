@@ -22,6 +22,7 @@ import { unpriced, withFacts } from './pricing/model-facts.ts';
 import { entryPricer } from './pricing/reprice.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Router } from './routing/router.ts';
+import { faultsOfModel } from './stored-models.ts';
 import { secretSeal } from './stores/secret-seal.ts';
 
 export interface Generation {
@@ -159,9 +160,12 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
       accessGroups: config.accessGroups,
       sealSecret: settings.saltKey === undefined ? undefined : secretSeal(settings.saltKey).seal,
       priceEntry: entryPricer(config.groups, catalog),
+      modelFaults: (model) =>
+        faultsOfModel(model, { source: 'model', environment: settings.environment }, settings.saltKey),
     },
     passThrough: config.passThrough,
     cache: cache?.administration,
+    configuration: () => ground.administration,
     region: ground.region?.office,
     logger,
     models: {

@@ -9,6 +9,7 @@ import type { AppOptions } from './app.ts';
 import { awsSigner } from './aws-signer.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { windowOf } from './domain/budget-window.ts';
+import type { ConfigAdministration } from './domain/config-administration.ts';
 import { accountId, type Scope } from './domain/entitlements.ts';
 import type { Siblings } from './domain/slices.ts';
 import type { SpendEvent, SpendRecorder } from './domain/spend.ts';
@@ -50,6 +51,10 @@ export interface Ground {
   readonly logRequest?: (event: SpendEvent) => void;
   readonly version: string;
   readonly isLeaving: () => boolean;
+  /** Whether this process is the one of its folder that writes what a start without stores needs. */
+  readonly writesSnapshot: boolean;
+  /** Set once, when there is something to administer. */
+  administration: ConfigAdministration | undefined;
   /** Monotonic, milliseconds. */
   readonly now: () => number;
   readonly metricsText: AppOptions['health']['metrics'];
@@ -169,6 +174,8 @@ export function openGround(options: GroundOptions): Ground {
     logRequest: options.logRequest,
     version: options.version,
     isLeaving: options.isLeaving,
+    writesSnapshot: options.writesSnapshot,
+    administration: undefined,
     now,
     metricsText: options.metricsText(metrics),
     live,
