@@ -7,8 +7,8 @@ import type { PassThroughEndpoint } from './domain/pass-through.ts';
 import type { RegionDesk } from './domain/region.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
 import { registerCacheRoutes } from './http/cache-routes.ts';
-import { registerCountTokensRoutes } from './http/count-tokens-routes.ts';
 import { registerConfigRoutes } from './http/config-routes.ts';
+import { registerCountTokensRoutes } from './http/count-tokens-routes.ts';
 import { registerDocsRoutes } from './http/docs-routes.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
 import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
@@ -19,6 +19,7 @@ import { type ModelRouteOptions, registerModelRoutes } from './http/model-routes
 import { registerPassThroughRoutes } from './http/pass-through-routes.ts';
 import { registerRegionRoutes } from './http/region-routes.ts';
 import { registerResponseRoutes } from './http/response-routes.ts';
+import { registerStatusRoutes } from './http/status-routes.ts';
 import type { Logger } from './telemetry/log.ts';
 
 export interface AppOptions {
@@ -32,6 +33,7 @@ export interface AppOptions {
   /** Undefined where there is no database. */
   readonly region?: RegionDesk | undefined;
   readonly configuration: () => ConfigAdministration | undefined;
+  readonly status: () => Promise<object>;
   readonly logger: Logger;
 }
 
@@ -103,6 +105,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     registerManagementRoutes(behindKey, managementRoutes, options.management, options.region);
     registerCacheRoutes(behindKey, options.cache);
     registerConfigRoutes(behindKey, options.configuration);
+    registerStatusRoutes(behindKey, options.status);
   });
   return app;
 }

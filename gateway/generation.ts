@@ -11,6 +11,7 @@ import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Deployment } from './domain/deployment.ts';
 import { hashKey } from './domain/keys.ts';
 import type { Caller } from './domain/request.ts';
+import { gatewayStatus } from './gateway-status.ts';
 import { deploymentIdsOf, type Ground, type GroundChange } from './ground.ts';
 import { InFlight } from './http/in-flight.ts';
 import { type OpenedCache, openCache } from './open-cache.ts';
@@ -166,6 +167,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
     passThrough: config.passThrough,
     cache: cache?.administration,
     configuration: () => ground.administration,
+    status: () => gatewayStatus(ground),
     region: ground.region?.office,
     logger,
     models: {
@@ -184,11 +186,10 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
       inFlight: () => ground.live.inFlight,
       version: ground.version,
       metrics: ground.metricsText,
+      degraded: () => ground.degradations.list(),
       stores: () => ({
         database: upWord(stores.mirror?.up),
         redis: upWord(ground.redis?.cooldowns.up),
-        snapshotAgeSeconds: stores.mirror?.snapshotAgeSeconds,
-        schemaFault: stores.schema?.fault,
       }),
     },
   });

@@ -6,7 +6,7 @@ import { type AdoptedVersion, ConfigSync } from './cluster/config-sync.ts';
 import { LeaderElection, type Leadership } from './cluster/leader.ts';
 import { Presence } from './cluster/presence.ts';
 import { formatFault } from './config/load.ts';
-import type { ConfigAdministration } from './domain/config-administration.ts';
+import type { ConfigAdministration, ConfigStanding } from './domain/config-administration.ts';
 import { NotNow, Unusable } from './domain/config-administration.ts';
 import { type FoundConfig, sourceName } from './find-config.ts';
 import { type PreparedGeneration, prepareGeneration } from './generation.ts';
@@ -26,8 +26,6 @@ export interface LiveConfig extends ConfigAdministration {
   readonly processId: string;
   /** Takes part in the election and takes over what is live elsewhere. Waits for it only briefly. */
   start(): Promise<void>;
-  /** Takes over now what is new in the database. */
-  look(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -158,6 +156,22 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
     if (isShared) return cluster.versions;
     throw new NotNow('Configurations are kept only with a database and LLMROUTER_HA_MODE=leader_election');
   };
+  const standing = (): ConfigStanding => {
+    const { adopted, fault } = sync.status;
+    const leadership = election?.leadership;
+    return {
+      processId,
+      isElected: election !== undefined,
+      role: leadership?.is ?? 'alone',
+      leader: leadership?.is === 'leader' ? processId : leadership?.is === 'follower' ? leadership.leader : undefined,
+      epoch: leadership === undefined || leadership.is === 'unknown' ? undefined : leadership.epoch,
+      leaseRemainingMs: election?.remainingMs,
+      version: adopted.version,
+      sha256: adopted.sha256,
+      source: sourceName(found.source),
+      fault,
+    };
+  };
   const status = (): object => syncReport({ ground, found, sync, election, processId, isOn });
 
   return {
@@ -186,6 +200,7 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
       await presence?.stop();
       await election?.stop();
     },
+    standing,
     status,
     reload: async (force) => {
       if (!isOn)

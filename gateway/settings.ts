@@ -224,6 +224,9 @@ const schema = z.object({
 
 type Variables = z.output<typeof schema>;
 
+/** Every variable that is read here. */
+export const variableNames: readonly string[] = Object.keys(schema.shape);
+
 /** @throws SettingsError with every fault at once. */
 export function readSettings(environment: Readonly<Record<string, string | undefined>> = process.env): Settings {
   // An empty variable is one that somebody left blank, not a value.

@@ -10,7 +10,27 @@ export interface ConfigVersionFacts {
   readonly createdAt: Date;
 }
 
+/** What the configuration of this process stands on. */
+export interface ConfigStanding {
+  readonly processId: string;
+  /** False: each process watches its source by itself. */
+  readonly isElected: boolean;
+  readonly role: 'leader' | 'follower' | 'unknown' | 'alone';
+  readonly leader: string | undefined;
+  readonly epoch: bigint | undefined;
+  readonly leaseRemainingMs: number | undefined;
+  /** Undefined when it came straight from its source. */
+  readonly version: bigint | undefined;
+  readonly sha256: string;
+  readonly source: string;
+  /** Why the newest was not taken. */
+  readonly fault: string | undefined;
+}
+
 export interface ConfigAdministration {
+  standing(): ConfigStanding;
+  /** Takes over now what is new in the database. */
+  look(): Promise<void>;
   /** In the names that LiteLLM's tools know, and ours beside them. */
   status(): object;
   /** What it is like afterwards. @param force takes the source's text also when it was taken before. */

@@ -6,11 +6,11 @@ import { ConfigVersions } from './config-versions.ts';
 import { ControlPlane } from './control-plane.ts';
 import { IdentityStore } from './identity.ts';
 import { KeyMirror } from './key-mirror.ts';
-import { openPool, type Pool } from './postgres.ts';
-import { SchemaWatch } from './schema-watch.ts';
 import { LeaderLease } from './leader-lease.ts';
 import { ModelDefinitions } from './model-definitions.ts';
+import { openPool, type Pool } from './postgres.ts';
 import { ProcessRegistry } from './process-registry.ts';
+import { SchemaWatch } from './schema-watch.ts';
 import { PostgresBudgetSlices, putAccount } from './slices.ts';
 import { SnapshotFile } from './snapshot.ts';
 import { PostgresSpendLedger } from './spend.ts';
@@ -136,7 +136,7 @@ export function openStores(options: StoresOptions): Stores {
     },
     close: async () => {
       housekeeping?.stop();
-      mirror?.stop();
+      await mirror?.stop();
       schema?.stop();
       await pool?.end();
     },
