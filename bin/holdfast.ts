@@ -1,6 +1,7 @@
 /** The command line. Each command is a thin call; what it does lives with the part it belongs to. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { version } from '../gateway/contract.ts';
+import { runbookCommand } from './runbook/commands.ts';
 
 const program = new Command('holdfast')
   .description('An AI gateway platform that keeps serving when a provider, a process, a zone or a region goes down.')
@@ -48,6 +49,19 @@ program
   .action(async () => exitWith(await (await import('./migrate.ts')).migrateDatabase()));
 
 program
+  .command('spend')
+  .description('Look after the ledger.')
+  .command('reprice')
+  .option(
+    '--config <file>',
+    'a LiteLLM config.yaml with the prices (default: CONFIG_FILE_PATH, else /app/config/config.yaml)',
+  )
+  .description(
+    'Give requests whose cost was unknown the prices that are known now, with the sums and budgets they belong to. It may be repeated, and ended at any time.',
+  )
+  .action(async (options) => exitWith(await (await import('./reprice.ts')).repriceSpend(options)));
+
+program
   .command('config')
   .description('Look at a config.yaml.')
   .command('check')
@@ -72,6 +86,33 @@ program
   )
   .action(async () => exitWith(await (await import('./k8s-diff.ts')).k8sDiff()));
 
+program
+  .command('verify')
+  .argument('<url>', 'address of a gateway or of the platform, without a path')
+  .description('Ask for health, a completion, a stream, embeddings, and whether the spend of it arrives.')
+  .option('--key-file <file>', 'file with a key (default: HOLDFAST_KEY, else LITELLM_MASTER_KEY)')
+  .option('--model <name>', 'model group to ask (default: the first that the key may call)')
+  .option('--embedding-model <name>', 'model group for embeddings (default: the first with `embed` in its model)')
+  .option('--write', "also make, read back and delete a key; needs an administrator's key")
+  .option('--timeout <seconds>', 'for one answer', seconds, 30)
+  .option('--spend-patience <seconds>', 'until the spend must be in the ledger', seconds, 15)
+  .option('--json', 'print one JSON object')
+  .addHelpText('after', '\nExit codes: 0 all is well, 1 a check failed, 2 the command line is wrong.')
+  .action(async (url, options) => exitWith(await (await import('./verify.ts')).verifyGateway(url, options)));
+
+program
+  .command('drill')
+  .description('Start two regions here, put clients on them, lose one, run the real book, and measure.')
+  .addOption(new Option('--fault <kind>', 'how it is lost').choices(['kill', 'partition']).default('kill'))
+  .option('--gateways <count>', 'processes in each region', wholeNumber, 2)
+  .option('--rate <number>', 'requests a second', Number, 50)
+  .option('--data <folder>', 'where databases, logs and journals lie', '.holdfast')
+  .option('--json', 'one JSON object a line')
+  .addHelpText('after', '\nExit codes: 0 passed, 1 not passed, 3 to 5 as of `runbook run`.')
+  .action(async (options) => exitWith(await (await import('./drill.ts')).drillHere(options)));
+
+program.addCommand(runbookCommand(async () => (await import('./runbook/this-machine.ts')).thisMachine(), exitWith));
+
 await program.parseAsync();
 
 /** Undefined while something keeps running that ends the process itself. */
@@ -83,6 +124,12 @@ function wholeNumber(value: string): number {
   const number = Number(value);
   if (!Number.isInteger(number) || number < 1 || number > 64)
     throw new InvalidArgumentError('Write a whole number from 1 to 64.');
+  return number;
+}
+
+function seconds(value: string): number {
+  const number = Number(value);
+  if (!(number > 0) || number > 86_400) throw new InvalidArgumentError('Write a number of seconds, at most 86400.');
   return number;
 }
 

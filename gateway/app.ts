@@ -6,6 +6,7 @@ import type { PassThroughEndpoint } from './domain/pass-through.ts';
 import type { RegionDesk } from './domain/region.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
 import { registerCacheRoutes } from './http/cache-routes.ts';
+import { registerCountTokensRoutes } from './http/count-tokens-routes.ts';
 import { registerDocsRoutes } from './http/docs-routes.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
 import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
@@ -44,7 +45,10 @@ export function buildApp(options: AppOptions): FastifyInstance {
   });
   // Bodies stay bytes: they are parsed once, by whoever needs them, and forwarded as they came.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  // Named besides the rest, since Fastify remembers only parsers that were found by a name.
+  for (const type of ['application/json', '*']) {
+    app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  }
 
   app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
     const answer = toErrorAnswer(refusalOf(error), request.routeOptions.config.dialect);
@@ -90,6 +94,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   void app.register(async (behindKey) => {
     requireKey(behindKey, options.authentication);
     registerModelRoutes(behindKey, options.models);
+    registerCountTokensRoutes(behindKey, options.models);
     registerResponseRoutes(behindKey, options.models);
     registerModelListRoutes(behindKey, options.models.serve.router);
     registerManagementRoutes(behindKey, managementRoutes, options.management, options.region);

@@ -19,10 +19,10 @@ import { makeEstimator } from './pipeline/estimate.ts';
 import type { ServeDependencies } from './pipeline/serve.ts';
 import { encodingsOf, loadTokenizers } from './pipeline/tokenizer.ts';
 import { unpriced, withFacts } from './pricing/model-facts.ts';
+import { entryPricer } from './pricing/reprice.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Router } from './routing/router.ts';
 import { secretSeal } from './stores/secret-seal.ts';
-import { toRequestLine } from './telemetry/request-line.ts';
 
 export interface Generation {
   readonly config: GatewayConfig;
@@ -137,6 +137,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
     sign: ground.sign,
     adapterFor: chooseAdapters({ dropParams: config.dropParams }),
     onAttempt: (deployment, outcome) => metrics.attempted(deployment, outcome),
+    hasRoom: () => ground.outbox === undefined || ground.outbox.pressure === 'none',
     onBegin: (intent) => ground.spend.begin(intent),
     onDoubt: (requestId, { id, provider, model, modelGroup }, { status }) =>
       ground.spend.doubt(requestId, { deploymentId: id, provider, model, modelGroup, status }),
@@ -146,7 +147,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
         load.use(event.deploymentId, (event.promptTokens ?? 0) + (event.completionTokens ?? 0));
       }
       metrics.settled(event);
-      logger.info(toRequestLine(event), 'request');
+      ground.logRequest?.(event);
     },
   };
   const app = buildApp({
@@ -157,6 +158,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
       policy: config.keyPolicy,
       accessGroups: config.accessGroups,
       sealSecret: settings.saltKey === undefined ? undefined : secretSeal(settings.saltKey).seal,
+      priceEntry: entryPricer(config.groups, catalog),
     },
     passThrough: config.passThrough,
     cache: cache?.administration,
@@ -182,6 +184,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
         database: upWord(stores.mirror?.up),
         redis: upWord(ground.redis?.cooldowns.up),
         snapshotAgeSeconds: stores.mirror?.snapshotAgeSeconds,
+        schemaFault: stores.schema?.fault,
       }),
     },
   });

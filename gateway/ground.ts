@@ -11,7 +11,7 @@ import type { GatewayConfig } from './config/gateway-config.ts';
 import { windowOf } from './domain/budget-window.ts';
 import { accountId, type Scope } from './domain/entitlements.ts';
 import type { Siblings } from './domain/slices.ts';
-import type { SpendRecorder } from './domain/spend.ts';
+import type { SpendEvent, SpendRecorder } from './domain/spend.ts';
 import { Live } from './live.ts';
 import { openOutbox } from './open-outbox.ts';
 import { openRedisLinks, type RedisLinks } from './open-redis-links.ts';
@@ -33,6 +33,8 @@ export interface GroundOptions {
   /** The first configuration: where the stores are. */
   readonly config: GatewayConfig;
   readonly logger: Logger;
+  /** Told of each request that has ended. */
+  readonly logRequest?: (event: SpendEvent) => void;
   readonly version: string;
   readonly isLeaving: () => boolean;
   /** Text for /metrics; with several workers it covers all of them. */
@@ -44,6 +46,8 @@ export interface GroundOptions {
 export interface Ground {
   readonly settings: Settings;
   readonly logger: Logger;
+  /** Told of each request that has ended. */
+  readonly logRequest?: (event: SpendEvent) => void;
   readonly version: string;
   readonly isLeaving: () => boolean;
   /** Monotonic, milliseconds. */
@@ -162,6 +166,7 @@ export function openGround(options: GroundOptions): Ground {
   return {
     settings,
     logger,
+    logRequest: options.logRequest,
     version: options.version,
     isLeaving: options.isLeaving,
     now,
@@ -185,6 +190,7 @@ export function openGround(options: GroundOptions): Ground {
       return restartRequired;
     },
     start: async () => {
+      await stores.schema?.start();
       await stores.mirror?.start();
       await region?.start();
       stores.housekeeping?.start();

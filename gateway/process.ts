@@ -43,7 +43,14 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
   let leaving = false;
   let ground: Ground;
   try {
-    ground = openGround({ ...options, config, logger, version, isLeaving: () => leaving });
+    ground = openGround({
+      ...options,
+      config,
+      logger,
+      logRequest: (event) => log.request(event),
+      version,
+      isLeaving: () => leaving,
+    });
   } catch (error) {
     throw explain(error, settings, databaseUrl);
   }

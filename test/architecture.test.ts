@@ -59,7 +59,14 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
   { room: 'runbooks/engine/', may: [] },
   {
     room: 'runbooks/books/',
-    may: ['runbooks/engine/', 'lib/platform/', 'gateway/contract.ts', 'gateway/region/', 'lib/alerts/'],
+    may: [
+      'runbooks/engine/',
+      'runbooks/catalog.ts',
+      'lib/platform/',
+      'gateway/contract.ts',
+      'gateway/region/',
+      'lib/alerts/',
+    ],
   },
   { room: 'runbooks/', may: ['runbooks/', 'lib/platform/', 'gateway/contract.ts', 'gateway/region/', 'lib/alerts/'] },
   // Shared with the runbooks, which change the claim that the gateways obey.

@@ -11,6 +11,8 @@ import {
   LeftWaiting,
 } from '../domain/answer-cache.ts';
 import type { CacheSettings } from '../domain/cache-settings.ts';
+import { Refusal } from '../domain/errors.ts';
+import type { ModelRequest } from '../domain/request.ts';
 import { cacheKey } from './cache-key.ts';
 import { type CacheControls, readControls } from './controls.ts';
 import { decodeEntry, encodeEntry } from './entry.ts';
@@ -42,10 +44,20 @@ const longestPauseMs = 250;
 /** An entry in memory costs more than its body. */
 const entryOverheadBytes = 1_000;
 
+type Asked = Pick<CacheQuestion, 'request' | 'caller' | 'group'>;
+
+/** Where the answer to a request is kept, and what the request says about that. */
+interface Filed {
+  readonly key: string;
+  readonly controls: CacheControls;
+}
+
 export class ResponseCache implements AnswerCache {
   readonly #options: ResponseCacheOptions;
   readonly #memory: LRUCache<string, CacheEntry>;
   readonly #flights = new Map<string, Flight>();
+  /** Of requests that run: they are looked up before their call is written down, and again when it is made. */
+  readonly #files = new WeakMap<ModelRequest, Filed>();
 
   constructor(options: ResponseCacheOptions) {
     this.#options = options;
@@ -55,16 +67,42 @@ export class ResponseCache implements AnswerCache {
     });
   }
 
+  recall(question: Asked): Reached | undefined {
+    try {
+      return this.#recall(this.#filed(question), question);
+    } catch (error) {
+      if (error instanceof Refusal) return undefined;
+      throw error;
+    }
+  }
+
   async answer(question: CacheQuestion): Promise<Reached> {
-    const { request, caller, group, signal, ask } = question;
+    const file = this.#filed(question);
+    if (file === undefined) return question.ask(question.signal);
+    const hit = this.#recall(file, question);
+    if (hit !== undefined) return hit;
+    const { key, controls } = file;
+    return controls.coalesce ? this.#together(key, controls, question) : this.#alone(key, controls, question);
+  }
+
+  /** Undefined for a request that has nothing to do with the cache. @throws Refusal */
+  #filed(question: Asked): Filed | undefined {
+    const { request, caller, group } = question;
+    const before = this.#files.get(request);
+    if (before !== undefined) return before;
     const { settings } = this.#options;
     const controls = readControls(request, caller, settings);
-    if (controls === undefined) return ask(signal);
-    const key = cacheKey(request, caller, group, settings.scope, controls.namespace);
-    const known = controls.read ? this.#memory.get(key) : undefined;
-    const hit = known === undefined ? undefined : this.#replay(key, known, controls, question);
-    if (hit !== undefined) return hit;
-    return controls.coalesce ? this.#together(key, controls, question) : this.#alone(key, controls, question);
+    if (controls === undefined) return undefined;
+    const file = { key: cacheKey(request, caller, group, settings.scope, controls.namespace), controls };
+    this.#files.set(request, file);
+    return file;
+  }
+
+  #recall(file: Filed | undefined, question: Asked): Reached | undefined {
+    const known = file?.controls.read === true ? this.#memory.get(file.key) : undefined;
+    return file === undefined || known === undefined
+      ? undefined
+      : this.#replay(file.key, known, file.controls, question);
   }
 
   /** Forgets entries of this process. @returns how many there were. */
@@ -186,7 +224,7 @@ export class ResponseCache implements AnswerCache {
   }
 
   /** @returns undefined when the entry is too old for this request, or is from a deployment that is gone. */
-  #replay(key: string, entry: CacheEntry, controls: CacheControls, question: CacheQuestion): Reached | undefined {
+  #replay(key: string, entry: CacheEntry, controls: CacheControls, question: Asked): Reached | undefined {
     const { request, group } = question;
     const nowMs = this.#options.wallNow();
     const isStream = entry.kind === 'stream';

@@ -63,12 +63,23 @@ export class Supervisor {
   }
 
   /**
-   * Resolves when every worker accepts requests.
-   * @throws WorkerFailed with the first worker's reason; the others are ended before.
+   * Resolves when every worker accepts requests. One that ends before it does so while another serves already is replaced
+   * like any that dies later: it must not take running requests along.
+   * @throws WorkerFailed with the first worker's reason when none serves; the others are ended before.
    */
   async start(): Promise<void> {
+    let serving = false;
+    const startFirst = async (index: number): Promise<void> => {
+      try {
+        await this.#startWorker(index, 0);
+        serving = true;
+      } catch (error) {
+        if (!serving) throw error;
+        this.#options.onRestartFailed(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
     try {
-      await Promise.all(Array.from({ length: this.#options.count }, (_, index) => this.#startWorker(index, 0)));
+      await Promise.all(Array.from({ length: this.#options.count }, (_, index) => startFirst(index)));
     } catch (error) {
       this.#leaving = true;
       await this.#endAll('SIGKILL', 5_000);

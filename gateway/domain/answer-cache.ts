@@ -28,6 +28,8 @@ export interface CacheQuestion {
 }
 
 export interface AnswerCache {
+  /** What this process has in memory; undefined when that is nothing, or when `answer` will refuse. Never throws. */
+  recall(question: Pick<CacheQuestion, 'request' | 'caller' | 'group'>): Reached | undefined;
   /**
    * An answer from the cache, from a call that somebody else has under way, or from `ask`.
    * @throws Refusal for cache controls that cannot be followed; LeftWaiting; whatever `ask` throws.
@@ -78,7 +80,7 @@ export interface CacheAdministration {
   readonly kind: 'local' | 'redis';
   /** Writes, reads and removes something. */
   ping(): Promise<void>;
-  /** By the keys that answers named; copies in other processes are gone within a minute. */
+  /** By the keys that answers named; copies in other processes are gone within two seconds. */
   remove(keys: readonly string[]): Promise<void>;
   /** Every entry of this namespace, and nothing else that the store holds. @returns how many. */
   removeAll(): Promise<number>;

@@ -2,10 +2,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Refusal } from '../domain/errors.ts';
-import type { KeyDirectory } from '../domain/keys.ts';
+import { hashKey, type KeyDirectory } from '../domain/keys.ts';
 import type { Caller } from '../domain/request.ts';
 import { mayCall, type RouteGroup } from '../domain/routes.ts';
-import { authenticate } from '../pipeline/authenticate.ts';
+import { findCaller } from '../pipeline/authenticate.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -44,15 +44,57 @@ export function readKey(headers: IncomingHttpHeaders): string | undefined {
 export function requireKey(app: FastifyInstance, options: AuthenticationOptions): void {
   app.decorateRequest('caller');
   const { anonymous } = options;
-  app.addHook('onRequest', async (request: FastifyRequest) => {
-    request.caller =
-      anonymous ?? (await authenticate(readKey(request.headers), options.masterKeyHash, options.directory, Date.now()));
+  const admit = (request: FastifyRequest, caller: Caller): void => {
+    request.caller = caller;
     // Only then, since Fastify makes the options anew each time they are asked for.
-    if (request.caller.allowedRoutes !== undefined) {
+    if (caller.allowedRoutes !== undefined) {
       const { url, config } = request.routeOptions;
-      requireRoute(request.caller, url ?? '', config.routeGroups ?? modelRoutes);
+      requireRoute(caller, url ?? '', config.routeGroups ?? modelRoutes);
     }
+  };
+  const admitLater = async (request: FastifyRequest, found: Promise<Caller>, done: Done): Promise<void> => {
+    try {
+      admit(request, await found);
+    } catch (error) {
+      done(asError(error));
+      return;
+    }
+    done();
+  };
+  app.addHook('onRequest', (request, _reply, done) => {
+    try {
+      const found =
+        anonymous ??
+        findCaller(readKey(request.headers), options.masterKeyHash, options.directory, Date.now(), (key) =>
+          hashOn(request.raw.socket, key),
+        );
+      // Nearly always from memory, and then a promise would only cost.
+      if (found instanceof Promise) {
+        void admitLater(request, found, done);
+        return;
+      }
+      admit(request, found);
+    } catch (error) {
+      done(asError(error));
+      return;
+    }
+    done();
   });
+}
+
+type Done = (error?: Error) => void;
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/** A connection nearly always brings the same key again; it is remembered for as long as its owner is connected. */
+const lastKeys = new WeakMap<object, { readonly key: string; readonly hash: string }>();
+
+function hashOn(connection: object, key: string): string {
+  const last = lastKeys.get(connection);
+  if (last?.key === key) return last.hash;
+  const hash = hashKey(key);
+  lastKeys.set(connection, { key, hash });
+  return hash;
 }
 
 /** @throws Refusal 403 for a route that the key's `allowed_routes` does not name. */

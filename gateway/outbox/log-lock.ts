@@ -33,6 +33,11 @@ export function lockLog(directory: string): LogLock | undefined {
     if (codeOf(error) === busy || !existsSync(directory)) return undefined;
     throw error;
   }
+  // Whoever held it a moment ago may have removed the log with its lock.
+  if (!existsSync(directory)) {
+    file.close();
+    return undefined;
+  }
   return {
     release: () => {
       if (file.isOpen) file.close();

@@ -39,8 +39,9 @@ interface ClosedLog {
 }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const unnamed = /^\.new-/;
-/** A process needs milliseconds from a folder without a name to one with it. */
+/** Without a name yet, or any more. */
+const unnamed = /^\.(new|gone)-/;
+/** A process needs milliseconds from a folder without a name to one with it, or to none. */
 const abandonedAfterMs = 60_000;
 
 export class LogStore {
@@ -93,11 +94,20 @@ export class LogStore {
     return isDone;
   }
 
-  /** The first moment of a process that did not live to a second one. */
+  /** The first moment of a process that did not live to a second one, or the last of a log. */
   async #removeUnnamed(name: string): Promise<void> {
     const path = join(this.#options.root, name);
-    if (Date.now() - (await stat(path)).mtimeMs < abandonedAfterMs) return;
+    const found = await stat(path).catch(() => undefined);
+    // Named, or removed, by now.
+    if (found === undefined || Date.now() - found.mtimeMs < abandonedAfterMs) return;
     await this.#withLock(name, () => rm(path, { recursive: true, force: true }));
+  }
+
+  /** Half a log looks like one of a dead process whose requests never ended, so it loses its name before its files. */
+  async #remove(id: string): Promise<void> {
+    const gone = join(this.#options.root, `.gone-${id}`);
+    await rename(join(this.#options.root, id), gone);
+    await rm(gone, { recursive: true, force: true });
   }
 
   async #withLock(name: string, work: () => Promise<void>): Promise<void> {
@@ -149,7 +159,7 @@ export class LogStore {
           await this.#recover(id);
         });
       } else if (Date.now() - closedAtMs >= retainSeconds * 1000 && mayForget(id, lastSeq)) {
-        await this.#withLock(id, () => rm(directory, { recursive: true, force: true }));
+        await this.#withLock(id, () => this.#remove(id));
       }
     }
   }

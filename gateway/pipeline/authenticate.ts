@@ -8,35 +8,52 @@ import type { ResolvedKey } from '../domain/resolve-key.ts';
 const unknownKeyHelp = 'check that it was copied whole, or ask an administrator for a new one';
 
 /**
+ * A promise only for a key that is not known here yet.
  * @param key as the client sent it, without "Bearer".
  * @param masterKeyHash hash of the configured master key, if there is one.
+ * @param hash of a key, for those who know it already.
+ * @throws Refusal, as the promise does.
  */
-export async function authenticate(
+export function findCaller(
   key: string | undefined,
   masterKeyHash: string | undefined,
   directory: KeyDirectory | undefined,
   nowMs: number,
-): Promise<Caller> {
+  hash: (key: string) => string = hashKey,
+): Caller | Promise<Caller> {
   if (key === undefined || key === '') {
     throw refuse('auth_error', 'No api key passed in. Send it as "Authorization: Bearer sk-..."');
   }
-  const keyHash = hashKey(key);
+  const keyHash = hash(key);
   if (keyHash === masterKeyHash) return masterCaller(keyHash);
   if (directory === undefined) throw refuse('token_not_found_in_db', `Invalid key ${masked(key)}: ${unknownKeyHelp}`);
-  const found = directory.find(keyHash);
-  let known: ResolvedKey | undefined;
+  let found: ReturnType<KeyDirectory['find']>;
   try {
-    known = found instanceof Promise ? await found : found;
+    found = directory.find(keyHash);
   } catch (error) {
-    if (!(error instanceof StoreUnavailable)) throw error;
-    // Saying 401 here would make clients throw away a key that may be good.
-    throw new Refusal({
-      status: 503,
-      type: 'no_db_connection',
-      message: 'The key could not be checked because the database cannot be reached. Try again shortly',
-      retryAfterSeconds: 5,
-    });
+    return unchecked(error);
   }
+  if (!(found instanceof Promise)) return callerOf(found, key, nowMs);
+  return found.then((known) => callerOf(known, key, nowMs), unchecked);
+}
+
+/** The same, always as a promise. */
+export async function authenticate(...given: Parameters<typeof findCaller>): Promise<Caller> {
+  return findCaller(...given);
+}
+
+/** Saying 401 here would make clients throw away a key that may be good. */
+function unchecked(error: unknown): never {
+  if (!(error instanceof StoreUnavailable)) throw error;
+  throw new Refusal({
+    status: 503,
+    type: 'no_db_connection',
+    message: 'The key could not be checked because the database cannot be reached. Try again shortly',
+    retryAfterSeconds: 5,
+  });
+}
+
+function callerOf(known: ResolvedKey | undefined, key: string, nowMs: number): Caller {
   if (known === undefined) throw refuse('token_not_found_in_db', `Invalid key ${masked(key)}: ${unknownKeyHelp}`);
   if (known.refused !== undefined) throw refuse('auth_error', `${known.refused}. Ask an administrator`);
   if (known.expiresAtMs !== undefined && known.expiresAtMs <= nowMs) {

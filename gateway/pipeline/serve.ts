@@ -2,6 +2,7 @@
 import type { Admission, Estimator, Reservation } from '../domain/admission.ts';
 import type { Ending, Reached } from '../domain/answer.ts';
 import { ClientGone, Refusal, UpstreamError } from '../domain/errors.ts';
+import type { Mock } from '../domain/mock.ts';
 import type { Caller, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { requireModel, underRules } from './authenticate.ts';
@@ -15,6 +16,8 @@ export interface ServeDependencies extends CachedReachDependencies {
   readonly estimate: Estimator;
   /** Whether keys that are no administrator's may use test hooks. */
   readonly clientsMayMock: boolean;
+  /** Whether as much can be written down as there may be; while it cannot, each request asks by `onBegin`. */
+  readonly hasRoom: () => boolean;
   /** Writes down what a provider may bill from here on. @throws Refusal 503 when that cannot be done. */
   readonly onBegin: (intent: SpendIntent) => void;
   /** Takes the spend row; must not block and must not throw. */
@@ -46,11 +49,14 @@ export async function serve(
   const admitted = dependencies.admission.admit(request, caller, group, dependencies.estimate, signal);
   // Nearly always from memory, and then a promise would only cost.
   const reservation = admitted instanceof Promise ? await admitted : admitted;
-  const intent = begin(request, caller, reservation, dependencies);
   const { maxOutputTokens } = reservation;
   const allowed = maxOutputTokens === undefined ? request : withMaxOutput(request, maxOutputTokens);
+  // Nobody bills an answer that is here already, so nothing has to be written down before it.
+  const recalled = dependencies.hasRoom() ? dependencies.cache?.recall({ request: allowed, caller, group }) : undefined;
+  const intent = intentOf(request, caller, reservation);
+  if (recalled === undefined) begin(intent, reservation, dependencies);
   try {
-    const reached = await reachCached(allowed, caller, group, deadlineMs, signal, dependencies);
+    const reached = recalled ?? (await reachCached(allowed, caller, group, deadlineMs, signal, dependencies));
     const firstByteMs = reached.answer.kind === 'stream' ? Math.max(0, Date.now() - request.startedAtMs) : undefined;
     const facts = { request, intent, reservation, ...reached, firstByteMs };
     return { ...reached, settlement: new Settlement(facts, dependencies.onSettled), reservation };
@@ -71,20 +77,13 @@ export async function serve(
 }
 
 /** @throws Refusal 503 when nothing can be written down; then nothing stays set aside. */
-function begin(
-  request: ModelRequest,
-  caller: Caller,
-  reservation: Reservation,
-  { onBegin }: ServeDependencies,
-): SpendIntent {
-  const intent = intentOf(request, caller, reservation);
+function begin(intent: SpendIntent, reservation: Reservation, { onBegin }: ServeDependencies): void {
   try {
     onBegin(intent);
   } catch (error) {
     reservation.settle(0, 0);
     throw error;
   }
-  return intent;
 }
 
 /** The upstream's, or that of an adapter which cannot express the request. */
@@ -94,7 +93,7 @@ const endingOf = (last: Error): Ending => (isNo(last) ? 'failed' : last instance
 
 /** What the caller may ask for at all. @returns the model group to start with. */
 function permit(request: ModelRequest, caller: Caller, { router, clientsMayMock }: ServeDependencies): string {
-  if (request.mock !== undefined && caller.role !== 'admin' && !clientsMayMock) throw mayNotMock();
+  if (request.mock !== undefined && !clientsMayMock && !mayMock(request.mock, caller)) throw mayNotMock();
   const group = router.directory.resolve(request.model);
   for (const model of [request.model, ...(request.overrides.fallbacks?.map((fallback) => fallback.model) ?? [])]) {
     requireModel(caller, model);
@@ -110,11 +109,16 @@ function permit(request: ModelRequest, caller: Caller, { router, clientsMayMock 
   return group;
 }
 
+/** Answers may be pretended to a key that says so (`allow_client_mock_response`); failures of whole groups not. */
+const mayMock = ({ groupFails, firstAttempt, everyAttempt }: Mock, caller: Caller): boolean =>
+  caller.role === 'admin' ||
+  (caller.mayMock === true && groupFails === undefined && firstAttempt === undefined && everyAttempt?.is === 'answer');
+
 /** With them a client could have fallbacks answer that its key does not name, or wait for nothing for hours. */
 const mayNotMock = (): Refusal =>
   new Refusal({
     status: 403,
     type: 'auth_error',
     message:
-      'Test hooks (mock_response, mock_timeout, mock_testing_*) are for administrators; general_settings.dangerously_allow_mock_testing_request_params opens them to every key',
+      'Test hooks (mock_response, mock_timeout, mock_testing_*) are for administrators; general_settings.dangerously_allow_mock_testing_request_params opens them to every key, allow_client_mock_response in the metadata of a key opens mock_response to it',
   });

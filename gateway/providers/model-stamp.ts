@@ -2,14 +2,14 @@
  * Puts the name that the client asked for where a provider wrote its own: in `model` of answers and chunks. Bytes are
  * spliced and nothing is parsed or printed anew.
  */
-import { type ByteSpan, findMember } from './json-bytes.ts';
+import { type ByteSpan, findMember, replaceSpan } from './json-bytes.ts';
 
 /** @param found where the value stands, when that is known already. */
 export function stampWhole(body: Buffer, model: string, found?: ByteSpan): Buffer {
   const span = found ?? findMember(body, 0, 'model');
   if (span === undefined || body[span.start] !== quote) return body;
   const name = Buffer.from(JSON.stringify(model));
-  return isSame(body, span, name) ? body : Buffer.concat([body.subarray(0, span.start), name, body.subarray(span.end)]);
+  return isSame(body, span, name) ? body : replaceSpan(body, span, name);
 }
 
 const quote = 0x22;
@@ -46,7 +46,9 @@ export class ModelStamp {
       if (at !== -1 && this.#stamped !== undefined && this.#known !== undefined) {
         const from = at + this.#known.length;
         // Nearly every block is one event.
-        if (pieces === undefined && end + 2 >= block.length) return spliced(block, at, this.#stamped, from);
+        if (pieces === undefined && end + 2 >= block.length) {
+          return replaceSpan(block, { start: at, end: from }, this.#stamped);
+        }
         pieces ??= [];
         pieces.push(block.subarray(copied, at), this.#stamped);
         copied = from;
@@ -89,15 +91,6 @@ export class ModelStamp {
       : Buffer.concat([block.subarray(from, span.start), this.#name]);
     return from;
   }
-}
-
-/** The block with the bytes between the two places replaced. */
-function spliced(block: Buffer, at: number, bytes: Buffer, from: number): Buffer {
-  const all = Buffer.allocUnsafe(at + bytes.length + block.length - from);
-  if (at > 0) block.copy(all, 0, 0, at);
-  all.set(bytes, at);
-  block.copy(all, at + bytes.length, from);
-  return all;
 }
 
 const isSame = (bytes: Buffer, span: ByteSpan, value: Buffer): boolean =>

@@ -17,7 +17,7 @@ import { usageParts } from './chat/usage.ts';
 import { withoutExtensions } from './extensions.ts';
 import { gatewayMembers } from './gateway-members.ts';
 import { countOf, objectOf } from './json.ts';
-import { type ByteSpan, scanTopLevel } from './json-bytes.ts';
+import { type ByteSpan, replaceSpan, scanTopLevel } from './json-bytes.ts';
 import { PassThroughDecoder } from './pass-through.ts';
 import { readRetryAdvice } from './retry-advice.ts';
 import { kindOfStatus, noAnswer, vendorError } from './vendor-error.ts';
@@ -179,8 +179,7 @@ function rewritten(body: JsonObject, model: string, askForUsage: boolean): JsonO
   return { ...kept, model, ...(askForUsage ? { stream_options: { ...options, include_usage: true } } : {}) };
 }
 
-const spliced = (bytes: Buffer, span: ByteSpan, text: string): Buffer =>
-  Buffer.concat([bytes.subarray(0, span.start), Buffer.from(text), bytes.subarray(span.end)]);
+const spliced = (bytes: Buffer, span: ByteSpan, text: string): Buffer => replaceSpan(bytes, span, Buffer.from(text));
 
 /** The status behind an error that came with a 200: the one it states, else the one its code has elsewhere. */
 function statusOf(error: unknown): number {

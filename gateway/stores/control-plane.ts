@@ -131,6 +131,8 @@ export class ControlPlane implements Management {
       return await this.#gate.through(work);
     } catch (error) {
       if (error instanceof GateFull) throw new StoreUnavailable(error);
+      // Its words are those of a lost connection, and it says more.
+      if (error instanceof OutcomeUnknown) throw error;
       const refused = notWriter(error);
       if (refused !== undefined) throw refused;
       const code = codeOf(error);

@@ -6,6 +6,7 @@ import { idOf, type Kind, kinds, type Records } from '../domain/identity.ts';
 import { type KeyDirectory, StoreUnavailable } from '../domain/keys.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
 import { endUserScope, type ResolvedKey } from '../domain/resolve-key.ts';
+import { answeredWithin } from './answered-within.ts';
 import { Breaker } from './breaker.ts';
 import { Gate, GateFull } from './gate.ts';
 import { type Content, IdentityMemory } from './identity-memory.ts';
@@ -45,8 +46,8 @@ const overlapSeconds = 10;
 /** Lookups of keys that are not in memory: so many of the pool's connections, and so many requests that wait for one. */
 const lookupsAtOnce = 4;
 const lookupsWaiting = 500;
-/** A request waits for its answer, unlike for any other query here. */
-const lookupTimeoutMs = 2_000;
+/** A request waits for its answer, unlike for any other query here. With the wait for a connection. */
+const lookupTimeoutMs = 500;
 /** Of each kind, at the start: newest first. */
 const preloaded = 100_000;
 /** Read at once: so little that it takes a fraction of the time-out also on a busy machine. */
@@ -134,14 +135,24 @@ export class IdentityStore implements KeyDirectory {
 
   /** A question that a request waits for. @throws StoreUnavailable */
   async #look(text: string, values: unknown[]): Promise<KindRow[]> {
-    try {
-      return await this.#gate.through(async () => {
-        if (!this.#breaker.allows()) throw new StoreUnavailable(new Error('the database did not answer just now'));
-        return this.#query<KindRow>(text, values, lookupTimeoutMs);
-      });
-    } catch (error) {
-      throw error instanceof GateFull ? new StoreUnavailable(error) : error;
-    }
+    const heard = Promise.withResolvers<KindRow[]>();
+    const work = async (): Promise<void> => {
+      if (!this.#breaker.allows()) throw new StoreUnavailable(new Error('the database did not answer just now'));
+      const asked = this.#query<KindRow>(text, values, lookupTimeoutMs);
+      answeredWithin(asked, lookupTimeoutMs).then(heard.resolve, (error: unknown) => heard.reject(this.#late(error)));
+      // A place is free when its connection is, also when nobody waits any more.
+      await Promise.allSettled([asked]);
+    };
+    this.#gate
+      .through(work)
+      .catch((error: unknown) => heard.reject(error instanceof GateFull ? new StoreUnavailable(error) : error));
+    return heard.promise;
+  }
+
+  #late(error: unknown): unknown {
+    if (error instanceof StoreUnavailable || !isUnavailable(error)) return error;
+    this.#breaker.failed(error);
+    return new StoreUnavailable(error);
   }
 
   /**

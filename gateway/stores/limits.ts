@@ -3,6 +3,7 @@ import type { Result } from 'ioredis';
 import { z } from 'zod';
 import type { RedisSettings } from '../domain/redis-settings.ts';
 import type { LimitClaim, LimitReply, LimitSlices } from '../domain/slices.ts';
+import { answeredWithin } from './answered-within.ts';
 import { openRedis, type RedisClient } from './redis.ts';
 
 /**
@@ -77,6 +78,8 @@ declare module 'ioredis' {
 const replySchema = z.tuple([z.number(), z.number(), z.number(), z.number()]);
 const prefix = 'holdfast:limit:';
 const checkEveryMs = 1_000;
+/** Requests wait for it, and shares are there instead; a Redis that is well answers in one. */
+const answerWithinMs = 100;
 
 export interface RedisLimitOptions {
   readonly redis: RedisSettings | string;
@@ -133,7 +136,7 @@ export class RedisLimitSlices implements LimitSlices {
   async claim(claims: readonly LimitClaim[], live: number): Promise<LimitReply[]> {
     try {
       // Single commands in one write, and no pipeline of them: each key may live on another node of a cluster.
-      return await Promise.all(claims.map((claim) => this.#claimOne(claim, live)));
+      return await answeredWithin(Promise.all(claims.map((claim) => this.#claimOne(claim, live))), answerWithinMs);
     } catch (error) {
       this.#up = false;
       throw error;

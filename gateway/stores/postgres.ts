@@ -114,6 +114,8 @@ export function openPool(options: PostgresOptions): Pool {
     application_name: 'holdfast',
   });
   pool.on('error', options.onError);
+  // One that breaks while a transaction holds it tells nobody but its listeners, and without any the process would end.
+  pool.on('connect', (client) => client.on('error', options.onError));
   return pool;
 }
 
@@ -126,6 +128,8 @@ export async function openConnection(url: string, queryTimeoutSeconds: number): 
     keepAlive: true,
     application_name: 'holdfast-migrate',
   });
+  // The statement under way fails with it; this only keeps it from ending the process before that is told.
+  client.on('error', () => undefined);
   await client.connect();
   return client;
 }

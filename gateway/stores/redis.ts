@@ -15,7 +15,8 @@ const connectTimeoutMs = 2_000;
 const defaultCommandTimeoutMs = 500;
 /** A connection with commands out and nothing coming in is given up: else a hung primary would hide its successor. */
 const socketTimeoutMs = 1_500;
-const longestReconnectMs = 2_000;
+/** A Redis that is back is used again within a second. */
+const longestReconnectMs = 800;
 
 /**
  * A client that is not connected yet: call `connect`. It reconnects by itself, for ever.
@@ -101,7 +102,7 @@ function cluster(nodes: readonly RedisNode[], common: RedisOptions): Cluster {
 }
 
 const backoffMs = (attempt: number): number =>
-  Math.min(50 * 2 ** Math.min(attempt, 10) * (0.5 + Math.random() / 2), longestReconnectMs);
+  Math.min(50 * 2 ** Math.min(attempt, 10), longestReconnectMs) * (0.5 + Math.random() / 2);
 
 function tlsOptions({ authorityFile, certificateFile, keyFile, verify, checkHost }: RedisTls) {
   return {

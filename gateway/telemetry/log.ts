@@ -1,5 +1,7 @@
 /** Structured logs: one JSON line each, written in batches off the request's path. */
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import type { SpendEvent } from '../domain/spend.ts';
+import { requestLine } from './request-line.ts';
 
 export type { Logger } from 'pino';
 
@@ -7,6 +9,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export interface Log {
   readonly logger: Logger;
+  /** A request has ended. */
+  request(event: SpendEvent): void;
   /** Writes out what is buffered; call before the process ends. */
   flush(): void;
 }
@@ -30,8 +34,12 @@ export function openLog(level: LogLevel, file?: string): Log {
   );
   const timer = setInterval(() => target.flush(), flushEveryMs);
   timer.unref();
+  const tellsRequests = logger.isLevelEnabled('info');
   return {
     logger,
+    request: (event) => {
+      if (tellsRequests) target.write(requestLine(event, Date.now(), process.pid));
+    },
     flush: () => {
       clearInterval(timer);
       target.flushSync();

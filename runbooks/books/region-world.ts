@@ -1,29 +1,46 @@
 /** What the books about regions need of the world: few verbs, each to be read back. The lab and AWS implement it. */
 import type { RegionRow } from '../../gateway/region/claim.ts';
 import type { ClaimStore } from '../../gateway/region/claim-store.ts';
+import type { Finding } from './finding.ts';
+
+/** Every book ends with this. */
+export interface VerifiedWorld {
+  /**
+   * Asks the region's gateways as a client does: what `holdfast verify --write` asks.
+   * @param write whether control-plane writes must be acknowledged, too.
+   */
+  verify(region: string, write: boolean, signal: AbortSignal): Promise<readonly Finding[]>;
+}
+
+export interface WaitingWorld {
+  /** @throws the signal's reason when it fires first. */
+  wait(seconds: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface CapacityWorld {
+  readonly capacity: RegionCapacity;
+}
 
 /** Every method takes the step's signal, ends with it, and rejects when the world cannot be asked. */
-export interface RegionWorld {
+export interface RegionWorld extends VerifiedWorld, WaitingWorld, CapacityWorld {
   readonly claims: ClaimStore;
   /** Of one region. */
   database(region: string): RegionDatabase;
-  traffic: RegionTraffic;
-  capacity: RegionCapacity;
-  /** Asks the region's gateways as a client does. */
-  probe(region: string, signal: AbortSignal): Promise<ProbeResult>;
-  /** @throws the signal's reason when it fires first. */
-  wait(seconds: number, signal: AbortSignal): Promise<void>;
+  readonly traffic: RegionTraffic;
 }
 
 export interface RegionDatabase {
   view(signal: AbortSignal): Promise<DatabaseStatus>;
   /** Asks for the promotion and returns; `view` tells when it is done. Harmless when it is a primary already. */
-  promote(token: string, signal: AbortSignal): Promise<void>;
+  promote(token: string, signal: AbortSignal, by?: PromotionWay): Promise<void>;
   /** Takes no control-plane write any more once this has returned, those under way included. */
   close(signal: AbortSignal): Promise<void>;
   /** Puts the row that `raised` gives; nothing changes when the row has that epoch or a higher one. */
   raise(epoch: number, writer: string, signal: AbortSignal): Promise<void>;
 }
+
+/** Exactly one of the two promotes: `stack` updates the stack's parameter, `rds` asks the service itself. */
+export type PromotionWay = 'stack' | 'rds';
 
 export interface DatabaseStatus {
   readonly role: 'primary' | 'replica' | 'being-promoted';
@@ -41,15 +58,12 @@ export interface RegionTraffic {
 }
 
 export interface RegionCapacity {
-  /** Pods of gateways that can serve, and how many the load needs. */
-  read(region: string, signal: AbortSignal): Promise<{ readonly ready: number; readonly needed: number }>;
+  /** Pods of gateways, and of what traffic passes before them, that can serve; and how many the load needs. */
+  read(region: string, signal: AbortSignal): Promise<Capacity>;
   raise(region: string, to: number, signal: AbortSignal): Promise<void>;
 }
 
-export interface ProbeResult {
-  readonly completion: boolean;
-  /** A control-plane write that was acknowledged and read back. */
-  readonly write: boolean;
-  /** What was not as it should be. */
-  readonly faults: readonly string[];
+export interface Capacity {
+  readonly ready: number;
+  readonly needed: number;
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Journal, JournalBroken, type JournalEvent, PositionTaken, parseEvent } from './journal.ts';
+import { type Journal, JournalBroken, type JournalEvent, type Journals, PositionTaken, parseEvent } from './journal.ts';
 
 /** `000001.json` is the first event. Object stores use the same names. */
 export const eventFileName = (position: number): string => `${String(position + 1).padStart(6, '0')}.json`;
@@ -45,6 +45,26 @@ export class FileJournal implements Journal {
   }
 }
 
+export class FileJournals implements Journals {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  of(runId: string): Journal {
+    return new FileJournal(join(this.#folder, runId));
+  }
+
+  async runs(): Promise<readonly string[]> {
+    const names = await namesIn(this.#folder);
+    const begun = await Promise.all(
+      names.map(async (name) => ((await namesIn(join(this.#folder, name))).length > 0 ? [name] : [])),
+    );
+    return begun.flat().toSorted();
+  }
+}
+
 /** The names, too, survive a loss of power. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
@@ -59,7 +79,7 @@ async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
     throw error;
   }
 }

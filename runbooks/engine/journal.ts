@@ -62,6 +62,13 @@ export interface Journal {
   append(position: number, event: JournalEvent): Promise<void>;
 }
 
+/** Where the journals of all runs are kept. */
+export interface Journals {
+  of(runId: string): Journal;
+  /** Ids of the runs that were begun, oldest first: an id begins with its time. */
+  runs(): Promise<readonly string[]>;
+}
+
 /** Somebody else goes on with this run. */
 export class PositionTaken extends Error {
   constructor(position: number) {

@@ -1,10 +1,14 @@
 /** The printed runbook and the printed report: what a person reads without this program, from the same tree. */
 import type { Block, Document } from './document.ts';
 import type { RunReport } from './report.ts';
-import type { Runbook, Step } from './step.ts';
+import type { Runbook, Step, Undo } from './step.ts';
 
-/** What the operator does by hand when nothing else works. */
-export function runbookDocument<World>(book: Runbook<World>): Document {
+/**
+ * What the operator does by hand when nothing else works.
+ * @param parameters as they are typed behind the book's name.
+ */
+export function runbookDocument<World>(book: Runbook<World>, parameters: readonly string[] = []): Document {
+  const typed = [book.id, ...parameters].join(' ');
   return [
     { is: 'heading', level: 1, text: book.title },
     { is: 'heading', level: 2, text: 'When to use it' },
@@ -15,9 +19,9 @@ export function runbookDocument<World>(book: Runbook<World>): Document {
     {
       is: 'code',
       lines: [
-        `npx holdfast runbook rehearse ${book.id}   # looks, changes nothing`,
-        `npx holdfast runbook run ${book.id}`,
-        'npx holdfast runbook resume RUN         # after an interruption, by anybody',
+        `npx holdfast runbook rehearse ${typed}   # looks, changes nothing`,
+        `npx holdfast runbook run ${typed}`,
+        'npx holdfast runbook resume RUN   # after an interruption, by anybody',
       ],
     },
     { is: 'heading', level: 2, text: 'Steps' },
@@ -32,7 +36,7 @@ function stepBlocks<World>(step: Step<World>, number: number): Block[] {
     ['Do', words.act],
     ['Look again', words.verify ?? words.check],
     ['Patience', `${step.patienceSeconds} s`],
-    ['Take back', typeof undo === 'function' ? `npx holdfast runbook undo RUN` : `cannot be: ${undo.irreversible}`],
+    ['Take back', takingBack(undo)],
   ];
   if (step.confirm !== undefined) rows.push(['Confirm', `type "${step.confirm}"`]);
   const goesWrong = words.canGoWrong ?? [];
@@ -44,6 +48,11 @@ function stepBlocks<World>(step: Step<World>, number: number): Block[] {
       ? []
       : [{ is: 'paragraph', text: 'What can go wrong:' } as const, { is: 'list', items: goesWrong } as const]),
   ];
+}
+
+function takingBack<World>(undo: Undo<World>): string {
+  if (typeof undo === 'function') return '`npx holdfast runbook undo RUN`';
+  return 'stays' in undo ? `not needed: ${undo.stays}` : `cannot be: ${undo.irreversible}`;
 }
 
 export function reportDocument(report: RunReport): Document {

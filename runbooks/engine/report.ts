@@ -33,7 +33,7 @@ export interface RunReport {
   readonly parameters: Facts;
   readonly world: string;
   readonly outcome: string;
-  /** From the decision (the run's first event) until service was recovered; undefined while it is not. */
+  /** From the decision (the run's first event), or from when it was broken on purpose, until service was recovered; undefined while it is not. */
   readonly recoverySeconds: number | undefined;
   readonly losses: Facts;
   readonly objectives: Objectives | undefined;
@@ -45,17 +45,14 @@ export interface RunReport {
 
 /** @throws when the events are not those of a run. */
 export function reportOf(
-  book: Pick<Runbook<never>, 'title' | 'steps' | 'recoveredBy'>,
+  book: Pick<Runbook<never>, 'title' | 'steps' | 'brokenBy' | 'recoveredBy'>,
   events: readonly JournalEvent[],
   objectives?: Objectives,
 ): RunReport {
   const [first] = events;
   if (first?.is !== 'run-started') throw new Error('a journal begins with the start of its run');
   const recoveredBy = book.recoveredBy ?? book.steps.at(-1)?.id;
-  const recovered = events.find(
-    (event) => (event.is === 'verified' || event.is === 'found-done') && event.step === recoveredBy,
-  );
-  const recoverySeconds = recovered && secondsBetween(first, recovered);
+  const recoverySeconds = secondsUntilRecovered(events, book.brokenBy, recoveredBy);
   const losses = lossesOf(events);
   return {
     title: book.title,
@@ -75,6 +72,22 @@ export function reportOf(
     })),
     actionItems: actionItems(events, titlesOf(book), objectives, recoverySeconds, losses),
   };
+}
+
+/**
+ * @param brokenBy undefined = the decision, the run's first event.
+ * @returns undefined when either step does not stand.
+ */
+export function secondsUntilRecovered(
+  events: readonly JournalEvent[],
+  brokenBy: string | undefined,
+  recoveredBy: string | undefined,
+): number | undefined {
+  const standsAt = (id: string | undefined): JournalEvent | undefined =>
+    events.find((event) => (event.is === 'verified' || event.is === 'found-done') && event.step === id);
+  const broken = brokenBy === undefined ? events[0] : standsAt(brokenBy);
+  const recovered = standsAt(recoveredBy);
+  return broken && recovered && secondsBetween(broken, recovered);
 }
 
 /** Exact within one process; between processes only their wall clocks can be compared. */

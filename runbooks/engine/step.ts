@@ -55,9 +55,16 @@ export interface Step<World> {
   readonly act: Act<World>;
   /** Defaults to `check`; anything but `done` is waited for. */
   readonly verify?: Look<World>;
-  /** Must be harmless when repeated. */
-  readonly undo: Act<World> | { readonly irreversible: string };
+  /** An act must be harmless when repeated. */
+  readonly undo: Undo<World>;
 }
+
+export type Undo<World> =
+  | Act<World>
+  /** Taking the run back ends here, and the steps before this one stand. */
+  | { readonly irreversible: string }
+  /** There is nothing to take back, or its effect harms nobody: taking the run back passes over it. */
+  | { readonly stays: string };
 
 export interface Runbook<World> {
   readonly id: string;
@@ -65,6 +72,8 @@ export interface Runbook<World> {
   readonly useWhen: readonly string[];
   readonly doNotUseWhen: readonly string[];
   readonly steps: readonly Step<World>[];
+  /** The recovery time begins when this step stands; absent = with the run. */
+  readonly brokenBy?: string;
   /** When this step stands, service is recovered: the recovery time ends there. Absent = the last step. */
   readonly recoveredBy?: string;
 }
@@ -78,8 +87,9 @@ export function faultsOf<World>(book: Runbook<World>): string[] {
   if (book.steps.length === 0) faults.push('it has no steps');
   if (book.useWhen.length === 0) faults.push('it does not say when to use it');
   if (book.doNotUseWhen.length === 0) faults.push('it does not say when not to use it');
-  if (book.recoveredBy !== undefined && !ids.includes(book.recoveredBy)) {
-    faults.push(`recoveredBy names "${book.recoveredBy}", which is no step`);
+  for (const name of ['brokenBy', 'recoveredBy'] as const) {
+    const id = book[name];
+    if (id !== undefined && !ids.includes(id)) faults.push(`${name} names "${id}", which is no step`);
   }
   for (const { id, patienceSeconds } of book.steps) {
     if (!/^[a-z][a-z0-9-]*$/.test(id)) faults.push(`the step id "${id}" is not made of a-z, 0-9 and -`);

@@ -26,6 +26,7 @@ export async function undo<World>(options: UndoOptions<World>): Promise<UndoOutc
   for (const step of options.book.steps.toReversed()) {
     const state = states.get(step.id);
     if (state === undefined || state.is === 'open' || (state.is === 'stands' && !state.byUs)) continue;
+    if ('stays' in step.undo) continue;
     const because = await takeBack(step, options, recorder);
     if (because !== undefined) return { is: 'partial', step: step.id, because };
     undone.push(step.id);
@@ -39,7 +40,10 @@ async function takeBack<World>(
   options: UndoOptions<World>,
   recorder: Recorder,
 ): Promise<string | undefined> {
-  if (typeof step.undo !== 'function') return `it cannot be taken back: ${step.undo.irreversible}`;
+  const { undo: takesBack } = step;
+  if (typeof takesBack !== 'function') {
+    return 'stays' in takesBack ? undefined : `it cannot be taken back: ${takesBack.irreversible}`;
+  }
   const { world, clock } = options;
   if (step.confirm !== undefined) {
     const typed = await orAborted(options.confirm(step, step.confirm), options.signal);
@@ -49,7 +53,7 @@ async function takeBack<World>(
   const context = contextOf(step, options.runId, recorder.events, signal);
   await recorder.write({ is: 'undoing', step: step.id });
   try {
-    await orAborted(step.undo(world, context), signal);
+    await orAborted(takesBack(world, context), signal);
     const deadline = clock.now() + step.patienceSeconds * 1000;
     for (;;) {
       const verdict = await look(() => step.check(world, context), signal);

@@ -14,6 +14,9 @@ export interface ClientEntry {
   readonly status: number;
   /** Of the usage that it was shown; undefined without a whole answer. */
   readonly tokens: { readonly prompt: number; readonly completion: number } | undefined;
+  /** Monotonic, milliseconds; until the last byte. */
+  readonly sentAtMs: number;
+  readonly tookMs: number;
 }
 
 export interface UpstreamEntry {
@@ -99,22 +102,37 @@ const callIdOf = (text: string): string => /call (c-[\w-]+)\./.exec(text)?.[1] ?
 const usageSchema = z.object({ prompt_tokens: z.number(), completion_tokens: z.number() });
 const answerSchema = z.object({ usage: usageSchema });
 
+export interface ClientOptions {
+  /** The master key's unless given. */
+  readonly key?: string;
+  /** Between an answer and the next question; 0 unless given. */
+  readonly pauseMs?: number;
+  /** Apart from that of other clients of the same ledgers. */
+  readonly name?: string;
+}
+
 /** Clients that ask one after the other, at whatever gateway answers, and write down what they were told. */
 export class Clients {
   readonly entries: ClientEntry[] = [];
   readonly #urls: readonly string[];
+  readonly #options: ClientOptions;
   #serial = 0;
   #stopped = false;
 
-  constructor(urls: readonly string[]) {
+  constructor(urls: readonly string[], options: ClientOptions = {}) {
     this.#urls = urls;
+    this.#options = options;
   }
 
   /** Asks with so many at once until `stop`. Every third request is a stream. */
   async run(concurrency: number): Promise<void> {
     await Promise.all(
       Array.from({ length: concurrency }, async (_, client) => {
-        while (!this.#stopped) await this.#ask(client);
+        while (!this.#stopped) {
+          await this.#ask(client);
+          const { pauseMs = 0 } = this.#options;
+          if (pauseMs > 0 && !this.#stopped) await sleep(pauseMs);
+        }
       }),
     );
   }
@@ -130,13 +148,17 @@ export class Clients {
 
   async #ask(client: number): Promise<void> {
     const serial = ++this.#serial;
-    const callId = `c-${serial}`;
+    const { key = masterKey, name = '' } = this.#options;
+    const callId = `c-${name}${serial}`;
     const stream = serial % 3 === 0;
     const url = this.#urls[(client + serial) % this.#urls.length] ?? '';
+    const sentAtMs = performance.now();
+    const add = (status: number, tokens: ClientEntry['tokens']): void =>
+      void this.entries.push({ callId, status, tokens, sentAtMs, tookMs: performance.now() - sentAtMs });
     try {
       const response = await fetch(`${url}/v1/chat/completions`, {
         method: 'POST',
-        headers: { authorization: `Bearer ${masterKey}`, 'x-litellm-call-id': callId },
+        headers: { authorization: `Bearer ${key}`, 'x-litellm-call-id': callId },
         body: JSON.stringify({
           model: 'chat',
           messages: [{ role: 'user', content: `call ${callId}. ${'and more '.repeat(serial % 20)}` }],
@@ -145,10 +167,10 @@ export class Clients {
         signal: AbortSignal.timeout(20_000),
       });
       const text = await response.text();
-      this.entries.push({ callId, status: response.status, tokens: tokensOf(text, stream) });
+      add(response.status, tokensOf(text, stream));
     } catch {
       // The gateway was killed, or is not there: the client knows nothing.
-      this.entries.push({ callId, status: 0, tokens: undefined });
+      add(0, undefined);
       await sleep(20);
     }
   }

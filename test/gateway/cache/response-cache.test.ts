@@ -50,6 +50,9 @@ class Source implements ChunkSource {
   usage() {
     return usage;
   }
+  unreportedTokens() {
+    return 0;
+  }
   say(text: string): void {
     this.consumer?.chunk(Buffer.from(text));
   }
@@ -132,6 +135,22 @@ async function kept(opened: ReturnType<typeof open>, body: JsonObject = {}, reac
 }
 
 describe('an answer that was kept', () => {
+  it('is recalled without a promise; what is not kept, or may not be read, is not', async () => {
+    const opened = open();
+    await kept(opened);
+    const recall = (body: JsonObject) => {
+      const request = exampleRequest({ model: 'chat', messages: [], ...body });
+      return opened.cache.recall({ request, caller: exampleCaller, group: 'chat' });
+    };
+    const recalled = recall({});
+    if (recalled === undefined) throw new Error('nothing was recalled');
+    expect(bodyOf(recalled)).toBe('answer');
+    expect(recalled.cache?.isHit()).toBe(true);
+    expect(recall({ temperature: 0.5 })).toBeUndefined();
+    expect(recall({ cache: { 'no-cache': true } })).toBeUndefined();
+    expect(recall({ cache: 'not an object' })).toBeUndefined();
+  });
+
   it('is given again without a call, marked as a hit with its key', async () => {
     const opened = open();
     await kept(opened);

@@ -49,7 +49,7 @@ function unreliable(ledger: SpendLedger, below: (n: number) => number): SpendLed
   };
 }
 
-it('after 500 crashes at seeded points, with an unreliable database, every acknowledged end is booked once and every begin without one is interrupted once', async () => {
+it('D2: after 500 crashes at seeded points, with an unreliable database, every acknowledged end is booked once and every begin without one is interrupted once', async () => {
   const root = join(directory, 'points');
   const { ledger } = openLedger(database.url);
   const all: Acknowledged = new Map();
@@ -103,7 +103,7 @@ it('after 500 crashes at seeded points, with an unreliable database, every ackno
   expect(told.lost).toEqual([]);
 }, 90_000);
 
-it('processes killed with SIGKILL while they write lose nothing that they acknowledged, and the next one books it once', async () => {
+it('D2: processes killed with SIGKILL while they write lose nothing that they acknowledged, and the next one books it once', async () => {
   const root = join(directory, 'killed');
   const own = await migratedDatabase();
   const all: Acknowledged = new Map();
@@ -151,7 +151,7 @@ async function spawnWriter(root: string, url: string, afterMs: number): Promise<
 
 /** @param more what was written and never acknowledged may be there, too. */
 async function compare(all: Acknowledged, url: string, more = false): Promise<void> {
-  const rows = await query(url, 'SELECT id::text, ending, cost_micros FROM spend_entry');
+  const rows = await query(url, 'SELECT id::text, ending, cost_micros, estimated FROM spend_entry');
   const found = new Map(rows.map((row) => [String(row['id']), row]));
   expect(found.size).toBe(rows.length);
   const wrong = [...all].filter(([id, is]) => {
@@ -161,7 +161,8 @@ async function compare(all: Acknowledged, url: string, more = false): Promise<vo
   expect(wrong).toEqual([]);
   const interrupted = rows.filter((row) => row['ending'] === 'interrupted');
   expect(interrupted.length).toBeGreaterThan(0);
-  expect(interrupted.filter((row) => row['cost_micros'] !== 1_000n)).toEqual([]);
+  expect(interrupted.filter((row) => row['cost_micros'] !== 1_000n || row['estimated'] !== true)).toEqual([]);
+  expect(rows.filter((row) => row['estimated'] === true && row['ending'] !== 'interrupted')).toEqual([]);
   const unknown = rows.filter((row) => !all.has(String(row['id'])));
   expect(unknown.length).toBeLessThanOrEqual(more ? 24 : 0);
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { randomUUIDv7 } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, utimesSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { Refusal } from '../../../gateway/domain/errors.ts';
@@ -207,6 +207,36 @@ describe('what was shipped', () => {
     if (stays) expect(segmentsIn(root).length).toBeGreaterThan(3);
     else await until(() => segmentsIn(root).length === 1);
     await store.close(1_000);
+  });
+
+  it('is no log any more before the first of its files goes, so that a crash in between books nothing again', async () => {
+    const root = join(directory, randomUUIDv7());
+    const { ledger } = openLedger(database.url);
+    const log = openLog(root);
+    log.begin(event());
+    log.close();
+    const told = nobodyTold();
+    const store = openStore(root, ledger, told, 0);
+    await store.sweep();
+    const seen: (string | null)[] = [];
+    const watcher = watch(root, (_event, name) => seen.push(name));
+    onTestFinished(() => watcher.close());
+    await store.sweep();
+    await until(() => seen.length > 1);
+    expect(seen).toContain(`.gone-${log.id}`);
+    expect(readdirSync(root)).toEqual([]);
+
+    // What a crash left of one: a begin whose end is gone.
+    const torn = openLog(root);
+    torn.begin(event());
+    torn.close();
+    const left = join(root, `.gone-${torn.id}`);
+    renameSync(join(root, torn.id), left);
+    utimesSync(left, 0, 0);
+    await store.sweep();
+    expect(readdirSync(root)).toEqual([]);
+    expect(await idsIn(database.url, `log_id = '${torn.id}'`)).toEqual([]);
+    expect(told.failures).toEqual([]);
   });
 });
 

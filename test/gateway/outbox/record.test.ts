@@ -96,8 +96,59 @@ describe('a record', () => {
     expect(JSON.parse(interruptedText(begin(null)))).not.toHaveProperty('cost');
   });
 
+  it('says what its request said, character by character, whatever has to be escaped', () => {
+    const name = fc.string({
+      unit: fc.constantFrom('a', ' ', '"', '\\', '\n', '\0', '\u007f', 'é', '\u2028', '😀', '\ud800', '\udc00'),
+    });
+    const presentable = (value: string) => value.toWellFormed().replaceAll('\0', '\u{fffd}');
+    fc.assert(
+      fc.property(
+        fc.array(name, { minLength: 9, maxLength: 9 }),
+        fc.array(name, { maxLength: 3 }),
+        (said, accounts) => {
+          const [callId = '', keyId = '', teamId = '', endUser = '', deploymentId = '', provider = ''] = said;
+          const [model = '', modelGroup = '', requestedModel = ''] = said.slice(6);
+          const own = { deploymentId, provider, model, modelGroup };
+          const names = { callId, keyId, teamId, endUser, requestedModel, accounts };
+          const event = spendEvent('x', { ...own, ...names, startedAtMs: 5, costMicros: 7n, reservedMicros: 9 });
+          const common = {
+            day: '1970-01-01',
+            at: 5,
+            reserved: 9,
+            ...(accounts.length === 0 ? {} : { accounts: accounts.map(presentable) }),
+            call: presentable(callId),
+            key: event.keyHash,
+            key_id: presentable(keyId),
+            team: presentable(teamId),
+            end_user: presentable(endUser),
+            operation: event.operation,
+            requested_model: presentable(requestedModel),
+            model_group: presentable(modelGroup),
+            stream: event.stream,
+          };
+          expect(JSON.parse(beginText(event))).toEqual({ begins: 'x', ...common });
+          expect(JSON.parse(endText(event))).toMatchObject({
+            id: 'x',
+            ...common,
+            cost: 7,
+            deployment: presentable(deploymentId),
+            provider: presentable(provider),
+            model: presentable(model),
+            ending: event.ending,
+            status: event.status,
+            attempts: event.attempts,
+            duration_ms: event.durationMs,
+          });
+        },
+      ),
+    );
+  });
+
   it('stays short, and without what PostgreSQL refuses, whatever a client says', () => {
-    const anything = fc.string({ unit: 'binary', maxLength: 40_000 });
+    // Any UTF-16 units, halves of pairs included; long ones by repetition, which is made quickly.
+    const anything = fc
+      .tuple(fc.uint16Array({ maxLength: 400 }), fc.integer({ min: 1, max: 100 }))
+      .map(([units, times]) => String.fromCharCode(...units).repeat(times));
     fc.assert(
       fc.property(anything, fc.array(anything, { maxLength: 200 }), fc.jsonValue(), (text, tags, json) => {
         const event = spendEvent('x', {

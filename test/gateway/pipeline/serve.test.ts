@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Reservation } from '../../../gateway/domain/admission.ts';
+import type { Reached } from '../../../gateway/domain/answer.ts';
+import type { AnswerCache } from '../../../gateway/domain/answer-cache.ts';
 import { ClientGone, DeadlineExceeded, Refusal } from '../../../gateway/domain/errors.ts';
 import type { JsonObject, ModelRequest } from '../../../gateway/domain/request.ts';
+import type { SpendEvent, SpendIntent } from '../../../gateway/domain/spend.ts';
 import { makeEstimator } from '../../../gateway/pipeline/estimate.ts';
 import { NotReached } from '../../../gateway/pipeline/reach.ts';
 import { type ServeDependencies, type Served, serve } from '../../../gateway/pipeline/serve.ts';
@@ -86,6 +89,7 @@ async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
     onAttempt: () => undefined,
     admission: { admit: () => reservation },
     estimate: () => ({ micros: 1, tokens: 1 }),
+    hasRoom: () => true,
     onBegin: () => undefined,
     onDoubt: () => undefined,
     onSettled: () => undefined,
@@ -101,6 +105,47 @@ async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
   }
   return { outcome, settled, bodies: transport.bodies };
 }
+
+describe('an answer that is in memory', () => {
+  const kept = exampleDeployment('one', { prices });
+  const recalled = (): Reached => ({
+    answer: { kind: 'whole', status: 200, contentType: 'application/json', body: fine, usage: undefined },
+    deployment: kept,
+    attempts: 0,
+    fallbacks: 0,
+    maxRetries: 0,
+    waitedMs: 0,
+    release: () => undefined,
+    cache: { key: 'key', isHit: () => true },
+  });
+  const cache = (): AnswerCache => ({ recall: recalled, answer: () => Promise.resolve(recalled()) });
+
+  it('is given without anything being written down before, since nobody bills it', async () => {
+    const begun: string[] = [];
+    const ended: SpendEvent[] = [];
+    const over = {
+      cache: cache(),
+      onBegin: ({ requestId }: SpendIntent) => void begun.push(requestId),
+      onSettled: (event: SpendEvent) => void ended.push(event),
+    };
+    const { outcome, bodies } = await ask(answers(200), { over });
+    if (outcome instanceof Error) throw outcome;
+    outcome.settlement.settle('finished', 200, undefined);
+    expect(begun).toEqual([]);
+    expect(bodies).toEqual([]);
+    expect(ended).toMatchObject([{ cacheHit: true, costMicros: 0n, attempts: 0 }]);
+  });
+
+  it('is asked for like any other while room to write down its end may be missing', async () => {
+    const full = new Refusal({ status: 503, type: 'service_unavailable_error', message: 'full' });
+    const onBegin = (): never => {
+      throw full;
+    };
+    const { outcome, settled } = await ask(answers(200), { over: { cache: cache(), hasRoom: () => false, onBegin } });
+    expect(outcome).toBe(full);
+    expect(settled).toEqual([[0, 0]]);
+  });
+});
 
 it('a request that cannot be written down is refused before any upstream is called, and nothing stays set aside', async () => {
   const full = new Refusal({ status: 503, type: 'service_unavailable_error', message: 'full', retryAfterSeconds: 5 });

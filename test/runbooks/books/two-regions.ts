@@ -2,6 +2,7 @@
 import type { Claim, RegionRow } from '../../../gateway/region/claim.ts';
 import { raised } from '../../../gateway/region/claim.ts';
 import { type ClaimBucket, ClaimStore } from '../../../gateway/region/claim-store.ts';
+import type { Finding } from '../../../runbooks/books/finding.ts';
 import type { DatabaseStatus, RegionDatabase, RegionWorld } from '../../../runbooks/books/region-world.ts';
 
 export class MemoryBucket implements ClaimBucket {
@@ -28,21 +29,26 @@ export class MemoryBucket implements ClaimBucket {
   }
 }
 
-class MemoryDatabase implements RegionDatabase {
+export class MemoryDatabase implements RegionDatabase {
   role: DatabaseStatus['role'];
   row: RegionRow = { epoch: 1, writer: 'a', state: 'open' };
   away = false;
   promotions = 0;
+  /** A replica shows its source's row. */
+  source: MemoryDatabase | undefined;
+  lagSeconds = 1;
   #looksUntilPromoted = 0;
 
-  constructor(role: DatabaseStatus['role']) {
+  constructor(role: DatabaseStatus['role'], source?: MemoryDatabase) {
     this.role = role;
+    this.source = source;
   }
 
   async view(): Promise<DatabaseStatus> {
     this.#reach();
     if (this.role === 'being-promoted' && this.#looksUntilPromoted-- <= 0) this.role = 'primary';
-    return { role: this.role, row: this.row, lagSeconds: this.role === 'replica' ? 1 : 0 };
+    if (this.role === 'replica' && this.source?.away === false) this.row = this.source.row;
+    return { role: this.role, row: this.row, lagSeconds: this.role === 'replica' ? this.lagSeconds : 0 };
   }
 
   async promote(): Promise<void> {
@@ -68,39 +74,38 @@ class MemoryDatabase implements RegionDatabase {
   }
 }
 
+const firstClaim: Claim = {
+  epoch: 1,
+  writer: 'a',
+  phase: 'held',
+  run: null,
+  candidates: ['b'],
+  sequence: 0,
+  ttlSeconds: 15,
+};
+
 export class TwoRegions implements RegionWorld {
   readonly buckets: readonly MemoryBucket[];
   readonly claims: ClaimStore;
-  readonly databases: Readonly<Record<string, MemoryDatabase>> = {
-    a: new MemoryDatabase('primary'),
-    b: new MemoryDatabase('replica'),
-  };
+  readonly databases: Readonly<Record<string, MemoryDatabase>>;
   readonly takeovers = new Map<string, string>();
   readonly pods = new Map([['b', { ready: 3, needed: 3 }]]);
   /** Seconds of each wait, in order. */
   readonly waits: number[] = [];
 
-  private constructor(buckets: readonly MemoryBucket[]) {
-    this.buckets = buckets;
-    this.claims = new ClaimStore(buckets);
+  /** @param buckets one or three; region a holds the claim. */
+  constructor(buckets = 1) {
+    this.buckets = Array.from({ length: buckets }, (_, index) => new MemoryBucket(`claims-${index}`));
+    this.claims = new ClaimStore(this.buckets);
+    const a = new MemoryDatabase('primary');
+    this.databases = { a, b: new MemoryDatabase('replica', a) };
+    for (const bucket of this.buckets) bucket.claim = firstClaim;
   }
 
-  /** @param buckets one or three; region a holds the claim, and is gone. */
+  /** Region a is gone. */
   static async withoutA(buckets = 1): Promise<TwoRegions> {
-    const world = new TwoRegions(Array.from({ length: buckets }, (_, index) => new MemoryBucket(`claims-${index}`)));
-    const signal = AbortSignal.timeout(5_000);
-    const first: Claim = {
-      epoch: 1,
-      writer: 'a',
-      phase: 'held',
-      run: null,
-      candidates: ['b'],
-      sequence: 0,
-      ttlSeconds: 15,
-    };
-    await world.claims.swap(await world.claims.read(signal), first, signal);
-    const former = world.databases['a'];
-    if (former !== undefined) former.away = true;
+    const world = new TwoRegions(buckets);
+    world.database('a').away = true;
     return world;
   }
 
@@ -121,11 +126,16 @@ export class TwoRegions implements RegionWorld {
     raise: async (region: string, to: number) => void this.pods.set(region, { ready: to, needed: to }),
   };
 
-  async probe(region: string) {
+  async verify(region: string, write: boolean): Promise<readonly Finding[]> {
     const { role, row } = this.database(region);
     const claim = this.buckets[0]?.claim;
-    const write = role === 'primary' && row.writer === region && claim?.writer === region && claim.phase === 'held';
-    return { completion: true, write, faults: write ? [] : ['control-plane writes are refused'] };
+    const isWriter = role === 'primary' && row.writer === region && claim?.writer === region && claim.phase === 'held';
+    const completion: Finding = { check: 'completion', is: 'ok', note: 'it answered', seconds: 0 };
+    if (!write) return [completion];
+    return [
+      completion,
+      { check: 'write', is: isWriter ? 'ok' : 'failed', note: isWriter ? '' : 'writes are refused', seconds: 0 },
+    ];
   }
 
   async wait(seconds: number): Promise<void> {

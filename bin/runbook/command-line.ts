@@ -1,0 +1,37 @@
+/** What the operator typed, and what a failure says to them. */
+import { isRunbookId, ParameterError, type Parameters, withDefaults } from '../../runbooks/books/registry.ts';
+import type { RunbookId } from '../../runbooks/catalog.ts';
+import { JournalBroken, PositionTaken } from '../../runbooks/engine/journal.ts';
+import { messageOf } from '../../runbooks/engine/look.ts';
+import { exitCodes, RunError } from '../../runbooks/engine/run.ts';
+import { type Host, UsageError } from './host.ts';
+
+/** @throws UsageError */
+export function idOf(name: string): RunbookId {
+  if (isRunbookId(name)) return name;
+  throw new UsageError(`There is no runbook ${name}; npx holdfast runbook list shows them`);
+}
+
+/** `name=value` words, over what the platform's description says. */
+export async function parametersOf(host: Host, name: string, words: readonly string[]): Promise<Parameters> {
+  const given: Record<string, string> = {};
+  for (const word of words) {
+    const at = word.indexOf('=');
+    if (at < 1) throw new UsageError(`${word}: write parameters as name=value`);
+    given[word.slice(0, at)] = word.slice(at + 1);
+  }
+  return withDefaults(idOf(name), given, await host.platform());
+}
+
+/** Every failure that is known ends in one sentence and its exit code. */
+export async function explained({ terminal }: Host, work: () => Promise<number>): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    terminal.writeError(`${messageOf(error)}\n`);
+    if (error instanceof UsageError || error instanceof ParameterError) return 2;
+    if (error instanceof PositionTaken || error instanceof JournalBroken) return exitCodes.partial;
+    if (error instanceof RunError) return exitCodes.refused;
+    throw error;
+  }
+}

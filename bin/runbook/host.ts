@@ -1,0 +1,55 @@
+/** What the runbook commands need of the machine they run on: handed in, so that tests run the same commands. */
+
+import type { Platform } from '../../lib/platform/platform.ts';
+import type { World } from '../../runbooks/books/world.ts';
+import type { Journals } from '../../runbooks/engine/journal.ts';
+import type { Clock } from '../../runbooks/engine/recorder.ts';
+
+export type WorldName = 'aws' | 'lab';
+
+export interface OpenedWorld {
+  readonly world: World;
+  close(): Promise<void>;
+}
+
+export interface Terminal {
+  /** A person watches: progress may be repainted, and questions be asked. */
+  readonly isInteractive: boolean;
+  readonly columns: number;
+  write(text: string): void;
+  writeError(text: string): void;
+  /** @throws the signal's reason when it fires first. */
+  ask(question: string, signal: AbortSignal): Promise<string>;
+}
+
+export interface JournalPlaces {
+  /** Where a new run is kept. @param survivor region that outlives what the run is about; undefined = unknown. */
+  forNewRun(place: string | undefined, world: WorldName, survivor: string | undefined): Promise<NamedJournals>;
+  /** Where a run may be found, likeliest first. */
+  toSearch(place: string | undefined): Promise<readonly NamedJournals[]>;
+}
+
+export interface NamedJournals {
+  /** For people, and for `--journal`. */
+  readonly name: string;
+  readonly journals: Journals;
+}
+
+export interface Host {
+  readonly terminal: Terminal;
+  readonly clock: Clock;
+  /** Who is at the keyboard. */
+  readonly operator: string;
+  /** Fires when the operator wants to stop. */
+  readonly signal: AbortSignal;
+  /** Undefined = the description is wrong, and its faults have been said. */
+  platform(): Promise<Platform | undefined>;
+  openWorld(name: WorldName): Promise<OpenedWorld>;
+  readonly places: JournalPlaces;
+  /** Begins with the time, so that ids sort by it. */
+  newRunId(): string;
+  newSession(): string;
+}
+
+/** The command line is wrong: exit code 2. */
+export class UsageError extends Error {}

@@ -1,0 +1,160 @@
+/** `runbook run`, `resume` and `undo`: opens what is needed, runs the engine, says what came of it. */
+import { buildBook, type Parameters } from '../../runbooks/books/registry.ts';
+import type { World } from '../../runbooks/books/world.ts';
+import type { Journal } from '../../runbooks/engine/journal.ts';
+import { exitCodes, type Outcome, run } from '../../runbooks/engine/run.ts';
+import type { Runbook, Step } from '../../runbooks/engine/step.ts';
+import { undo } from '../../runbooks/engine/undo.ts';
+import { explained, idOf, parametersOf } from './command-line.ts';
+import { findRun } from './find-run.ts';
+import type { Host, WorldName } from './host.ts';
+import { progressFor } from './progress.ts';
+import { drillVerdict } from './report.ts';
+
+export interface PerformOptions {
+  readonly world: WorldName;
+  /** A folder, or `s3://bucket/prefix?region=...`. */
+  readonly journal?: string;
+  readonly json?: true;
+  /** Names typed beforehand, for runs that nobody watches. */
+  readonly confirm?: readonly string[];
+  /** Between two looks. */
+  readonly poll: number;
+}
+
+interface Started {
+  readonly runId: string;
+  readonly journal: Journal;
+  readonly place: string;
+  readonly book: Runbook<World>;
+  readonly parameters: Parameters;
+  readonly worldName: WorldName;
+}
+
+export async function runBook(
+  host: Host,
+  name: string,
+  words: readonly string[],
+  options: PerformOptions,
+): Promise<number> {
+  return explained(host, async () => {
+    const parameters = await parametersOf(host, name, words);
+    const book = buildBook(idOf(name), parameters);
+    const survivor = parameters['target'] ?? parameters['region'] ?? parameters['standbys']?.split(',')[0];
+    const { journals, name: place } = await host.places.forNewRun(options.journal, options.world, survivor);
+    const runId = host.newRunId();
+    return perform(
+      host,
+      { runId, journal: journals.of(runId), place, book, parameters, worldName: options.world },
+      options,
+    );
+  });
+}
+
+export async function resumeRun(host: Host, runId: string, options: Omit<PerformOptions, 'world'>): Promise<number> {
+  return explained(host, async () => {
+    const found = await findRun(host, runId, options.journal);
+    return perform(host, { ...found, worldName: found.world }, options);
+  });
+}
+
+async function perform(host: Host, started: Started, options: Omit<PerformOptions, 'world'>): Promise<number> {
+  const { book, runId, journal, place, parameters, worldName } = started;
+  const asJson = options.json === true;
+  const opened = await host.openWorld(worldName);
+  const progress = progressFor(host.terminal, book, asJson);
+  try {
+    if (!asJson) host.terminal.write(`Run ${runId}, journal in ${place}\n`);
+    const outcome = await run<World>({
+      ...common(host, book, options),
+      world: opened.world,
+      worldName,
+      journal,
+      runId,
+      parameters,
+      onEvent: (event) => progress.onEvent(event),
+      onWaiting: (step, note, remaining) => progress.onWaiting(step, note, remaining),
+    });
+    progress.end();
+    sayOutcome(host, started, outcome, asJson);
+    if (outcome.is !== 'completed' || book.id !== 'drill') return exitCodes[outcome.is];
+    return await drillVerdict(host, started, asJson);
+  } finally {
+    progress.end();
+    await opened.close();
+  }
+}
+
+export async function undoRun(host: Host, runId: string, options: Omit<PerformOptions, 'world'>): Promise<number> {
+  return explained(host, async () => {
+    const { book, journal, world } = await findRun(host, runId, options.journal);
+    const asJson = options.json === true;
+    const opened = await host.openWorld(world);
+    const progress = progressFor(host.terminal, book, asJson);
+    try {
+      const outcome = await undo<World>({
+        ...common(host, book, options),
+        world: opened.world,
+        journal,
+        runId,
+        onEvent: (event) => progress.onEvent(event),
+        onWaiting: (step, note, remaining) => progress.onWaiting(step, note, remaining),
+      });
+      progress.end();
+      if (asJson) host.terminal.write(`${JSON.stringify({ is: 'outcome', run: runId, outcome })}\n`);
+      else if (outcome.is === 'completed')
+        host.terminal.write(`Taken back: ${outcome.undone.join(', ') || 'nothing'}\n`);
+      else host.terminal.writeError(`Taking back ended at "${outcome.step}": ${outcome.because}\n`);
+      return outcome.is === 'completed' ? 0 : exitCodes.partial;
+    } finally {
+      progress.end();
+      await opened.close();
+    }
+  });
+}
+
+function common(host: Host, book: Runbook<World>, options: Omit<PerformOptions, 'world'>) {
+  const { clock, signal, operator } = host;
+  const session = host.newSession();
+  const confirm = (step: Step<World>, expected: string) => confirmed(host, step, expected, options.confirm ?? []);
+  return { book, clock, signal, operator, session, confirm, pollSeconds: options.poll };
+}
+
+/** Empty when nobody can be asked and nothing was typed beforehand: the step is then declined. */
+async function confirmed(
+  { terminal, signal }: Host,
+  step: Step<World>,
+  expected: string,
+  typed: readonly string[],
+): Promise<string> {
+  if (typed.includes(expected)) return expected;
+  if (!terminal.isInteractive) return '';
+  terminal.write(`\n${step.title}\n  ${step.words.act}\n`);
+  if (typeof step.undo !== 'function' && 'irreversible' in step.undo) {
+    terminal.write(`  This cannot be taken back: ${step.undo.irreversible}\n`);
+  }
+  return (await terminal.ask(`Type ${expected} to do it: `, signal)).trim();
+}
+
+function sayOutcome({ terminal }: Host, { runId, place }: Started, outcome: Outcome, asJson: boolean): void {
+  if (asJson) return terminal.write(`${JSON.stringify({ is: 'outcome', run: runId, outcome })}\n`);
+  switch (outcome.is) {
+    case 'completed':
+      return terminal.write(`The run is complete. npx holdfast runbook report ${runId}\n`);
+    case 'refused':
+      terminal.writeError(`Nothing was changed: "${outcome.step}" ${outcome.because}\n`);
+      break;
+    case 'partial':
+      terminal.writeError(`Stopped at "${outcome.step}": ${outcome.because}\n`);
+      break;
+    case 'timed-out':
+      terminal.writeError(`Patience is over at "${outcome.step}": ${outcome.waitedFor}\n`);
+      break;
+  }
+  if ('fix' in outcome && outcome.fix !== undefined) terminal.writeError(`  Mend: ${outcome.fix}\n`);
+  if (outcome.is === 'refused') return;
+  terminal.writeError(
+    `  Go on, from here or from anywhere:  npx holdfast runbook resume ${runId} --journal '${place}'\n` +
+      `  Take it back as far as it goes:     npx holdfast runbook undo ${runId} --journal '${place}'\n`,
+  );
+}

@@ -1,0 +1,133 @@
+/** `runbook list`, `show` and `rehearse`: everything that changes nothing. */
+import { drillDue, drillResult } from '../../runbooks/books/drill-history.ts';
+import { buildBook, parameterHelp, printedParameters, typedParameters } from '../../runbooks/books/registry.ts';
+import type { World } from '../../runbooks/books/world.ts';
+import { type RunbookId, runbookTitles } from '../../runbooks/catalog.ts';
+import { toHtml, toMarkdown } from '../../runbooks/engine/document.ts';
+import { messageOf, noteOf } from '../../runbooks/engine/look.ts';
+import { runbookDocument } from '../../runbooks/engine/print.ts';
+import { type Finding, rehearse } from '../../runbooks/engine/rehearse.ts';
+import { exitCodes } from '../../runbooks/engine/run.ts';
+import { explained, idOf, parametersOf } from './command-line.ts';
+import type { Host, WorldName } from './host.ts';
+
+export interface ListOptions {
+  readonly runs?: true;
+  readonly journal?: string;
+  readonly json?: true;
+}
+
+const ids = Object.keys(runbookTitles).filter((id): id is RunbookId => id in runbookTitles);
+
+export async function listBooks(host: Host, options: ListOptions): Promise<number> {
+  return explained(host, () =>
+    options.runs === true ? listRuns(host, options) : Promise.resolve(books(host, options)),
+  );
+}
+
+function books({ terminal }: Host, { json }: ListOptions): number {
+  if (json === true) {
+    const all = ids.map((id) => ({ id, title: runbookTitles[id], parameters: parameterHelp(id) }));
+    terminal.write(`${JSON.stringify(all)}\n`);
+    return 0;
+  }
+  for (const id of ids) {
+    const names = parameterHelp(id).map(({ name, isOptional }) => (isOptional ? `[${name}]` : name));
+    terminal.write(`  ${id.padEnd(21)}${runbookTitles[id]}\n${' '.repeat(23)}${names.join(' ')}\n`);
+  }
+  return 0;
+}
+
+async function listRuns(host: Host, { journal, json }: ListOptions): Promise<number> {
+  const rows: { run: string; place: string; book: string; began: string; last: string }[] = [];
+  const drills = [];
+  for (const { name, journals } of await host.places.toSearch(journal)) {
+    try {
+      for (const run of await journals.runs()) {
+        const events = await journals.of(run).read();
+        const [first] = events;
+        if (first?.is !== 'run-started') continue;
+        rows.push({ run, place: name, book: first.book, began: first.at, last: events.at(-1)?.is ?? '' });
+        const drill = drillResult(run, events);
+        if (drill !== undefined) drills.push(drill);
+      }
+    } catch (error) {
+      host.terminal.writeError(`${name} cannot be read: ${messageOf(error)}\n`);
+    }
+  }
+  const platform = await host.platform();
+  const due = platform && drillDue(drills, 'region-failover', platform.tier.name, host.clock.date());
+  if (json === true) host.terminal.write(`${JSON.stringify({ runs: rows, drillDue: due })}\n`);
+  else {
+    for (const { run, book, began, last, place } of rows)
+      host.terminal.write(`  ${run}  ${book.padEnd(20)} ${began}  ${last.padEnd(14)} ${place}\n`);
+    if (due !== undefined) host.terminal.write(`${dueSentence(due)}\n`);
+  }
+  return 0;
+}
+
+function dueSentence({ lastAt, daysLeft }: { lastAt: string | undefined; daysLeft: number }): string {
+  if (lastAt === undefined) return 'region-failover was never drilled: a drill is due.';
+  if (daysLeft <= 0) return `The last drill of region-failover was on ${lastAt.slice(0, 10)}: the next is due.`;
+  return `The next drill of region-failover is due in ${daysLeft} days.`;
+}
+
+export interface ShowOptions {
+  readonly format: 'md' | 'html';
+  /** With names to fill in, as the pages of this repository have them. */
+  readonly blank?: true;
+}
+
+export async function showBook(
+  host: Host,
+  name: string,
+  words: readonly string[],
+  { format, blank }: ShowOptions,
+): Promise<number> {
+  return explained(host, async () => {
+    const id = idOf(name);
+    const parameters = blank === true ? printedParameters(id) : await parametersOf(host, name, words);
+    const book = buildBook(id, parameters);
+    const document = runbookDocument(book, typedParameters(parameters));
+    host.terminal.write(format === 'md' ? toMarkdown(document) : toHtml(document, book.title));
+    return 0;
+  });
+}
+
+export interface RehearseOptions {
+  readonly world: WorldName;
+  readonly json?: true;
+}
+
+/** @returns 0 when a run would begin, 3 when it would be refused. */
+export async function rehearseBook(
+  host: Host,
+  name: string,
+  words: readonly string[],
+  { world: worldName, json }: RehearseOptions,
+): Promise<number> {
+  return explained(host, async () => {
+    const book = buildBook(idOf(name), await parametersOf(host, name, words));
+    const opened = await host.openWorld(worldName);
+    try {
+      const { steps, wouldBegin } = await rehearse<World>(book, opened.world, host.signal);
+      if (json === true) {
+        const found = steps.map(({ step, precondition, verdict }) => ({ step: step.id, precondition, verdict }));
+        host.terminal.write(`${JSON.stringify({ wouldBegin, steps: found })}\n`);
+      } else {
+        for (const { step, precondition, verdict } of steps) {
+          host.terminal.write(`  ${verdict.is.padEnd(9)}${step.title}: ${said(verdict)}\n`);
+          if (precondition !== undefined && !/^(done|ready)$/.test(precondition.is)) {
+            host.terminal.write(`${' '.repeat(11)}must hold before the run begins: ${noteOf(precondition)}\n`);
+          }
+        }
+        host.terminal.write(wouldBegin ? 'A run would begin now. Nothing was changed.\n' : 'A run would be refused.\n');
+      }
+      return wouldBegin ? 0 : exitCodes.refused;
+    } finally {
+      await opened.close();
+    }
+  });
+}
+
+const said = (finding: Finding): string => (finding.is === 'later' ? finding.because : noteOf(finding));

@@ -1,0 +1,96 @@
+/** Databases from RDS snapshots and automated backups, beside what is in use. */
+import {
+  DeleteDBInstanceCommand,
+  DescribeDBSnapshotsCommand,
+  RestoreDBInstanceFromDBSnapshotCommand,
+  RestoreDBInstanceToPointInTimeCommand,
+} from '@aws-sdk/client-rds';
+import type { Backup, RestoreRequest } from '../books/backup-world.ts';
+import { type AwsClients, isNamed } from './clients.ts';
+import { describeInstance } from './region-database.ts';
+
+export interface RestorePlace {
+  /** Instance whose backups are restored from. */
+  readonly source: (region: string) => string;
+  /** Subnet group of the region's databases, and their security groups; undefined = the account's own. */
+  readonly subnetGroup: (region: string) => string | undefined;
+}
+
+export function awsRestores(clients: AwsClients, place: RestorePlace) {
+  return {
+    view: async (region: string, name: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'ready'> => {
+      const instance = await describeInstance(clients, region, name, signal);
+      if (instance === undefined) return 'absent';
+      return instance.DBInstanceStatus === 'available' ? 'ready' : 'creating';
+    },
+    begin: async (request: RestoreRequest, _token: string, abortSignal: AbortSignal): Promise<void> => {
+      const { region, way, backup, at, as } = request;
+      const subnetGroup = place.subnetGroup(region);
+      const target = { ...(subnetGroup === undefined ? {} : { DBSubnetGroupName: subnetGroup }), MultiAZ: false };
+      try {
+        if (way === 'snapshot') {
+          await clients.rds(region).send(
+            new RestoreDBInstanceFromDBSnapshotCommand({
+              DBInstanceIdentifier: as,
+              DBSnapshotIdentifier: backup,
+              ...target,
+            }),
+            { abortSignal },
+          );
+          return;
+        }
+        if (way === 'dump') throw new Error('a dump is restored by pg_restore into a database that is there already');
+        await clients.rds(region).send(
+          new RestoreDBInstanceToPointInTimeCommand({
+            SourceDBInstanceIdentifier: place.source(region),
+            TargetDBInstanceIdentifier: as,
+            ...(at === undefined ? { UseLatestRestorableTime: true } : { RestoreTime: new Date(at) }),
+            ...target,
+          }),
+          { abortSignal },
+        );
+      } catch (error) {
+        // A resumed run asks again under the same name: what was begun is found by looking.
+        if (!isNamed(error, 'DBInstanceAlreadyExistsFault', 'DBInstanceAlreadyExists')) throw error;
+      }
+    },
+    remove: async (region: string, name: string, abortSignal: AbortSignal): Promise<void> => {
+      try {
+        await clients
+          .rds(region)
+          .send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: name, SkipFinalSnapshot: true }), { abortSignal });
+      } catch (error) {
+        if (!isNamed(error, 'DBInstanceNotFoundFault', 'DBInstanceNotFound', 'InvalidDBInstanceStateFault'))
+          throw error;
+      }
+    },
+  };
+}
+
+/** The newest snapshot of the region's database that can be used. */
+export async function newestSnapshot(
+  clients: AwsClients,
+  region: string,
+  source: string,
+  abortSignal: AbortSignal,
+): Promise<Backup | undefined> {
+  let newest: { id: string; takenAt: Date } | undefined;
+  let marker: string | undefined;
+  do {
+    const page = await clients.rds(region).send(
+      new DescribeDBSnapshotsCommand({
+        DBInstanceIdentifier: source,
+        ...(marker === undefined ? {} : { Marker: marker }),
+      }),
+      { abortSignal },
+    );
+    for (const { DBSnapshotIdentifier: id, SnapshotCreateTime: takenAt, Status } of page.DBSnapshots ?? []) {
+      if (id === undefined || takenAt === undefined || Status !== 'available') continue;
+      if (newest === undefined || takenAt > newest.takenAt) newest = { id, takenAt };
+    }
+    marker = page.Marker;
+  } while (marker !== undefined && marker !== '');
+  if (newest === undefined) return undefined;
+  const ageSeconds = Math.max(0, Date.now() - newest.takenAt.getTime()) / 1000;
+  return { id: newest.id, takenAt: newest.takenAt.toISOString(), ageSeconds };
+}

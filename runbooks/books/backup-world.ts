@@ -1,0 +1,46 @@
+/** What the books that restore need of the world. */
+import type { BackupName } from '../../lib/platform/backups.ts';
+
+export interface Backup {
+  /** As the world names it: a snapshot's id, an object's key, a point in time. */
+  readonly id: string;
+  /** ISO 8601. */
+  readonly takenAt: string;
+  readonly ageSeconds: number;
+}
+
+export type RestoreWay = 'snapshot' | 'point-in-time' | 'dump';
+
+export interface RestoreRequest {
+  readonly region: string;
+  readonly way: RestoreWay;
+  /** Of `Backup`. */
+  readonly backup: string;
+  /** ISO 8601, for `point-in-time`; undefined = the latest that can be had. */
+  readonly at: string | undefined;
+  /** Name of the new database. Never one that exists. */
+  readonly as: string;
+}
+
+export interface BackupWorld {
+  /** The newest of a kind that can be used from this region; undefined = none. */
+  newestBackup(kind: BackupName, region: string, signal: AbortSignal): Promise<Backup | undefined>;
+  readonly restores: Restores;
+}
+
+/** Databases that were made from backups, by name. They stand beside what is in use until something is pointed at them. */
+export interface Restores {
+  view(region: string, name: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'ready'>;
+  begin(request: RestoreRequest, token: string, signal: AbortSignal): Promise<void>;
+  remove(region: string, name: string, signal: AbortSignal): Promise<void>;
+  /** Opens it and reads what a gateway needs. Rejects when it cannot be read. */
+  read(region: string, name: string, signal: AbortSignal): Promise<RestoredContents>;
+}
+
+export interface RestoredContents {
+  readonly schemaVersion: string;
+  readonly keys: number;
+  readonly spendRows: number;
+  /** ISO 8601; undefined = it holds none. */
+  readonly newestSpendAt: string | undefined;
+}

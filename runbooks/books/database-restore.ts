@@ -1,0 +1,151 @@
+/**
+ * A new database from a backup takes the place of one that is lost or wrong. The old one is fenced by a new epoch before
+ * anything is written, and spend that the backup lacks comes back from the outboxes and their archive.
+ */
+
+import { renewedEpoch } from '../../gateway/region/claim-upkeep.ts';
+import type { Runbook, Step } from '../engine/step.ts';
+import type { BackupWorld } from './backup-world.ts';
+import type { RegionWorld } from './region-world.ts';
+import { claimFacts, epochOf, openStep, swapping, unheard, waitLeaseOutStep } from './steps/claim.ts';
+import { backupStep, type RestorePlan, readStep, restoredFacts, restoreStep } from './steps/restore.ts';
+import { verifyStep } from './steps/verify.ts';
+
+export interface RestoreWorld extends RegionWorld, BackupWorld {
+  readonly inUse: DatabaseInUse;
+}
+
+/** Which database a region's gateways use, and what is still missing in it. */
+export interface DatabaseInUse {
+  name(region: string, signal: AbortSignal): Promise<string | undefined>;
+  /** Points secret and gateways at it; `name` shows it when all of them use it. */
+  use(region: string, name: string, token: string, signal: AbortSignal): Promise<void>;
+  /** The row of a database that is not in use yet. */
+  raise(region: string, name: string, epoch: number, writer: string, signal: AbortSignal): Promise<void>;
+  epochOf(region: string, name: string, signal: AbortSignal): Promise<number>;
+  /** Spend events in outboxes and archive that the database does not show yet. */
+  missingSpend(
+    region: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly events: number; readonly isBeingShipped: boolean }>;
+  /** Ships the archive again from where the database is; what it has is passed over. */
+  reingest(region: string, token: string, signal: AbortSignal): Promise<void>;
+}
+
+type RestoreStep = Step<RestoreWorld>;
+
+export function databaseRestore(plan: RestorePlan): Runbook<RestoreWorld> {
+  const { region } = plan;
+  return {
+    id: 'database-restore',
+    title: `Restore the database of ${region}`,
+    useWhen: [
+      'the database is lost or damaged and no replica has what it had',
+      'rows were deleted or changed by mistake, and replicas have followed: restore to a point in time before that',
+    ],
+    doNotUseWhen: [
+      'a replica in another region is sound: region-failover is faster and loses less',
+      'only the connection is broken: gateways serve without it, and spend waits in the outbox',
+      'one table is needed: restore beside it (backup-verify), and copy the rows',
+    ],
+    recoveredBy: 'open',
+    steps: [
+      backupStep(plan),
+      restoreStep(plan),
+      readStep(region),
+      renewEpochStep(region),
+      waitLeaseOutStep({ target: region, former: region }),
+      raiseRestoredStep(region),
+      useStep(region),
+      openStep({ target: region, former: region }),
+      reingestStep(region),
+      verifyStep({ region, write: true }),
+    ],
+  };
+}
+
+/** The old database, should it still live, acknowledges nothing from here on. */
+export const renewEpochStep = (region: string): RestoreStep => ({
+  id: 'seize',
+  title: `Begin a new epoch for ${region}`,
+  words: {
+    check: "has this run begun a new epoch, by the claim's word?",
+    act: `compare-and-swap the claim: next epoch, writer ${region}, phase seized; the old database cannot renew`,
+    commands: ['npx holdfast region status'],
+    canGoWrong: ['another region has the right to write: restore there, or switch over first'],
+  },
+  patienceSeconds: 120,
+  confirm: region,
+  check: async (world, { signal, runId }) => {
+    const reading = await world.claims.read(signal);
+    const claim = reading.agreed;
+    if (claim === undefined) return { is: 'underway', note: unheard(reading) || 'the buckets of the claim disagree' };
+    if (claim.run === runId && claim.writer === region) {
+      return { is: 'done', facts: claimFacts(claim), note: `epoch ${claim.epoch}` };
+    }
+    return renewedEpoch(claim, runId, region) === undefined
+      ? { is: 'blocked', because: `the claim names ${claim.writer} and is ${claim.phase}` }
+      : { is: 'ready' };
+  },
+  act: swapping((claim, { runId }) => (claim.run === runId ? undefined : renewedEpoch(claim, runId, region))),
+  undo: { irreversible: 'epochs never go back; finish the restore, or begin another one' },
+});
+
+export const raiseRestoredStep = (region: string): RestoreStep => ({
+  id: 'raise',
+  title: 'Write the epoch into the restored database',
+  words: {
+    check: "does its row have the claim's epoch?",
+    act: "set the row to the claim's epoch and writer, if its epoch is lower",
+  },
+  patienceSeconds: 60,
+  check: async (world, context) => {
+    const found = await world.inUse.epochOf(region, restoredFacts(context), context.signal);
+    const epoch = epochOf(context);
+    if (found > epoch) return { is: 'blocked', because: `its row is of epoch ${found}, this run's is ${epoch}` };
+    return found === epoch ? { is: 'done' } : { is: 'ready' };
+  },
+  act: (world, context) => world.inUse.raise(region, restoredFacts(context), epochOf(context), region, context.signal),
+  undo: { irreversible: 'epochs never go back' },
+});
+
+export const useStep = (region: string): RestoreStep => ({
+  id: 'use',
+  title: 'Point the gateways at the restored database',
+  words: {
+    check: 'do all gateways use it?',
+    act: 'write its address into the secret, and let the gateways read it again, one after the other',
+    commands: [
+      'aws secretsmanager put-secret-value --secret-id SECRET --secret-string file://database.json',
+      'kubectl -n holdfast rollout restart deployment/gateway && kubectl -n holdfast rollout status deployment/gateway',
+    ],
+    canGoWrong: ['gateways that cannot reach it go on serving from what they know; spend waits'],
+  },
+  patienceSeconds: 900,
+  check: async (world, context) => {
+    const name = await world.inUse.name(region, context.signal);
+    return name === restoredFacts(context) ? { is: 'done' } : { is: 'ready', note: `they use ${name ?? 'none'}` };
+  },
+  act: (world, context) => world.inUse.use(region, restoredFacts(context), context.token, context.signal),
+  undo: { irreversible: 'the old database is of an older epoch and takes no writes' },
+});
+
+export const reingestStep = (region: string): RestoreStep => ({
+  id: 'reingest',
+  title: 'Bring back the spend that the backup lacks',
+  words: {
+    check: 'do outboxes and archive hold events that the database does not show?',
+    act: "ship the archive again from where the database is; it recognizes what it has by the event's id",
+    canGoWrong: [
+      'outbox disks were destroyed before their tail was archived: the report says how many events that were',
+    ],
+  },
+  patienceSeconds: 3_600,
+  check: async (world, { signal }) => {
+    const { events, isBeingShipped } = await world.inUse.missingSpend(region, signal);
+    if (events === 0) return { is: 'done', facts: { spendEventsLost: 0, spendEventsDoubled: 0 } };
+    return { is: isBeingShipped ? 'underway' : 'ready', note: `${events} events to go` };
+  },
+  act: (world, { signal, token }) => world.inUse.reingest(region, token, signal),
+  undo: { irreversible: 'spend that is booked stays booked' },
+});

@@ -1,0 +1,262 @@
+/**
+ * Failback: a region that was given up becomes the writer again. Its old database is never merged: what only it has is
+ * listed, then a new replica is built. Clients come back by shares, watched, while everything can still be taken back;
+ * the right to write moves last, because RDS cannot demote.
+ */
+import { withCandidate, withoutCandidate } from '../../gateway/region/claim-upkeep.ts';
+import type { Runbook, Step, Verdict } from '../engine/step.ts';
+import { type CanaryWorld, defaultGate, type GateLimits } from './canary-world.ts';
+import type { RegionWorld } from './region-world.ts';
+import { bakeStep } from './steps/bake.ts';
+import { capacityStep } from './steps/capacity.ts';
+import { openStep, promoteStep, type RegionPlan, raiseStep, seizeStep, swapping } from './steps/claim.ts';
+import { closeStep, giveRightBack, lagStep, replayedStep, waitTransactionsStep } from './steps/close.ts';
+import { lookStep } from './steps/look.ts';
+import { verifyStep } from './steps/verify.ts';
+
+export interface FailbackPlan extends RegionPlan {
+  readonly maxLagSeconds: number;
+  readonly bakeSeconds: number;
+  readonly gate?: GateLimits;
+}
+
+/** What the failback needs besides: the new replica, and what the old database alone has. */
+export interface FailbackWorld extends RegionWorld, CanaryWorld {
+  readonly replicas: Replicas;
+}
+
+export interface Replicas {
+  /** A replica in `region` that follows the database of `source`. */
+  view(region: string, source: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'ready'>;
+  /** Builds it beside what is left of the old database. Harmless when it was asked for before with this token. */
+  create(region: string, source: string, token: string, signal: AbortSignal): Promise<void>;
+  remove(region: string, source: string, signal: AbortSignal): Promise<void>;
+  /** The list of rows that only the region's old database has; undefined = not made yet. */
+  lostWrites(region: string, survivor: string, signal: AbortSignal): Promise<LostWrites | undefined>;
+  listLostWrites(region: string, survivor: string, token: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface LostWrites {
+  readonly count: number;
+  /** Where the list is. */
+  readonly report: string;
+}
+
+type FailbackStep = Step<FailbackWorld>;
+
+/** Percent of the clients, one after the other. */
+export const canaryShares = [10, 25, 50, 75, 100] as const;
+
+export function regionFailback(plan: FailbackPlan): Runbook<FailbackWorld> {
+  const { target, former } = plan;
+  return {
+    id: 'region-failback',
+    title: `Return to ${target}`,
+    useWhen: [
+      `${target} is well again after a failover to ${former}, and has been for long enough to be trusted`,
+      `clients of ${target} should be served near them again`,
+    ],
+    doNotUseWhen: [
+      `${target} is only just back: ${former} serves and writes, nothing is urgent`,
+      `the cause of the failover is not known`,
+      `${former} is failing now: use region-failover towards a region with a replica`,
+    ],
+    recoveredBy: 'open',
+    steps: [
+      fenced(plan),
+      lostWrites(plan),
+      rebuild(plan),
+      caughtUp(plan),
+      candidate(plan),
+      capacityStep(target),
+      weights(plan),
+      giveBack(plan),
+      ...canaryShares.flatMap((percent) => [shift(plan, percent), bake(plan, percent)]),
+      lagStep(plan, plan.maxLagSeconds, 'in-turn'),
+      closeStep(plan),
+      replayedStep(plan),
+      seizeStep(plan, { confirm: false, undo: giveRightBack(former) }),
+      waitTransactionsStep(plan),
+      promoteStep(plan, 'in-turn'),
+      raiseStep(plan),
+      openStep(plan),
+      verifyStep({ region: target, write: true }),
+    ],
+  };
+}
+
+const fenced = ({ target, former }: FailbackPlan): FailbackStep => {
+  const check: FailbackStep['check'] = async (world, { signal }): Promise<Verdict> => {
+    const claim = (await world.claims.read(signal)).agreed;
+    if (claim === undefined) return { is: 'underway', note: 'too few buckets of the claim agree' };
+    // This very run, interrupted late.
+    if (claim.writer === target) return { is: 'done', note: `${target} has the right to write already` };
+    if (claim.writer === former && claim.phase === 'held') return { is: 'done', facts: { epochBefore: claim.epoch } };
+    return {
+      is: 'blocked',
+      because: `the claim names ${claim.writer} and is ${claim.phase}`,
+      fix: `finish the run ${claim.run ?? ''} that changed it`,
+    };
+  };
+  return lookStep({
+    id: 'fenced',
+    title: `See that ${former} writes and ${target} does not`,
+    words: { check: `is the claim held by ${former}?` },
+    patienceSeconds: 60,
+    precondition: check,
+    check,
+  });
+};
+
+const lostWrites = ({ target, former }: FailbackPlan): FailbackStep => ({
+  id: 'lost-writes',
+  title: `List what only the old database of ${target} has`,
+  words: {
+    check: 'is there a list of the rows that the survivor lacks?',
+    act: `snapshot the old database of ${target}, and list the rows newer than the last record that ${former} replayed`,
+    canGoWrong: [
+      'the old database is destroyed: the list says so, and the failover report has the upper bound of the loss',
+      'the list is not empty: somebody applies it by hand; databases are never merged',
+    ],
+  },
+  patienceSeconds: 3_600,
+  check: async (world, { signal }) => {
+    const found = await world.replicas.lostWrites(target, former, signal);
+    if (found === undefined) return { is: 'ready' };
+    return { is: 'done', facts: { lostWrites: found.count, report: found.report }, note: `${found.count} rows` };
+  },
+  act: (world, { signal, token }) => world.replicas.listLostWrites(target, former, token, signal),
+  undo: { stays: 'a list harms nobody' },
+});
+
+const rebuild = ({ target, former }: FailbackPlan): FailbackStep => ({
+  id: 'rebuild',
+  title: `Build a new replica in ${target}`,
+  words: {
+    check: `is there a replica in ${target} that follows ${former}?`,
+    act: 'raise `databaseGeneration` and set `databaseSource` in holdfast.config.ts, deploy the data stack',
+    commands: [`npx cdk deploy DATA-STACK-OF-${target}`],
+    canGoWrong: ['it takes as long as the database is large: hours are normal, and serving does not wait for it'],
+  },
+  patienceSeconds: 6 * 3_600,
+  check: async (world, { signal }) => {
+    const state = await world.replicas.view(target, former, signal);
+    if (state === 'creating') return { is: 'underway', note: 'the replica is being built' };
+    if (state === 'ready') return { is: 'done' };
+    // Promoted since, by this very run: a replica no longer, and not to be built again.
+    const claim = (await world.claims.read(signal)).agreed;
+    return claim?.writer === target ? { is: 'done', note: `${target} writes already` } : { is: 'ready' };
+  },
+  act: (world, { signal, token }) => world.replicas.create(target, former, token, signal),
+  undo: (world, { signal }) => world.replicas.remove(target, former, signal),
+});
+
+const caughtUp = ({ target, maxLagSeconds }: FailbackPlan): FailbackStep =>
+  lookStep({
+    id: 'caught-up',
+    title: `Wait until the new replica in ${target} has caught up`,
+    words: { check: `does it lag by at most ${maxLagSeconds} s?` },
+    patienceSeconds: 3 * 3_600,
+    check: async (world, { signal }) => {
+      const { role, lagSeconds } = await world.database(target).view(signal);
+      if (role !== 'replica') return { is: 'done', note: `it is ${role}` };
+      const note = `it lags by ${lagSeconds ?? 'an unknown number of'} s`;
+      return lagSeconds !== undefined && lagSeconds <= maxLagSeconds ? { is: 'done', note } : { is: 'underway', note };
+    },
+  });
+
+const candidate = ({ target }: FailbackPlan): FailbackStep => ({
+  id: 'candidate',
+  title: `Make ${target} a candidate`,
+  words: {
+    check: `does the claim name ${target} among its candidates?`,
+    act: 'compare-and-swap the claim; from now on spend leaves an outbox only when this replica shows it, too',
+  },
+  patienceSeconds: 60,
+  check: async (world, { signal }) => {
+    const claim = (await world.claims.read(signal)).agreed;
+    if (claim === undefined) return { is: 'underway', note: 'too few buckets of the claim agree' };
+    return claim.candidates.includes(target) || claim.writer === target ? { is: 'done' } : { is: 'ready' };
+  },
+  act: swapping((claim) => (claim.phase === 'held' ? withCandidate(claim, target) : undefined)),
+  undo: swapping((claim) => (claim.phase === 'held' ? withoutCandidate(claim, target) : undefined)),
+});
+
+/** Before the object goes: clients must not come back all at once. */
+const weights = ({ target, former }: FailbackPlan): FailbackStep => ({
+  id: 'weights',
+  title: `Give ${target} no clients yet`,
+  words: {
+    check: `are clients divided by shares, with none for ${target} as long as the takeover object lies in ${former}?`,
+    act: `set the share of ${target} to 0 %`,
+  },
+  patienceSeconds: 180,
+  check: async (world, { signal }) => {
+    const share = await world.shares.read(target, signal);
+    const taken = await world.traffic.takeover(former, signal);
+    const isSet = share === 0 || (share !== undefined && taken === undefined);
+    return isSet ? { is: 'done', note: `it has ${share} %` } : { is: 'ready' };
+  },
+  act: (world, { signal }) => world.shares.set(target, 0, signal),
+  undo: { stays: 'with the takeover object in place shares decide nothing' },
+});
+
+const shift = ({ target }: FailbackPlan, percent: number): FailbackStep => ({
+  id: `shift-${percent}`,
+  title: `Give ${target} ${percent} % of the clients`,
+  words: {
+    check: `does ${target} have at least ${percent} %?`,
+    act: `set the share of ${target} to ${percent} %`,
+    canGoWrong: ['resolvers keep old answers for a minute, clients their connections for as long as they like'],
+  },
+  patienceSeconds: 180,
+  check: async (world, { signal }) => {
+    const share = (await world.shares.read(target, signal)) ?? 0;
+    return { is: share >= percent ? 'done' : 'ready', note: `it has ${share} %` };
+  },
+  act: (world, { signal }) => world.shares.set(target, percent, signal),
+  undo: (world, { signal }) => world.shares.set(target, stepBelow(percent), signal),
+});
+
+const stepBelow = (percent: number): number => canaryShares.findLast((share) => share < percent) ?? 0;
+
+/** At weight 0, and before the canary: while the object lies there, the health checks of the other region fail. */
+const giveBack = ({ target, former }: FailbackPlan): FailbackStep => ({
+  id: 'give-back',
+  title: `Take the takeover object away from ${former}`,
+  words: {
+    check: `is there no takeover object in ${former}?`,
+    act: `delete it, and read back that it is gone; ${target} counts as healthy again, with no share yet`,
+  },
+  patienceSeconds: 120,
+  check: async (world, { signal }) => {
+    const run = await world.traffic.takeover(former, signal);
+    return run === undefined ? { is: 'done' } : { is: 'ready', note: `the run ${run} has put it` };
+  },
+  act: (world, { signal }) => world.traffic.giveBack(former, signal),
+  undo: async (world, { signal, runId }) => {
+    const { newest } = await world.claims.read(signal);
+    await world.traffic.takeOver(former, runId, newest?.epoch ?? 0, signal);
+  },
+});
+
+const bake = (plan: FailbackPlan, percent: number): FailbackStep =>
+  bakeStep<FailbackWorld>({
+    id: `bake-${percent}`,
+    title: `Watch ${plan.target} with ${percent} % of the clients`,
+    region: plan.target,
+    bakeSeconds: plan.bakeSeconds,
+    limits: plan.gate ?? defaultGate,
+    isThere: async (world, { signal }) => {
+      const share = (await world.shares.read(plan.target, signal)) ?? 0;
+      return share >= percent
+        ? { is: 'done' }
+        : {
+            is: 'blocked',
+            because: `${plan.target} has ${share} % only: it was set back`,
+            fix: 'find the cause, then begin a new run; what stands is found done',
+          };
+    },
+    stepBack: (world, { signal }) => world.shares.set(plan.target, 0, signal),
+    stepBackWords: `all clients go back to ${plan.former}`,
+  });

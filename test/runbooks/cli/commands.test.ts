@@ -1,0 +1,206 @@
+import { describe, expect, it } from 'vitest';
+import { resumeRun, runBook, undoRun } from '../../../bin/runbook/perform.ts';
+import { reportRun } from '../../../bin/runbook/report.ts';
+import { listBooks, rehearseBook, showBook } from '../../../bin/runbook/show.ts';
+import { runbookTitles } from '../../../runbooks/catalog.ts';
+import { SimulatedWorld } from '../books/simulated-world.ts';
+import { type FakeHost, fakeHost } from './fake-host.ts';
+
+const failover = ['target=b', 'former=a'];
+const options = { world: 'lab', poll: 1 } as const;
+
+function withoutA(): SimulatedWorld {
+  const world = new SimulatedWorld();
+  world.database('a').away = true;
+  return world;
+}
+
+async function runIdOf(host: FakeHost): Promise<string> {
+  const id = (await host.journals.runs()).at(-1);
+  if (id === undefined) throw new Error('there is no run');
+  return id;
+}
+
+describe('holdfast runbook run', () => {
+  it('asks for the name before each step that cannot be taken back, runs to the end, and ends with 0', async () => {
+    const host = fakeHost({ world: withoutA(), typed: ['b', 'b'] });
+    expect(await runBook(host, 'region-failover', failover, options)).toBe(0);
+    expect(host.questions).toEqual(['Type b to do it: ', 'Type b to do it: ']);
+    expect(host.output()).toContain('This cannot be taken back: epochs never go back');
+    expect(host.output()).toContain('The run is complete.');
+  });
+
+  it('ends with 2 and every fault at once when parameters are wrong, and touches nothing', async () => {
+    const world = withoutA();
+    const host = fakeHost({ world });
+    expect(await runBook(host, 'database-restore', ['way=magic', 'colour=red'], options)).toBe(2);
+    expect(host.output()).toContain('way: ');
+    expect(host.output()).toContain('colour: there is no such parameter');
+    expect(await runBook(host, 'region-fallover', [], options)).toBe(2);
+    expect(await runBook(host, 'region-failover', ['b'], options)).toBe(2);
+    expect(await host.journals.runs()).toEqual([]);
+  });
+
+  it('ends with 3 when it is refused before anything was changed, and says the mend', async () => {
+    const world = new SimulatedWorld();
+    world.database('b').lagSeconds = 60;
+    const host = fakeHost({ world, typed: ['b'] });
+    expect(await runBook(host, 'region-switchover', failover, options)).toBe(3);
+    expect(host.output()).toContain('Nothing was changed');
+    expect(host.output()).toContain('Mend: find out what holds replication up');
+  });
+
+  it('ends with 4 when it stops on the way, and says how another person goes on', async () => {
+    const world = withoutA();
+    const host = fakeHost({ world, typed: ['b', 'a'] });
+    expect(await runBook(host, 'region-failover', failover, options)).toBe(4);
+    const id = await runIdOf(host);
+    expect(host.output()).toContain(`npx holdfast runbook resume ${id} --journal 'memory'`);
+    const bob = fakeHost({ world, journals: host.journals, typed: ['b'], operator: 'bob@phone' });
+    expect(await resumeRun(bob, id, options)).toBe(0);
+    expect(await reportRun(bob, id, { format: 'md' })).toBe(0);
+    expect(bob.output()).toContain('alice@desk, bob@phone');
+  });
+
+  it('ends with 5 when patience is over', async () => {
+    const world = new SimulatedWorld();
+    const replica = world.database('b');
+    replica.source = undefined;
+    const host = fakeHost({ world, typed: ['b'] });
+    expect(await runBook(host, 'region-switchover', failover, options)).toBe(5);
+    expect(host.output()).toContain('Patience is over at "replayed"');
+  });
+
+  it('asks nobody where nobody is: names come from the command line, else the step is declined', async () => {
+    const alone = fakeHost({ world: withoutA() });
+    expect(await runBook(alone, 'region-failover', failover, options)).toBe(4);
+    expect(alone.output()).toContain('not confirmed');
+    const scripted = fakeHost({ world: withoutA() });
+    expect(await runBook(scripted, 'region-failover', failover, { ...options, confirm: ['b'] })).toBe(0);
+  });
+
+  it('ends with 4 when another operator has taken the run over, without a second act', async () => {
+    const world = withoutA();
+    const host = fakeHost({ world, typed: ['b', 'a'] });
+    await runBook(host, 'region-failover', failover, options);
+    const id = await runIdOf(host);
+    const both = await Promise.all(
+      ['bob', 'carol'].map((operator) =>
+        resumeRun(fakeHost({ world, journals: host.journals, operator, typed: ['b', 'b'] }), id, options),
+      ),
+    );
+    expect(new Set(both)).toEqual(new Set([0, 4]));
+    expect(world.database('b').promotions).toBe(1);
+  });
+
+  it('writes one JSON object a line when asked to, ending with the outcome', async () => {
+    const host = fakeHost({ world: withoutA() });
+    expect(await runBook(host, 'region-failover', failover, { ...options, json: true, confirm: ['b'] })).toBe(0);
+    const lines = host
+      .output()
+      .trim()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line));
+    expect(lines[0]).toMatchObject({ is: 'run-started', book: 'region-failover', operator: 'alice@desk' });
+    expect(lines).toContainEqual(expect.objectContaining({ is: 'waiting', step: 'promote' }));
+    expect(lines.at(-1)).toMatchObject({ is: 'outcome', outcome: { is: 'completed' } });
+  });
+
+  it('fills in what holdfast.config.ts says', async () => {
+    const host = fakeHost({ world: withoutA() });
+    await showBook(host, 'region-failover', [], { format: 'md' });
+    expect(host.output()).toContain('# Fail over to us-west-2');
+  });
+});
+
+describe('holdfast runbook undo', () => {
+  it('opens the former writer again when a switchover is taken back before the promotion', async () => {
+    const world = new SimulatedWorld();
+    const host = fakeHost({ world, typed: ['b', 'no', 'b'] });
+    expect(await runBook(host, 'region-switchover', failover, options)).toBe(4);
+    expect(world.buckets[0]?.claim).toMatchObject({ writer: 'b', phase: 'seized', epoch: 2 });
+    expect(await undoRun(host, await runIdOf(host), options)).toBe(0);
+    expect(world.buckets[0]?.claim).toMatchObject({ writer: 'a', phase: 'held', epoch: 3, candidates: ['b'] });
+    expect(world.database('a').row).toEqual({ epoch: 3, writer: 'a', state: 'open' });
+  });
+
+  it('ends with 4 at what cannot be taken back', async () => {
+    const world = withoutA();
+    const host = fakeHost({ world, typed: ['b', 'b'] });
+    await runBook(host, 'region-failover', failover, options);
+    expect(await undoRun(host, await runIdOf(host), options)).toBe(4);
+    expect(host.output()).toContain('the new writer may have acknowledged writes');
+  });
+
+  it('ends with 2 when there is no such run, and names where it looked', async () => {
+    const host = fakeHost({ world: withoutA() });
+    expect(await undoRun(host, 'r-none', options)).toBe(2);
+    expect(host.output()).toContain('Looked into: memory');
+  });
+});
+
+describe('holdfast runbook rehearse, list, show', () => {
+  it('rehearses with 0 when a run would begin and with 3 when not', async () => {
+    const host = fakeHost({ world: withoutA() });
+    expect(await rehearseBook(host, 'region-failover', failover, { world: 'lab' })).toBe(0);
+    const lagging = new SimulatedWorld();
+    lagging.database('b').lagSeconds = 60;
+    expect(await rehearseBook(fakeHost({ world: lagging }), 'region-switchover', failover, { world: 'lab' })).toBe(3);
+  });
+
+  it('lists every book with its parameters', async () => {
+    const host = fakeHost({ world: withoutA() });
+    expect(await listBooks(host, {})).toBe(0);
+    for (const id of Object.keys(runbookTitles)) expect(host.output()).toContain(`  ${id} `);
+  });
+
+  it('prints a book as a page that needs nothing but itself', async () => {
+    const host = fakeHost({ world: withoutA() });
+    expect(await showBook(host, 'region-failback', [], { format: 'html' })).toBe(0);
+    expect(host.output()).toMatch(/^<!doctype html>/);
+    expect(host.output()).toContain('When not to use it');
+  });
+});
+
+describe('a drill', () => {
+  const words = ['environment=lab', 'fault=kill', ...failover];
+
+  it('passes with 0, and its report compares it with the one before', async () => {
+    const first = fakeHost({ world: new SimulatedWorld(), typed: ['b', 'b'] });
+    expect(await runBook(first, 'drill', words, options)).toBe(0);
+    const second = fakeHost({ world: new SimulatedWorld(), journals: first.journals, typed: ['b', 'b'] });
+    await second.clock.sleep(3_600_000, second.signal);
+    expect(await runBook(second, 'drill', words, options)).toBe(0);
+    await reportRun(second, await runIdOf(second), { format: 'md' });
+    expect(second.output()).toContain('## The drill passed');
+    expect(second.output()).toContain('the one before (2026-01-01)');
+    expect(second.output()).toContain('For the post-mortem');
+  });
+
+  it('ends with 1 when it ran well and the numbers were not good', async () => {
+    const world = new SimulatedWorld();
+    world.measured = { ...world.measured, errorPercent: 1, spendEventsLost: 2 };
+    const host = fakeHost({ world, typed: ['b', 'b'] });
+    expect(await runBook(host, 'drill', words, options)).toBe(1);
+    expect(host.output()).toContain('the share of errors was 1 %, less than 1 are good');
+    expect(host.output()).toContain('spend lost was 2 events, at most 0 are good');
+  });
+
+  it('is refused in production while an alert fires, out of hours, or without a verified backup', async () => {
+    const world = new SimulatedWorld();
+    world.drillConditions = {
+      alerts: ['HighErrorRate'],
+      unfinishedRuns: [],
+      lagSeconds: 1,
+      isInWindow: false,
+      backupVerifiedDaysAgo: undefined,
+    };
+    const host = fakeHost({ world, typed: [] });
+    const production = ['environment=production', 'fault=partition', ...failover];
+    expect(await runBook(host, 'drill', production, options)).toBe(3);
+    for (const reason of ['HighErrorRate', 'outside of the hours', 'never passed']) {
+      expect(host.output()).toContain(reason);
+    }
+    expect(world.broken.size).toBe(0);
+  });
+});
