@@ -61,13 +61,51 @@ program
   )
   .action(async (options) => exitWith(await (await import('./reprice.ts')).repriceSpend(options)));
 
-program
+const config = program
   .command('config')
-  .description('Look at a config.yaml.')
+  .description('Look at a config.yaml, and at the configurations of a running gateway.');
+config
   .command('check')
   .argument('<file>', 'a LiteLLM config.yaml')
   .description('Report every fault with its line and its mend; exit code 2 if there is one.')
   .action(async (file) => exitWith(await (await import('./config-check.ts')).checkConfig(file)));
+config
+  .command('explain')
+  .argument('[file]', 'a LiteLLM config.yaml (default: the one that a gateway would start with)')
+  .description('Show where each setting comes from: variable, line of the file, or default. Secrets are masked.')
+  .action(async (file) => exitWith(await (await import('./config-explain.ts')).explainConfigFile(file)));
+atGateway(config.command('history'))
+  .option('--limit <count>', 'how many, newest first', positive, 20)
+  .description('List the configurations that were live.')
+  .action(async ({ limit, ...gateway }) =>
+    exitWith(await (await import('./config-versions.ts')).showHistory(gateway, limit)),
+  );
+atGateway(config.command('diff'))
+  .argument('<from>', 'number of a version')
+  .argument('<to>', 'number of a version')
+  .description('Show what differs between two of them. Secrets are masked.')
+  .action(async (from, to, gateway) =>
+    exitWith(await (await import('./config-versions.ts')).showDiff(gateway, from, to)),
+  );
+atGateway(config.command('rollback'))
+  .argument('<version>', 'number of a version')
+  .description('Make an old one live again, until the source changes.')
+  .action(async (to, gateway) => exitWith(await (await import('./config-versions.ts')).rollBack(gateway, to)));
+atGateway(config.command('push'))
+  .argument('<file>', 'a LiteLLM config.yaml')
+  .description('Make a file live in every process, until the source changes.')
+  .action(async (file, gateway) => exitWith(await (await import('./config-versions.ts')).push(gateway, file)));
+
+program
+  .command('status')
+  .argument('<url>', 'address of a gateway, without a path')
+  .description('Show who leads, what each process runs on, what waits in the outbox, and what is missing since when.')
+  .option('--key-file <file>', "file with an administrator's key (default: HOLDFAST_KEY, else LITELLM_MASTER_KEY)")
+  .option('--json', 'print one JSON object', false)
+  .addHelpText('after', '\nExit codes: 0 healthy, 1 it cannot be told, 3 degraded: the gateway serves.')
+  .action(async (url, { json, keyFile }) =>
+    exitWith(await (await import('./status.ts')).showStatus({ url, keyFile }, json)),
+  );
 
 program
   .command('synth')
@@ -115,6 +153,12 @@ program.addCommand(runbookCommand(async () => (await import('./runbook/this-mach
 
 await program.parseAsync();
 
+function atGateway(command: Command): Command {
+  return command
+    .option('--url <address>', 'of a gateway, without a path', 'http://127.0.0.1:4000')
+    .option('--key-file <file>', "file with an administrator's key (default: HOLDFAST_KEY, else LITELLM_MASTER_KEY)");
+}
+
 /** Undefined while something keeps running that ends the process itself. */
 function exitWith(code: number | undefined): void {
   if (code !== undefined) process.exitCode = code;
@@ -130,6 +174,13 @@ function wholeNumber(value: string): number {
 function seconds(value: string): number {
   const number = Number(value);
   if (!(number > 0) || number > 86_400) throw new InvalidArgumentError('Write a number of seconds, at most 86400.');
+  return number;
+}
+
+function positive(value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1 || number > 1_000)
+    throw new InvalidArgumentError('Write a whole number from 1 to 1000.');
   return number;
 }
 

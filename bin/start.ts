@@ -99,6 +99,8 @@ async function run(options: StartOptions, cleanups: Cleanup[], signal: AbortSign
       HOST: settings.host,
       PORT: String(settings.port),
       DATABASE_URL: databaseUrl,
+      // Nothing stands between the gateway and the embedded server.
+      ...(configuredUrl === undefined ? { DIRECT_DATABASE_URL: databaseUrl } : {}),
       HOLDFAST_DATA_DIRECTORY: data,
       HOLDFAST_LOG_FILE: settings.logFile ?? '',
       // No load balancer has to notice anything on this machine.

@@ -1,11 +1,13 @@
 /** The HTTP application: which routes exist and what stands before them. Processes and signals are `main.ts`'s. */
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { CacheAdministration } from './domain/answer-cache.ts';
+import type { ConfigAdministration } from './domain/config-administration.ts';
 import { Refusal } from './domain/errors.ts';
 import type { PassThroughEndpoint } from './domain/pass-through.ts';
 import type { RegionDesk } from './domain/region.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
 import { registerCacheRoutes } from './http/cache-routes.ts';
+import { registerConfigRoutes } from './http/config-routes.ts';
 import { registerCountTokensRoutes } from './http/count-tokens-routes.ts';
 import { registerDocsRoutes } from './http/docs-routes.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
@@ -17,6 +19,7 @@ import { type ModelRouteOptions, registerModelRoutes } from './http/model-routes
 import { registerPassThroughRoutes } from './http/pass-through-routes.ts';
 import { registerRegionRoutes } from './http/region-routes.ts';
 import { registerResponseRoutes } from './http/response-routes.ts';
+import { registerStatusRoutes } from './http/status-routes.ts';
 import type { Logger } from './telemetry/log.ts';
 
 export interface AppOptions {
@@ -29,6 +32,8 @@ export interface AppOptions {
   readonly cache: CacheAdministration | undefined;
   /** Undefined where there is no database. */
   readonly region?: RegionDesk | undefined;
+  readonly configuration: () => ConfigAdministration | undefined;
+  readonly status: () => Promise<object>;
   readonly logger: Logger;
 }
 
@@ -99,6 +104,8 @@ export function buildApp(options: AppOptions): FastifyInstance {
     registerModelListRoutes(behindKey, options.models.serve.router);
     registerManagementRoutes(behindKey, managementRoutes, options.management, options.region);
     registerCacheRoutes(behindKey, options.cache);
+    registerConfigRoutes(behindKey, options.configuration);
+    registerStatusRoutes(behindKey, options.status);
   });
   return app;
 }

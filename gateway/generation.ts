@@ -11,6 +11,7 @@ import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Deployment } from './domain/deployment.ts';
 import { hashKey } from './domain/keys.ts';
 import type { Caller } from './domain/request.ts';
+import { gatewayStatus } from './gateway-status.ts';
 import { deploymentIdsOf, type Ground, type GroundChange } from './ground.ts';
 import { InFlight } from './http/in-flight.ts';
 import { type OpenedCache, openCache } from './open-cache.ts';
@@ -22,6 +23,7 @@ import { unpriced, withFacts } from './pricing/model-facts.ts';
 import { entryPricer } from './pricing/reprice.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Router } from './routing/router.ts';
+import { faultsOfModel } from './stored-models.ts';
 import { secretSeal } from './stores/secret-seal.ts';
 
 export interface Generation {
@@ -159,9 +161,13 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
       accessGroups: config.accessGroups,
       sealSecret: settings.saltKey === undefined ? undefined : secretSeal(settings.saltKey).seal,
       priceEntry: entryPricer(config.groups, catalog),
+      modelFaults: (model) =>
+        faultsOfModel(model, { source: 'model', environment: settings.environment }, settings.saltKey),
     },
     passThrough: config.passThrough,
     cache: cache?.administration,
+    configuration: () => ground.administration,
+    status: () => gatewayStatus(ground),
     region: ground.region?.office,
     logger,
     models: {
@@ -180,11 +186,10 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
       inFlight: () => ground.live.inFlight,
       version: ground.version,
       metrics: ground.metricsText,
+      degraded: () => ground.degradations.list(),
       stores: () => ({
         database: upWord(stores.mirror?.up),
         redis: upWord(ground.redis?.cooldowns.up),
-        snapshotAgeSeconds: stores.mirror?.snapshotAgeSeconds,
-        schemaFault: stores.schema?.fault,
       }),
     },
   });

@@ -8,7 +8,9 @@ import { type AdmissionSettings, SlicedAdmission } from './admission/sliced-admi
 import type { AppOptions } from './app.ts';
 import { awsSigner } from './aws-signer.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import { Degradations } from './degradation.ts';
 import { windowOf } from './domain/budget-window.ts';
+import type { ConfigAdministration } from './domain/config-administration.ts';
 import { accountId, type Scope } from './domain/entitlements.ts';
 import type { Siblings } from './domain/slices.ts';
 import type { SpendEvent, SpendRecorder } from './domain/spend.ts';
@@ -24,6 +26,7 @@ import { CooldownBook } from './routing/cooldown-book.ts';
 import { LoadBook } from './routing/load.ts';
 import { RetryBudget } from './routing/retry-budget.ts';
 import type { Settings } from './settings.ts';
+import { ChangeListener } from './stores/change-listener.ts';
 import { openStores, type Stores } from './stores/stores.ts';
 import type { Logger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -50,6 +53,10 @@ export interface Ground {
   readonly logRequest?: (event: SpendEvent) => void;
   readonly version: string;
   readonly isLeaving: () => boolean;
+  /** Whether this process is the one of its folder that writes what a start without stores needs. */
+  readonly writesSnapshot: boolean;
+  /** Set once, when there is something to administer. */
+  administration: ConfigAdministration | undefined;
   /** Monotonic, milliseconds. */
   readonly now: () => number;
   readonly metricsText: AppOptions['health']['metrics'];
@@ -71,6 +78,10 @@ export interface Ground {
   readonly region: OpenedRegion | undefined;
   /** Undefined without Redis. */
   readonly redis: RedisLinks | undefined;
+  /** Undefined where changes are only polled for. */
+  readonly listener: ChangeListener | undefined;
+  /** What this gateway does without at the moment. */
+  readonly degradations: Degradations;
   /** What the live configuration says otherwise and a running process does not take over, by the names of the file. */
   readonly restartRequired: readonly string[];
   /** Reads the record and connects. @throws NothingKnown */
@@ -120,6 +131,9 @@ export function openGround(options: GroundOptions): Ground {
     region: () => region?.office,
     deploymentStates: () => live.current?.router.health() ?? [],
     unpricedDeployments: () => live.current?.withoutPrice.length ?? 0,
+    configuration: () => ground.administration?.standing(),
+    degraded: () => degradations.list(),
+    snapshotAgeSeconds: () => stores.mirror?.snapshotAgeSeconds,
   });
   const ledger = region?.office.ledger ?? stores.ledger;
   const outbox =
@@ -163,12 +177,41 @@ export function openGround(options: GroundOptions): Ground {
     });
   };
 
-  return {
+  const { mirror } = stores;
+  const listener =
+    mirror === undefined || settings.directDatabaseUrl === undefined
+      ? undefined
+      : new ChangeListener({
+          url: settings.directDatabaseUrl,
+          onChange: (change) => {
+            if (change === 'identity') mirror.wake();
+            else void ground.administration?.look();
+          },
+          onError: (error) => logger.debug({ err: error }, 'changes are not heard, only polled for'),
+        });
+  const degradations = new Degradations(() => {
+    const standing = ground.administration?.standing();
+    return {
+      schemaFault: stores.schema?.fault,
+      databaseUp: mirror?.up,
+      redisUp: redis?.cooldowns.up,
+      snapshotAgeSeconds: mirror?.snapshotAgeSeconds,
+      pressure: outbox?.pressure,
+      // In a standby region nobody leads: its database takes no lease.
+      leaderKnown: standing?.role !== 'unknown' || (region !== undefined && region.office.state.standing !== 'writer'),
+      configFault: standing?.fault,
+      restartRequired,
+    };
+  }, Date.now);
+
+  const ground: Ground = {
     settings,
     logger,
     logRequest: options.logRequest,
     version: options.version,
     isLeaving: options.isLeaving,
+    writesSnapshot: options.writesSnapshot,
+    administration: undefined,
     now,
     metricsText: options.metricsText(metrics),
     live,
@@ -183,6 +226,8 @@ export function openGround(options: GroundOptions): Ground {
     metrics,
     sign: awsSigner(settings.environment, logger),
     region,
+    listener,
+    degradations,
     get redis() {
       return redis;
     },
@@ -194,6 +239,8 @@ export function openGround(options: GroundOptions): Ground {
       await stores.mirror?.start();
       await region?.start();
       stores.housekeeping?.start();
+      listener?.start();
+      degradations.start();
       await Promise.all([outbox?.start(), redis?.start(), putGlobalBudget()]);
       admission.start();
       started = true;
@@ -242,12 +289,15 @@ export function openGround(options: GroundOptions): Ground {
       };
     },
     close: async () => {
+      degradations.stop();
       redis?.close();
+      await listener?.stop();
       await transport.close();
       await region?.stop();
       await stores.close();
     },
   };
+  return ground;
 }
 
 export const deploymentIdsOf = ({ groups }: GatewayConfig): string[] =>

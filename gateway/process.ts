@@ -5,10 +5,12 @@ import type { AppOptions } from './app.ts';
 import { formatFault } from './config/load.ts';
 import { drain, version } from './contract.ts';
 import { GatewayLeaving } from './domain/errors.ts';
+import { findConfig } from './find-config.ts';
 import { prepareGeneration } from './generation.ts';
 import { type Ground, openGround } from './ground.ts';
 import { listen, openListener } from './listener.ts';
-import { checkWhoMaySignIn, readConfig } from './read-config.ts';
+import { type LiveConfig, openLiveConfig } from './live-config.ts';
+import { checkWhoMaySignIn } from './read-config.ts';
 import type { Settings } from './settings.ts';
 import { explain } from './start-error.ts';
 import type { Log } from './telemetry/log.ts';
@@ -34,10 +36,12 @@ const lastWordsMs = 1_000;
 export async function startGateway(options: ProcessOptions): Promise<GatewayProcess> {
   const { settings, log } = options;
   const { logger } = log;
-  const { config, warnings, builtIn } = await readConfig(settings);
+  const found = await findConfig(settings);
+  const { config, warnings, builtIn, problems } = found;
   if (builtIn !== undefined)
     logger.info({ serves: builtIn.serves }, 'no config file: serving what the environment has keys for');
-  for (const warning of warnings) logger.warn(formatFault(settings.configPath, warning));
+  for (const problem of problems) logger.error({ reason: problem }, `starting with ${found.origin} instead`);
+  for (const warning of warnings) logger.warn(formatFault(found.origin, warning));
   for (const warning of checkWhoMaySignIn(settings, config)) logger.warn(warning);
   const databaseUrl = settings.databaseUrl ?? config.databaseUrl;
   let leaving = false;
@@ -55,12 +59,16 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
     throw explain(error, settings, databaseUrl);
   }
   const listener = openListener(ground.live.handle);
+  const liveConfig = openLiveConfig(ground, found);
+  ground.administration = liveConfig;
   let port: number;
   try {
     (await prepareGeneration(ground, config)).commit();
     await ground.start();
+    await liveConfig.start();
     port = await listen(listener, settings.port, settings.host);
   } catch (error) {
+    await within(liveConfig.stop(), lastWordsMs);
     await close(ground, lastWordsMs);
     throw explain(error, settings, databaseUrl);
   }
@@ -72,17 +80,18 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
     drain: () => {
       drained ??= (async () => {
         leaving = true;
-        await leave(ground, listener, log);
+        await leave(ground, liveConfig, listener, log);
       })();
       return drained;
     },
   };
 }
 
-async function leave(ground: Ground, listener: Server, log: Log): Promise<void> {
+async function leave(ground: Ground, liveConfig: LiveConfig, listener: Server, log: Log): Promise<void> {
   const { live, settings, logger } = ground;
   logger.info({ inFlight: live.inFlight }, 'draining');
-  await sleep(settings.drainNoticeSeconds * 1000);
+  // At once, so that another process leads while this one finishes.
+  await Promise.all([sleep(settings.drainNoticeSeconds * 1000), within(liveConfig.stop(), lastWordsMs)]);
   const closed = new Promise<void>((resolve) => {
     listener.close(() => resolve());
   });

@@ -2,11 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { type BuiltInConfig, builtInConfig, providerKeyVariables } from './config/built-in.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import { ConfigError, type LoadedConfig, loadConfig } from './config/load.ts';
+import { ConfigError, type LoadedConfig } from './config/load.ts';
 import { addModelFacts } from './model-facts.ts';
 import { CostMapError } from './pricing/cost-map.ts';
 import type { Settings } from './settings.ts';
 import { codeOf, StartError } from './start-error.ts';
+import { loadWithModels } from './stored-models.ts';
+import type { StoredModel } from './stores/model-definitions.ts';
 
 export interface ReadConfig extends LoadedConfig {
   readonly text: string;
@@ -23,16 +25,19 @@ export async function readConfig(settings: Settings): Promise<ReadConfig> {
 
 /**
  * @param source shown in faults.
+ * @param models that were made over the API.
  * @throws StartError with every fault.
  */
-export async function loadText(text: string, source: string, settings: Settings): Promise<LoadedConfig> {
-  const { environment, demoUpstreams } = settings;
+export async function loadText(
+  text: string,
+  source: string,
+  settings: Settings,
+  models: readonly StoredModel[] = [],
+): Promise<LoadedConfig> {
+  const { environment, demoUpstreams, saltKey } = settings;
+  const options = { source, environment, ...(demoUpstreams.length === 0 ? {} : { demoUpstreams }) };
   try {
-    const loaded = loadConfig(text, {
-      source,
-      environment,
-      ...(demoUpstreams.length === 0 ? {} : { demoUpstreams }),
-    });
+    const loaded = loadWithModels(text, options, models, saltKey);
     return await addModelFacts(loaded, settings.modelCostMap);
   } catch (error) {
     if (error instanceof ConfigError || error instanceof CostMapError) throw new StartError(error.message, 2, error);

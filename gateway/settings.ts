@@ -6,7 +6,40 @@ import { z } from 'zod';
 import { drain, gatewayPort } from './contract.ts';
 import type { LogLevel } from './telemetry/log.ts';
 
+/** Where configurations come from while the gateway runs. */
+export type ConfigSourceSettings =
+  | { readonly is: 'file' }
+  /** Google's objects are read through its XML API, which speaks the same protocol. */
+  | {
+      readonly is: 's3' | 'gcs';
+      readonly bucket: string;
+      readonly key: string;
+      readonly region: string;
+      /** Undefined = AWS. */
+      readonly endpoint: string | undefined;
+      /** Undefined = the environment's, or the role's. */
+      readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+    }
+  /** Nowhere but from administrators, through the database. */
+  | { readonly is: 'database' };
+
+/** How processes agree on configurations. */
+export interface HaSettings {
+  /** Undefined = `leader_election` with a database, `single` without one. */
+  readonly mode: 'single' | 'leader_election' | undefined;
+  readonly leaseSeconds: number;
+  readonly renewSeconds: number;
+  readonly lockName: string;
+}
+
 export interface Settings {
+  readonly configSource: ConfigSourceSettings;
+  /** False: what a gateway started with, it keeps. */
+  readonly configSync: boolean;
+  readonly configSyncSeconds: number;
+  readonly ha: HaSettings;
+  /** For LISTEN, which needs a connection of its own to the server itself; undefined = changes are only polled for. */
+  readonly directDatabaseUrl: string | undefined;
   readonly configPath: string;
   /** Whether somebody named it; a file at the usual place may be missing. */
   readonly configIsNamed: boolean;
@@ -91,17 +124,52 @@ const pairs = (form: string, second: RegExp, separator: string) =>
     }
     return new Map(entries);
   });
+const databaseAddress = z
+  .string()
+  .regex(/^postgres(ql)?:\/\//, 'must start with postgresql://')
+  .optional();
+const onOff = z
+  .string()
+  .toLowerCase()
+  .pipe(z.enum(['true', 'false', '1', '0'], 'must be true or false'))
+  .transform((value) => value === 'true' || value === '1');
+const address = z.url({ protocol: /^https?$/, error: 'must be an http(s) address' }).optional();
 
 const usualConfigPath = '/app/config/config.yaml';
+const usualObject = 'config.yaml';
+const googleStorage = 'https://storage.googleapis.com';
 
 const schema = z.object({
   CONFIG_FILE_PATH: z.string().optional(),
   HOST: z.string().default('0.0.0.0'),
   PORT: port.default(gatewayPort),
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, 'must start with postgresql://')
-    .optional(),
+  DATABASE_URL: databaseAddress,
+  DIRECT_DATABASE_URL: databaseAddress,
+  CONFIG_SOURCE: z.enum(['file', 's3', 'gcs', 'database'], 'must be file, s3, gcs or database').optional(),
+  S3_BUCKET_NAME: z.string().optional(),
+  CONFIG_S3_BUCKET: z.string().optional(),
+  CONFIG_S3_KEY: z.string().optional(),
+  CONFIG_S3_REGION: z.string().optional(),
+  CONFIG_S3_ENDPOINT_URL: address,
+  AWS_REGION: z.string().optional(),
+  AWS_DEFAULT_REGION: z.string().optional(),
+  AWS_ENDPOINT_URL_S3: address,
+  AWS_ENDPOINT_URL: address,
+  CONFIG_GCS_BUCKET: z.string().optional(),
+  CONFIG_GCS_KEY: z.string().optional(),
+  CONFIG_GCS_ENDPOINT_URL: address,
+  CONFIG_GCS_ACCESS_KEY_ID: z.string().optional(),
+  CONFIG_GCS_SECRET_ACCESS_KEY: z.string().optional(),
+  CONFIG_SYNC_ENABLED: onOff.default(true),
+  CONFIG_HOT_RELOAD: onOff.default(true),
+  CONFIG_SYNC_INTERVAL: seconds.min(0.1, 'must be at least 0.1').max(3_600, 'must be at most 3600').default(2),
+  LLMROUTER_HA_MODE: z.enum(['single', 'leader_election'], 'must be single or leader_election').optional(),
+  LLMROUTER_HA_LEASE_SECONDS: seconds.min(1, 'must be at least 1').optional(),
+  LLMROUTER_HA_RENEW_INTERVAL_SECONDS: seconds.min(0.1, 'must be at least 0.1').optional(),
+  LLMROUTER_HA_LOCK_NAME: z.string().max(200, 'has at most 200 characters').optional(),
+  LLMROUTER_CONFIG_SYNC_LEASE_SECONDS: seconds.min(1, 'must be at least 1').default(30),
+  LLMROUTER_CONFIG_SYNC_RENEW_INTERVAL_SECONDS: seconds.min(0.1, 'must be at least 0.1').default(10),
+  LLMROUTER_CONFIG_SYNC_LOCK_NAME: z.string().max(200, 'has at most 200 characters').default('config_sync'),
   POSTGRES_HOST: z.string().optional(),
   POSTGRES_PORT: port.optional(),
   POSTGRES_USER: z.string().optional(),
@@ -156,6 +224,9 @@ const schema = z.object({
 
 type Variables = z.output<typeof schema>;
 
+/** Every variable that is read here. */
+export const variableNames: readonly string[] = Object.keys(schema.shape);
+
 /** @throws SettingsError with every fault at once. */
 export function readSettings(environment: Readonly<Record<string, string | undefined>> = process.env): Settings {
   // An empty variable is one that somebody left blank, not a value.
@@ -168,8 +239,20 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   }
   const variables = parsed.data;
   const faults = regionFaults(variables);
+  const configSource = configSourceOf(variables, (fault) => faults.push(fault));
+  const ha = haOf(variables);
+  if (ha.renewSeconds * 2 >= ha.leaseSeconds) {
+    faults.push(
+      `LLMROUTER_HA_RENEW_INTERVAL_SECONDS: a lease of ${ha.leaseSeconds} s that is renewed every ${ha.renewSeconds} s is lost by one late renewal; renew it at least twice within it`,
+    );
+  }
   if (faults.length > 0) throw new SettingsError(faults);
   return {
+    configSource,
+    configSync: variables.CONFIG_SYNC_ENABLED && variables.CONFIG_HOT_RELOAD,
+    configSyncSeconds: variables.CONFIG_SYNC_INTERVAL,
+    ha,
+    directDatabaseUrl: variables.DIRECT_DATABASE_URL,
     configPath: variables.CONFIG_FILE_PATH ?? usualConfigPath,
     configIsNamed: variables.CONFIG_FILE_PATH !== undefined,
     host: variables.HOST,
@@ -226,6 +309,49 @@ function regionSettings(variables: Variables): RegionSettings | undefined {
             key: variables.HOLDFAST_CLAIM_KEY,
             endpoints: variables.HOLDFAST_CLAIM_ENDPOINT?.split(',') ?? [],
           },
+  };
+}
+
+const haOf = (variables: Variables): HaSettings => ({
+  mode: variables.LLMROUTER_HA_MODE,
+  leaseSeconds: variables.LLMROUTER_HA_LEASE_SECONDS ?? variables.LLMROUTER_CONFIG_SYNC_LEASE_SECONDS,
+  renewSeconds: variables.LLMROUTER_HA_RENEW_INTERVAL_SECONDS ?? variables.LLMROUTER_CONFIG_SYNC_RENEW_INTERVAL_SECONDS,
+  lockName: variables.LLMROUTER_HA_LOCK_NAME ?? variables.LLMROUTER_CONFIG_SYNC_LOCK_NAME,
+});
+
+/** `CONFIG_SOURCE` decides; without it a bucket that is named does. A config file is then what is left when it is away. */
+function configSourceOf(variables: Variables, fault: (message: string) => void): ConfigSourceSettings {
+  const s3Bucket = variables.CONFIG_S3_BUCKET ?? variables.S3_BUCKET_NAME;
+  const gcsBucket = variables.CONFIG_GCS_BUCKET;
+  const kind =
+    variables.CONFIG_SOURCE ??
+    (variables.CONFIG_S3_BUCKET !== undefined ? 's3' : gcsBucket !== undefined ? 'gcs' : 'file');
+  if (kind === 'file' || kind === 'database') return { is: kind };
+  if (kind === 's3') {
+    if (s3Bucket === undefined) fault('CONFIG_S3_BUCKET: is missing, and CONFIG_SOURCE is s3; name the bucket');
+    return {
+      is: 's3',
+      bucket: s3Bucket ?? '',
+      key: variables.CONFIG_S3_KEY ?? usualObject,
+      region: variables.CONFIG_S3_REGION ?? variables.AWS_REGION ?? variables.AWS_DEFAULT_REGION ?? 'us-east-1',
+      endpoint: variables.CONFIG_S3_ENDPOINT_URL ?? variables.AWS_ENDPOINT_URL_S3 ?? variables.AWS_ENDPOINT_URL,
+      credentials: undefined,
+    };
+  }
+  const { CONFIG_GCS_ACCESS_KEY_ID: accessKeyId, CONFIG_GCS_SECRET_ACCESS_KEY: secretAccessKey } = variables;
+  if (gcsBucket === undefined) fault('CONFIG_GCS_BUCKET: is missing, and CONFIG_SOURCE is gcs; name the bucket');
+  if (accessKeyId === undefined || secretAccessKey === undefined) {
+    fault(
+      'CONFIG_GCS_ACCESS_KEY_ID and CONFIG_GCS_SECRET_ACCESS_KEY: are missing; make an HMAC key of a service account that may read the bucket',
+    );
+  }
+  return {
+    is: 'gcs',
+    bucket: gcsBucket ?? '',
+    key: variables.CONFIG_GCS_KEY ?? usualObject,
+    region: 'auto',
+    endpoint: variables.CONFIG_GCS_ENDPOINT_URL ?? googleStorage,
+    credentials: { accessKeyId: accessKeyId ?? '', secretAccessKey: secretAccessKey ?? '' },
   };
 }
 

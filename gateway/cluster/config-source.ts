@@ -32,14 +32,22 @@ const sourceText = (text: string, etag: string): SourceText => ({ text, etag, sh
 export class FileSource implements ConfigSource {
   readonly name: string;
   readonly #path: string;
+  readonly #isOptional: boolean;
 
-  constructor(path: string) {
+  /** @param isOptional a file that is not there says nothing, and is no fault. */
+  constructor(path: string, isOptional = false) {
     this.name = path;
     this.#path = path;
+    this.#isOptional = isOptional;
   }
 
   async read(knownEtag: string | undefined, signal: AbortSignal): Promise<SourceText | undefined> {
-    const { mtimeMs, size, ino } = await stat(this.#path);
+    const found = await stat(this.#path).catch((error: unknown) => {
+      if (this.#isOptional && error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (found === undefined) return undefined;
+    const { mtimeMs, size, ino } = found;
     const etag = `${ino}-${size}-${mtimeMs}`;
     if (etag === knownEtag) return undefined;
     if (size > largestBytes) throw new Error(`${this.#path} has ${size} bytes; a config has at most ${largestBytes}`);
@@ -53,8 +61,9 @@ export class S3Source implements ConfigSource {
   readonly #bucket: string;
   readonly #key: string;
 
-  constructor(client: S3Client, bucket: string, key: string) {
-    this.name = `s3://${bucket}/${key}`;
+  /** @param scheme of its name: `gs` for Google's objects, which are read over the same protocol. */
+  constructor(client: S3Client, bucket: string, key: string, scheme: 's3' | 'gs' = 's3') {
+    this.name = `${scheme}://${bucket}/${key}`;
     this.#client = client;
     this.#bucket = bucket;
     this.#key = key;

@@ -65,8 +65,17 @@ export class LeaderElection {
     return this.leadership.is === 'leader' ? this.#validUntilMs - this.#options.now() : undefined;
   }
 
+  get isRunning(): boolean {
+    return this.#timer !== undefined && !this.#stopped;
+  }
+
   start(): void {
     this.#next(0);
+  }
+
+  /** Asks for the lease now. Never rejects. */
+  async take(): Promise<void> {
+    await this.#renew();
   }
 
   /** Gives the lease up, so that another takes it at once. Never rejects. */

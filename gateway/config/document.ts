@@ -9,6 +9,8 @@ export interface ConfigFault {
   readonly line: number | undefined;
   /** What is wrong and what to write instead. */
   readonly message: string;
+  /** Set when the file is not at fault, but one of the deployments that were added to it: which one, from 0. */
+  readonly added?: number;
 }
 
 export interface ConfigDocument {

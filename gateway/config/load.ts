@@ -4,6 +4,7 @@ import { type ConfigFault, type ConfigPath, formatPath, parseConfigDocument } fr
 import { type Environment, resolveEnvironment } from './environment.ts';
 import { faultsOf } from './faults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
+import { withOverrides } from './overrides.ts';
 import { configSchema, knownKeys, modelEntry, routerSettings } from './schema.ts';
 
 export interface LoadedConfig {
@@ -33,6 +34,8 @@ export interface LoadOptions {
   readonly environment: Environment;
   /** Addresses that answer for every deployment instead of its provider: the demo. */
   readonly demoUpstreams?: readonly string[];
+  /** Entries of `model_list` from elsewhere: deployments that were made over the API. They follow those of the file. */
+  readonly moreModels?: readonly unknown[];
 }
 
 /** @throws ConfigError with all faults. */
@@ -40,7 +43,8 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   const document = parseConfigDocument(text);
   if (document.faults.length > 0) throw new ConfigError(options.source, document.faults);
   const environment = withFileVariables(document.value, options.environment);
-  const resolved = resolveEnvironment(document.value, environment);
+  const { value: overridden, applied } = withOverrides(document.value, environment);
+  const resolved = resolveEnvironment(withModels(overridden, options.moreModels ?? []), environment);
   const parsed = configSchema.safeParse(resolved.value);
   // A missing variable outside model_list gets its own fault below; the same field is not reported twice.
   const unset = new Set(
@@ -68,6 +72,10 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
       path[0] === 'model_list' && typeof path[1] === 'number' ? [[path[1], variable] as const] : [],
     ),
   );
+  // What a variable says stands in no line.
+  const variableAt = new Map(
+    applied.flatMap(({ variable, paths }) => paths.map((path) => [formatPath(path), variable])),
+  );
   const located = (fault: { path: ConfigPath; message: string }): ConfigFault => ({
     path: formatPath(fault.path),
     line: document.lineOf(fault.path),
@@ -83,7 +91,26 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
     warnings.push(...built.warnings.map(located));
     if (faults.length === 0) return { config: built.config, warnings };
   }
-  throw new ConfigError(options.source, faults);
+  const own = ownModels(overridden).length;
+  throw new ConfigError(
+    options.source,
+    faults.map((fault) => {
+      const variable = variableAt.get(fault.path);
+      if (variable !== undefined) return { ...fault, path: `${variable} (${fault.path})`, line: undefined };
+      const index = Number(/^model_list\[(\d+)\]/.exec(fault.path)?.[1] ?? -1);
+      return index >= own && index - own < (options.moreModels?.length ?? 0) ? { ...fault, added: index - own } : fault;
+    }),
+  );
+}
+
+function withModels(value: unknown, more: readonly unknown[]): unknown {
+  if (more.length === 0 || typeof value !== 'object' || value === null) return value;
+  return { ...value, model_list: [...ownModels(value), ...more] };
+}
+
+function ownModels(value: unknown): readonly unknown[] {
+  const list = memberOf(value, 'model_list');
+  return Array.isArray(list) ? list : [];
 }
 
 /** `environment_variables` of the file, under the process's own: those win, unless somebody left them blank. */

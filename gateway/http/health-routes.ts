@@ -9,16 +9,14 @@ export interface StoreStates {
   /** Undefined = there is none. */
   readonly database: 'connected' | 'disconnected' | undefined;
   readonly redis: 'connected' | 'disconnected' | undefined;
-  /** When the keys came from a snapshot because the database was away at the start: its age, seconds. */
-  readonly snapshotAgeSeconds: number | undefined;
-  /** Why this gateway should be replaced by a newer one; undefined = it should not. */
-  readonly schemaFault: string | undefined;
 }
 
 export interface HealthRouteOptions {
   readonly authentication: AuthenticationOptions;
   readonly router: Router;
   readonly stores: () => StoreStates;
+  /** What the gateway does without at the moment, in words. */
+  readonly degraded: () => readonly { readonly message: string }[];
   readonly isLeaving: () => boolean;
   readonly inFlight: () => number;
   readonly version: string;
@@ -44,7 +42,7 @@ export function registerHealthRoutes(app: FastifyInstance, options: HealthRouteO
     app.get(path, (_request, reply) => {
       if (options.isLeaving()) return reply.code(503).send({ status: 'shutting_down' });
       const stores = options.stores();
-      const reasons = reasonsOf(stores);
+      const reasons = options.degraded().map(({ message }) => message);
       return reply.send({
         status: reasons.length === 0 ? 'healthy' : 'degraded',
         reasons,
@@ -61,20 +59,6 @@ export function registerHealthRoutes(app: FastifyInstance, options: HealthRouteO
     const { contentType, body } = await options.metrics();
     return reply.type(contentType).send(body);
   });
-}
-
-function reasonsOf(stores: StoreStates): string[] {
-  const reasons: string[] = [];
-  if (stores.schemaFault !== undefined) reasons.push(stores.schemaFault);
-  if (stores.database === 'disconnected') {
-    reasons.push('PostgreSQL cannot be reached: known keys are served, new keys and spend rows wait');
-  }
-  if (stores.redis === 'disconnected')
-    reasons.push('Redis cannot be reached: cooldowns are not shared between processes');
-  if (stores.snapshotAgeSeconds !== undefined && stores.database === 'disconnected') {
-    reasons.push(`keys come from a snapshot of ${Math.round(stores.snapshotAgeSeconds)} s ago`);
-  }
-  return reasons;
 }
 
 /** LiteLLM's shape, from what requests have shown; nothing is called for it. */

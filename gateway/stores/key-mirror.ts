@@ -1,4 +1,5 @@
 /** Keeps the keys in memory, and what they belong to, current: from the database by polling, from the snapshot when there is no database. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreUnavailable } from '../domain/keys.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { IdentityStore } from './identity.ts';
@@ -22,6 +23,8 @@ export class NothingKnown extends Error {
 /** Bounds how long a revoked key still works in another process. */
 const pollEveryMs = 1_000;
 const snapshotEveryMs = 5_000;
+const startPatienceMs = 1_500;
+const slowDatabase = new StoreUnavailable(new Error('the database did not answer in time'));
 
 export class KeyMirror {
   readonly #options: KeyMirrorOptions;
@@ -31,6 +34,8 @@ export class KeyMirror {
   #savedAtMs = 0;
   #restoredAtMs: number | undefined;
   #up = false;
+  #round: Promise<void> | undefined;
+  #again = false;
 
   constructor(options: KeyMirrorOptions) {
     this.#options = options;
@@ -48,20 +53,28 @@ export class KeyMirror {
 
   /** @throws NothingKnown when neither the database nor a snapshot can be used. */
   async start(): Promise<void> {
-    try {
-      await this.#options.store.poll();
+    const { store, snapshot: file, logger } = this.#options;
+    const polled = store.poll().then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+    );
+    const snapshot = await file.load();
+    const patience = new AbortController();
+    const failure = await Promise.race([
+      polled,
+      // With a snapshot, a database that does not answer is not waited for until its time-out.
+      ...(snapshot === undefined ? [] : [sleep(startPatienceMs, slowDatabase, { signal: patience.signal })]),
+    ]);
+    patience.abort();
+    if (failure === undefined) {
       this.#up = true;
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
-      const snapshot = await this.#options.snapshot.load();
-      if (snapshot === undefined) throw new NothingKnown(error.cause);
-      this.#options.store.memory.restore(snapshot.content, snapshot.whole);
+    } else {
+      if (!(failure instanceof StoreUnavailable)) throw failure;
+      if (snapshot === undefined) throw new NothingKnown(failure.cause);
+      store.memory.restore(snapshot.content, snapshot.whole);
       this.#restoredAtMs = snapshot.savedAtMs;
       this.#changed = false;
-      this.#options.logger.warn(
-        { keys: snapshot.content.key.length },
-        'started from the snapshot: the database cannot be reached',
-      );
+      logger.warn({ keys: snapshot.content.key.length }, 'started from the snapshot: the database cannot be reached');
     }
     this.#schedule();
   }
@@ -71,18 +84,44 @@ export class KeyMirror {
     if (await this.#options.store.poll()) this.#changed = true;
   }
 
-  stop(): void {
+  /** What is known is on disk then, if the record was heard last. Never rejects. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    await this.#round;
+    if (!this.#up) return;
+    if (this.#options.store.takeChanged()) this.#changed = true;
+    this.#savedAtMs = 0;
+    await this.#trySave();
   }
 
   #schedule(): void {
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => void this.#round(), pollEveryMs * (0.75 + Math.random() / 2));
+    this.#timer = setTimeout(() => this.wake(), pollEveryMs * (0.75 + Math.random() / 2));
     this.#timer.unref();
   }
 
-  async #round(): Promise<void> {
+  /** Looks now, for example since the database has said that something changed. */
+  wake(): void {
+    if (this.#stopped) return;
+    if (this.#round !== undefined) {
+      // What is asked just now may have been asked too early.
+      this.#again = true;
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#round = this.#look().finally(() => {
+      this.#round = undefined;
+      if (this.#again) {
+        this.#again = false;
+        this.wake();
+      } else {
+        this.#schedule();
+      }
+    });
+  }
+
+  async #look(): Promise<void> {
     try {
       await this.refresh();
       if (!this.#up) this.#options.logger.info('the database answers');
@@ -91,13 +130,18 @@ export class KeyMirror {
     } catch (error) {
       if (this.#up) this.#options.logger.warn({ err: error }, 'the database cannot be reached; known keys are served');
       this.#up = false;
+      // What nobody has compared with the record may be older than what lies on disk.
+      return;
     }
+    await this.#trySave();
+  }
+
+  async #trySave(): Promise<void> {
     try {
       await this.#save();
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'the snapshot could not be written');
     }
-    this.#schedule();
   }
 
   async #save(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The one place that makes PostgreSQL clients. Every wait is bounded: a hung server must not hang the gateway. */
 import { Client, Pool as DriverPool, type PoolClient, type PoolConfig, types } from 'pg';
 
-export type { PoolClient } from 'pg';
+export type { Client, PoolClient } from 'pg';
 
 /** `int8` as bigint: money does not fit a double. */
 types.setTypeParser(types.builtins.INT8, BigInt);
@@ -119,14 +119,18 @@ export function openPool(options: PostgresOptions): Pool {
   return pool;
 }
 
-/** A single connection for migrations, whose statements may take longer than a request's. */
-export async function openConnection(url: string, queryTimeoutSeconds: number): Promise<Client> {
+/** A single connection: for migrations, whose statements may take longer than a request's, and for LISTEN. */
+export async function openConnection(
+  url: string,
+  queryTimeoutSeconds: number,
+  name = 'holdfast-migrate',
+): Promise<Client> {
   const client = new Client({
     connectionString: url,
     connectionTimeoutMillis: connectTimeoutMs,
     query_timeout: queryTimeoutSeconds * 1000,
     keepAlive: true,
-    application_name: 'holdfast-migrate',
+    application_name: name,
   });
   // The statement under way fails with it; this only keeps it from ending the process before that is told.
   client.on('error', () => undefined);

@@ -2,12 +2,12 @@
  * What a gateway knew last, on disk, so that it starts and serves known keys while the database is away. Signed: a file
  * that somebody edited would otherwise be a way to make keys.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Kind, kinds, recordSchemas } from '../domain/identity.ts';
 import type { Content } from './identity-memory.ts';
+import { ownKey, readIfThere, replaceFile } from './own-key.ts';
 
 const contentSchema = z.object({
   savedAtMs: z.number(),
@@ -74,35 +74,15 @@ export class SnapshotFile {
 
   /** Replaces the file as a whole: a kill in the middle leaves the old one. */
   async save(snapshot: Snapshot): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const content = JSON.stringify(snapshot);
     const file = JSON.stringify({ version: 2, signature: await this.#sign(signed(2, content)), content });
-    // Random, since containers that share a volume all have process 1.
-    const temporary = join(this.#directory, `snapshot.${randomBytes(4).toString('hex')}.tmp`);
-    await writeFile(temporary, file, { mode: 0o600, flush: true });
-    await rename(temporary, join(this.#directory, 'snapshot.json'));
+    await replaceFile(this.#directory, 'snapshot.json', file);
   }
 
   async #sign(content: string): Promise<string> {
-    return createHmac('sha256', this.#secret ?? (await this.#ownKey()))
+    return createHmac('sha256', this.#secret ?? (await ownKey(this.#directory, 'snapshot.key')))
       .update(content)
       .digest('hex');
-  }
-
-  async #ownKey(): Promise<string> {
-    const path = join(this.#directory, 'snapshot.key');
-    const known = await readIfThere(path);
-    if (isKey(known)) return known;
-    // Whole before it has its name: of several workers that start at once, one names its key and the others read that.
-    const temporary = join(this.#directory, `snapshot.key.${randomBytes(4).toString('hex')}.tmp`);
-    await writeFile(temporary, randomBytes(32).toString('hex'), { mode: 0o600, flush: true });
-    // An empty or cut key would sign with something that anybody can guess, so it is replaced.
-    if (known !== undefined) await rename(temporary, path);
-    else {
-      await link(temporary, path).catch(ignoreExisting);
-      await unlink(temporary);
-    }
-    return readFile(path, 'utf8');
   }
 }
 
@@ -129,23 +109,6 @@ function fromFirstVersion(value: unknown): Snapshot | undefined {
   const none = { budget: [], organization: [], user: [], team: [], member: [], endUser: [] };
   return { savedAtMs: read.data.savedAtMs, content: { ...none, key }, whole: [] };
 }
-
-const isKey = (text: string | undefined): text is string => text !== undefined && /^[0-9a-f]{64}$/.test(text);
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function ignoreExisting(error: unknown): void {
-  if (codeOf(error) !== 'EEXIST') throw error;
-}
-
-const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
 
 function parse(text: string): unknown {
   try {

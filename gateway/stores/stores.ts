@@ -2,10 +2,14 @@
 import type { BudgetWindow } from '../domain/budget-window.ts';
 import type { AccessGroups } from '../domain/model-access.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { ConfigVersions } from './config-versions.ts';
 import { ControlPlane } from './control-plane.ts';
 import { IdentityStore } from './identity.ts';
 import { KeyMirror } from './key-mirror.ts';
+import { LeaderLease } from './leader-lease.ts';
+import { ModelDefinitions } from './model-definitions.ts';
 import { openPool, type Pool } from './postgres.ts';
+import { ProcessRegistry } from './process-registry.ts';
 import { SchemaWatch } from './schema-watch.ts';
 import { PostgresBudgetSlices, putAccount } from './slices.ts';
 import { SnapshotFile } from './snapshot.ts';
@@ -32,6 +36,14 @@ export interface StoresOptions {
 
 type AccountRow = [id: string, maxMicros: number, window: BudgetWindow | undefined];
 
+/** What processes that share a database share of their configuration. */
+export interface ClusterStores {
+  readonly versions: ConfigVersions;
+  readonly models: ModelDefinitions;
+  readonly processes: ProcessRegistry;
+  lease(name: string, seconds: number): LeaderLease;
+}
+
 /** What of the options may change while the stores are open. */
 export type ChangingOptions = Pick<StoresOptions, 'poolSize' | 'accessGroups' | 'keepSpendRows' | 'spendRetentionDays'>;
 
@@ -48,6 +60,7 @@ export interface Stores {
   readonly putAccount: ((...account: AccountRow) => Promise<void>) | undefined;
   readonly ledger: PostgresSpendLedger | undefined;
   readonly housekeeping: SpendHousekeeping | undefined;
+  readonly cluster: ClusterStores | undefined;
   /** Goes on under another configuration. */
   follow(options: ChangingOptions): void;
   /** Ends the polling and the connections. */
@@ -105,6 +118,15 @@ export function openStores(options: StoresOptions): Stores {
     putAccount: pool === undefined ? undefined : (...account) => putAccount(pool, ...account),
     ledger,
     housekeeping,
+    cluster:
+      pool === undefined
+        ? undefined
+        : {
+            versions: new ConfigVersions(pool, options.saltKey),
+            models: new ModelDefinitions(pool),
+            processes: new ProcessRegistry(pool),
+            lease: (name, seconds) => new LeaderLease(pool, name, seconds),
+          },
     follow: ({ poolSize, accessGroups, keepSpendRows, spendRetentionDays }) => {
       // The pool reads it whenever a connection is asked for; those beyond it end when they are idle.
       if (pool !== undefined) pool.options.max = poolSize;
@@ -114,7 +136,7 @@ export function openStores(options: StoresOptions): Stores {
     },
     close: async () => {
       housekeeping?.stop();
-      mirror?.stop();
+      await mirror?.stop();
       schema?.stop();
       await pool?.end();
     },

@@ -1,6 +1,7 @@
 /** Prometheus metrics under LiteLLM's names. Labels are bounded: model groups and deployments of the config, never keys. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { metricNames } from '../contract.ts';
+import type { ConfigStanding } from '../domain/config-administration.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { exceptionClass, type UpstreamError } from '../domain/errors.ts';
 import type { RegionState } from '../domain/region.ts';
@@ -17,6 +18,11 @@ export interface MetricSources {
   readonly redisUp: () => boolean | undefined;
   /** Undefined where there is one region only. */
   readonly region?: () => RegionMetrics | undefined;
+  /** Undefined before there is one. */
+  readonly configuration?: () => ConfigStanding | undefined;
+  readonly degraded?: () => readonly { readonly reason: string; readonly sinceMs: number }[];
+  /** Of the keys that this process started from while the database was away. */
+  readonly snapshotAgeSeconds?: () => number | undefined;
   /** Deployments for whose model nobody states a price. */
   readonly unpricedDeployments: () => number;
   readonly deploymentStates: () => readonly {
@@ -181,6 +187,31 @@ export class Metrics {
     const up = '1 while PostgreSQL answers; absent without a database.';
     gauge(metricNames.databaseUp, up, () => asNumber(databaseUp()), 'min');
     gauge(metricNames.redisUp, '1 while Redis answers; absent without Redis.', () => asNumber(redisUp()), 'min');
+    const config = (): ConfigStanding | undefined => sources.configuration?.();
+    const leads = '1 in the process that watches the source of the configuration, 0 in all others.';
+    gauge(metricNames.leader, leads, () => asNumber(config()?.role === 'leader'), 'sum');
+    gauge(metricNames.leaderEpoch, 'Rises with each change of the leader.', () => numberOrNone(config()?.epoch), 'max');
+    const left = 'What is left of the lease in the process that holds it, seconds.';
+    gauge(metricNames.leaseRemainingSeconds, left, () => seconds(config()?.leaseRemainingMs), 'max');
+    const version = 'The version that is live; processes that differ for long have a fault.';
+    gauge(metricNames.configVersion, version, () => numberOrNone(config()?.version), 'min');
+    const notTaken = '1 while the newest configuration was not taken.';
+    gauge(metricNames.configFault, notTaken, () => asNumber(config() && config()?.fault !== undefined), 'max');
+    const age = 'Age of the snapshot that keys come from, seconds; absent once the database was heard.';
+    gauge(metricNames.snapshotAgeSeconds, age, () => sources.snapshotAgeSeconds?.(), 'max');
+    const degraded = new Gauge({
+      name: metricNames.degraded,
+      help: 'Seconds for which the gateway has done without something, by what.',
+      labelNames: ['reason'] as const,
+      registers: [],
+      aggregator: 'max',
+      collect() {
+        this.reset();
+        for (const { reason, sinceMs } of sources.degraded?.() ?? [])
+          this.set({ reason }, (Date.now() - sinceMs) / 1000);
+      },
+    });
+    this.registry.registerMetric(degraded);
     const region = (): RegionState | undefined => sources.region?.()?.state;
     const writes = '1 where control-plane writes are taken, 0 where they are not; absent with one region only.';
     gauge(metricNames.regionWriter, writes, () => asNumber(isWriter(region())), 'min');
@@ -279,6 +310,8 @@ export class Metrics {
 }
 
 const asNumber = (up: boolean | undefined): number | undefined => (up === undefined ? undefined : up ? 1 : 0);
+const numberOrNone = (value: bigint | undefined): number | undefined =>
+  value === undefined ? undefined : Number(value);
 const numberOf = (pressure: Pressure | undefined): number | undefined =>
   pressure === undefined ? undefined : pressureNumbers[pressure];
 

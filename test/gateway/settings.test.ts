@@ -88,3 +88,62 @@ describe('the region', () => {
     expect(() => readSettings(environment)).toThrow(message);
   });
 });
+
+describe('the source of configurations', () => {
+  const sourceOf = (variables: Readonly<Record<string, string>>) => readSettings(variables).configSource;
+
+  it.each<[string, Readonly<Record<string, string>>, object]>([
+    ['a file, when nothing is said', {}, { is: 'file' }],
+    [
+      'S3 by its bucket',
+      { CONFIG_S3_BUCKET: 'b', CONFIG_S3_KEY: 'configs/c.yaml' },
+      { is: 's3', bucket: 'b', key: 'configs/c.yaml' },
+    ],
+    [
+      'S3 by CONFIG_SOURCE and S3_BUCKET_NAME',
+      { CONFIG_SOURCE: 's3', S3_BUCKET_NAME: 'b' },
+      { is: 's3', bucket: 'b', key: 'config.yaml' },
+    ],
+    [
+      'CONFIG_S3_BUCKET before S3_BUCKET_NAME',
+      { CONFIG_S3_BUCKET: 'a', S3_BUCKET_NAME: 'b' },
+      { is: 's3', bucket: 'a' },
+    ],
+    ['a file although a bucket is named', { CONFIG_SOURCE: 'file', CONFIG_S3_BUCKET: 'b' }, { is: 'file' }],
+    [
+      'Google’s store through its XML API',
+      { CONFIG_GCS_BUCKET: 'b', CONFIG_GCS_ACCESS_KEY_ID: 'GOOG1', CONFIG_GCS_SECRET_ACCESS_KEY: 's' },
+      { is: 'gcs', bucket: 'b', endpoint: 'https://storage.googleapis.com' },
+    ],
+    ['the database', { CONFIG_SOURCE: 'database' }, { is: 'database' }],
+  ])('is %s', (_what, variables, expected) => {
+    expect(sourceOf(variables)).toMatchObject(expected);
+  });
+
+  it('that lacks something says what, all of it at once', () => {
+    expect(() => sourceOf({ CONFIG_SOURCE: 'gcs' })).toThrow(/CONFIG_GCS_BUCKET: [\s\S]*CONFIG_GCS_ACCESS_KEY_ID/);
+    expect(() => sourceOf({ CONFIG_SOURCE: 's3' })).toThrow(/CONFIG_S3_BUCKET: is missing/);
+  });
+});
+
+describe('the lease of the leader', () => {
+  it('has the numbers of the documents, under both spellings', () => {
+    expect(readSettings({}).ha).toEqual({
+      mode: undefined,
+      leaseSeconds: 30,
+      renewSeconds: 10,
+      lockName: 'config_sync',
+    });
+    expect(
+      readSettings({
+        LLMROUTER_HA_MODE: 'single',
+        LLMROUTER_CONFIG_SYNC_LEASE_SECONDS: '60',
+        LLMROUTER_HA_RENEW_INTERVAL_SECONDS: '5',
+      }).ha,
+    ).toMatchObject({ mode: 'single', leaseSeconds: 60, renewSeconds: 5 });
+  });
+
+  it('that one late renewal would lose is refused', () => {
+    expect(() => readSettings({ LLMROUTER_HA_LEASE_SECONDS: '10' })).toThrow(/lost by one late renewal/);
+  });
+});

@@ -1,11 +1,11 @@
-/** `/model/new|update|delete|definitions`: deployments that are made over the API. They are stored; a gateway that reads them acts on them. */
+/** `/model/new|update|delete|definitions`: deployments that are made over the API. Every process calls them within seconds. */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Rows } from '../../domain/management.ts';
 import { forbidden, invalid, notFound, seesAll } from './actor.ts';
 import { id, metadata, pageOf, paging } from './fields.ts';
 import { isoOf } from './objects.ts';
-import { defineRoute } from './route.ts';
+import { defineRoute, type ManagementOptions, type ModelDefinition } from './route.ts';
 
 /** What must not be stored as it is. A reference to a variable is no secret, a number of tokens neither. */
 const secretName = /key|secret|password|credential|authorization|cookie|(^|_)token$/i;
@@ -60,14 +60,19 @@ const toAnswer = (row: Rows['model']) => ({
   updated_at: isoOf(row.updatedAtMs),
 });
 
-const notYet = { note: 'stored; this version reads its deployments from config.yaml and does not act on it yet' };
+/** @throws Refusal 400 for one that no gateway could call. */
+function refuseFaulty(model: ModelDefinition, { modelFaults }: ManagementOptions): void {
+  const faults = modelFaults(model);
+  if (faults.length > 0) throw invalid('litellm_params', faults.join('; '));
+}
+
 const modelInfo = z.looseObject({ id: id.optional() });
 
 const create = defineRoute({
   method: 'POST',
   paths: ['/model/new'],
   tag: 'models',
-  summary: 'Store a deployment. It acts once gateways read deployments from the database',
+  summary: 'Add a deployment. Every process calls it within seconds',
   needs: 'admin',
   body: z.strictObject({
     model_name: z.string().min(1).max(256),
@@ -77,15 +82,19 @@ const create = defineRoute({
   example: { model_name: 'gpt-4o', litellm_params: { model: 'openai/gpt-4o', api_key: 'os.environ/OPENAI_API_KEY' } },
   write: async (writer, { body, principal, options }) => {
     const modelId = body.model_info?.id ?? randomUUID();
-    const row = await writer.insert('model', {
+    const model = {
       modelId,
       modelName: body.model_name,
       params: sealed(body.litellm_params, options.sealSecret),
       info: body.model_info ?? {},
+    };
+    refuseFaulty(model, options);
+    const row = await writer.insert('model', {
+      ...model,
       createdBy: principal.actor.userId ?? principal.actor.name,
     });
     if (row === undefined) throw invalid('model_info.id', `model_info.id: ${modelId} exists already; choose another`);
-    return { ...toAnswer(row), ...notYet };
+    return { ...toAnswer(row) };
   },
 });
 
@@ -107,16 +116,14 @@ const update = defineRoute({
     if (modelId === undefined) throw invalid('model_info.id', 'model_info.id: name the deployment');
     const before = await writer.lock('model', { modelId });
     if (before === undefined) throw notFound('Model', modelId);
-    const [row] = await writer.update(
-      'model',
-      { modelId },
-      {
-        modelName: body.model_name ?? before.modelName,
-        params: { ...before.params, ...sealed(body.litellm_params ?? {}, options.sealSecret) },
-        info: { ...before.info, ...body.model_info },
-      },
-    );
-    return { ...toAnswer(row ?? before), ...notYet };
+    const changed = {
+      modelName: body.model_name ?? before.modelName,
+      params: { ...before.params, ...sealed(body.litellm_params ?? {}, options.sealSecret) },
+      info: { ...before.info, ...body.model_info },
+    };
+    refuseFaulty({ modelId, ...changed }, options);
+    const [row] = await writer.update('model', { modelId }, changed);
+    return { ...toAnswer(row ?? before) };
   },
 });
 
@@ -124,7 +131,7 @@ const remove = defineRoute({
   method: 'POST',
   paths: ['/model/delete'],
   tag: 'models',
-  summary: 'Remove a stored deployment',
+  summary: 'Remove a deployment that was made over the API',
   needs: 'admin',
   body: z.strictObject({ id }),
   example: { id: 'deployment-1' },
@@ -144,7 +151,7 @@ const list = defineRoute({
   query: z.strictObject(paging),
   read: async (reader, { query, principal }) => {
     if (!seesAll(principal)) throw forbidden('Listing stored deployments');
-    return { data: (await reader.list('model', {}, pageOf(query))).map(toAnswer), ...notYet };
+    return { data: (await reader.list('model', {}, pageOf(query))).map(toAnswer) };
   },
 });
 

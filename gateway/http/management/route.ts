@@ -11,6 +11,7 @@ import {
   type IdentityWriter,
   type Management,
   RecordConflict,
+  type Rows,
 } from '../../domain/management.ts';
 import type { AccessGroups } from '../../domain/model-access.ts';
 import type { RegionDesk } from '../../domain/region.ts';
@@ -22,6 +23,9 @@ import { answerSeal } from './answer-seal.ts';
 import { checkDepth, closest } from './body-checks.ts';
 import { throughWriter } from './through-writer.ts';
 
+/** A deployment as it is stored. */
+export type ModelDefinition = Pick<Rows['model'], 'modelId' | 'modelName' | 'params' | 'info'>;
+
 export interface ManagementOptions {
   /** Undefined without a database. */
   readonly management: Management | undefined;
@@ -31,6 +35,8 @@ export interface ManagementOptions {
   readonly sealSecret: ((secret: string) => string) | undefined;
   /** By the prices that are known now. */
   readonly priceEntry: PriceEntry;
+  /** What keeps a model definition from being called; its secrets are sealed. */
+  readonly modelFaults: (model: ModelDefinition) => readonly string[];
 }
 
 /** What a route's work gets to know of a request. */

@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type ConfigSource, FileSource, S3Source, sha256Of } from '../../../gateway/cluster/config-source.ts';
+import { type ConfigSource, FileSource, S3Source } from '../../../gateway/cluster/config-source.ts';
 import { ConfigSync } from '../../../gateway/cluster/config-sync.ts';
 import type { Leadership } from '../../../gateway/cluster/leader.ts';
 import { openS3 } from '../../../gateway/region/s3-bucket.ts';
@@ -16,7 +16,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 const template = { name: 'migrated_for_config', prepare: async (url: string) => void (await migrate(url)) };
 const everySeconds = 0.05;
 
-function parse(text: string): string {
+async function prepare(text: string): Promise<string> {
   if (text.startsWith('bad')) throw new Error(`line 1: "${text}" is no config; write something good`);
   return text;
 }
@@ -34,9 +34,11 @@ function follower(source: ConfigSource, startText: string, shared?: { url: strin
   const versions = pool && new ConfigVersions(pool, shared.saltKey);
   const sync = new ConfigSync<string>({
     source,
-    parse,
+    prepare,
+    discard: async () => undefined,
+    additions: undefined,
     adopt: (config) => adopted.push(config),
-    startedWith: { sha256: sha256Of(startText), etag: undefined },
+    startedWith: { text: startText, etag: undefined, additions: '' },
     shared:
       shared && versions
         ? { versions, leaseName: 'config_sync', leadership: () => role.leadership, processName: shared.name }
