@@ -4,15 +4,19 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { migrate } from '../../gateway/stores/migrate.ts';
+import { launch } from '../../runbooks/lab/child-process.ts';
 import { type FaultProxy, startFaultProxy } from '../../runbooks/lab/fault-proxy.ts';
 import { freePort } from '../../runbooks/lab/free-port.ts';
 import { type PostgresServer, startPostgres } from '../../runbooks/lab/postgres.ts';
 import { startStandby } from '../../runbooks/lab/postgres-standby.ts';
 import { signalTree } from '../../runbooks/lab/process-tree.ts';
 import { startUpstream } from '../../runbooks/lab/upstream.ts';
-import { configFor, hello, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { configFor, hello, migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { startPgBouncer } from '../support/pgbouncer.ts';
+import { freshDatabase } from '../support/postgres.ts';
 import { until } from '../support/processes.ts';
 import { query } from '../support/query.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -145,23 +149,23 @@ describe('P2 a failover of PostgreSQL', () => {
 
   it('of a primary that is frozen and wakes up: nothing more is written to it, over whatever socket', async () => {
     const { primary, standby, gateway, promote } = await startPair();
-    const keys = makeKeys(gateway, 'key');
-    await until(() => keys.made.length >= 5);
+    // Many at once, so that connections lie idle that nobody uses while the server is frozen.
+    const many = (prefix: string) => Array.from({ length: 6 }, (_, index) => makeKeys(gateway, `${prefix}${index}`));
+    const before = many('before');
+    await until(() => before.every(({ made }) => made.length >= 3));
+    await Promise.all(before.map((one) => one.stop()));
     await signalTree(primary.pid, 'SIGSTOP');
-    const begun = performance.now();
     await promote();
-    await until(() => keys.made.some(({ atMs }) => atMs > begun + 500), 30_000);
-    // The clients are in mid-work, and the sockets from before are still open on the old server's side.
+    const keys = makeKeys(gateway, 'meanwhile');
+    await until(() => keys.made.length > 0, 30_000);
+    await keys.stop();
     await signalTree(primary.pid, 'SIGCONT');
     const woken = await aliases(primary);
-    const position = async () =>
-      (await query(primary.url(), `SELECT coalesce(max(seq), 0)::int AS n FROM audit_log`))[0]?.['n'];
-    const audited = await position();
+    const after = many('after');
     await sleep(3_000);
-    await keys.stop();
+    await Promise.all(after.map((one) => one.stop()));
     expect(await aliases(primary)).toEqual(woken);
-    expect(await position()).toBe(audited);
-    const onlyThere = keys.made.filter(({ atMs }) => atMs > begun + 500).map(({ alias }) => alias);
+    const onlyThere = [keys, ...after].flatMap(({ made }) => made.map(({ alias }) => alias));
     expect(onlyThere.length).toBeGreaterThan(10);
     const there = new Set(await aliases(standby));
     expect(onlyThere.filter((alias) => !there.has(alias))).toEqual([]);
@@ -200,4 +204,62 @@ describe('P4 a one-way partition', () => {
     await until(async () => (await aliases(standby)).filter((alias) => alias.startsWith('change-')).length === 8);
     expect(new Set(made).size).toBe(made.length);
   }, 120_000);
+});
+
+describe('P7 a restart of PgBouncer', () => {
+  it('cuts no request, loses no spend, and is over without anybody doing anything', async () => {
+    const database = await migratedDatabase();
+    const before = await startPgBouncer(database.url);
+    const proxy = await startFaultProxy({ port: Number(new URL(before.url).port) });
+    onTestFinished(() => proxy.close());
+    const upstream = await startUpstream({ name: 'the upstream' });
+    onTestFinished(() => upstream.close());
+    const url = new URL(before.url);
+    url.port = String(proxy.port);
+    const gateway = await startTestGateway({ config: configFor([upstream.url]), databaseUrl: url.href });
+    const key = await newKey(gateway, 'known');
+    const statuses: number[] = [];
+    const ask = async (times: number): Promise<void> => {
+      for (let count = 0; count < times; count++) statuses.push((await chat(gateway, key)).status);
+    };
+    await ask(5);
+    await before.stop();
+    await ask(20);
+    const after = await startPgBouncer(database.url);
+    proxy.retarget({ port: Number(new URL(after.url).port) });
+    await until(async () => (await gateway.post('/key/generate', {})).ok, 10_000);
+    await ask(5);
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    await until(
+      async () => (await query(database.url, 'SELECT 1 FROM spend_entry')).length === statuses.length,
+      15_000,
+    );
+    await gateway.stop();
+    await after.stop();
+    await database.drop();
+  }, 90_000);
+});
+
+describe('P8 a migration', () => {
+  it('that is killed half-way leaves nothing of it, and the next one does all', async () => {
+    const database = await freshDatabase();
+    const logFile = join(await temporaryDirectory(), 'migrate.log');
+    const running = await launch({
+      command: process.execPath,
+      args: [fileURLToPath(new URL('../../bin/holdfast.ts', import.meta.url)), 'migrate'],
+      environment: { PATH: process.env['PATH'] ?? '', DATABASE_URL: database.url },
+      logFile,
+      signalAtParentExit: 'SIGKILL',
+    });
+    const working = `SELECT 1 FROM pg_stat_activity
+       WHERE application_name = 'holdfast-migrate' AND datname = current_database() AND backend_xid IS NOT NULL`;
+    await until(async () => (await query(database.url, working)).length === 1, 20_000);
+    running.kill('SIGKILL');
+    await running.exited;
+    await until(async () => (await query(database.url, working)).length === 0);
+    expect(await query(database.url, `SELECT to_regclass('api_key') AS there`)).toEqual([{ there: null }]);
+    expect((await migrate(database.url)).length).toBeGreaterThan(4);
+    expect(await migrate(database.url)).toEqual([]);
+    await database.drop();
+  }, 60_000);
 });

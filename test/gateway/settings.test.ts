@@ -51,6 +51,44 @@ it('every fault is reported at once, by the name of its variable and without its
   expect(() => readSettings(faulty)).not.toThrow(/hunter2/);
 });
 
+describe('the region', () => {
+  const region = { HOLDFAST_REGION: 'us-east-1', HOLDFAST_REGION_SECRET: 'a-secret-of-all-our-regions' };
+
+  it('is absent when nothing names it', () => {
+    expect(readSettings({}).region).toBeUndefined();
+  });
+
+  it('has addresses of the others and a claim in one or three buckets', () => {
+    const settings = readSettings({
+      ...region,
+      HOLDFAST_REGION_ADDRESSES: 'us-west-2=https://gateway.west.internal:4000/,eu-west-1=http://10.0.0.1:4000',
+      HOLDFAST_CLAIM_BUCKETS: 'claims-west@us-west-2',
+    });
+    expect(settings.region).toEqual({
+      name: 'us-east-1',
+      secret: region.HOLDFAST_REGION_SECRET,
+      addresses: new Map([
+        ['us-west-2', 'https://gateway.west.internal:4000'],
+        ['eu-west-1', 'http://10.0.0.1:4000'],
+      ]),
+      claim: { buckets: [{ name: 'claims-west', region: 'us-west-2' }], key: 'claim.json', endpoints: [] },
+    });
+    expect(readSettings({ HOLDFAST_REGION: 'us-east-1', LITELLM_SALT_KEY: 'salt-of-them' }).region?.secret).toBe(
+      'salt-of-them',
+    );
+  });
+
+  it.each([
+    [{ HOLDFAST_REGION: 'local', LITELLM_SALT_KEY: 'salt-of-them' }, /HOLDFAST_REGION: .*one region/],
+    [{ HOLDFAST_REGION: 'us-east-1' }, /HOLDFAST_REGION_SECRET: must be set/],
+    [{ ...region, HOLDFAST_REGION_ADDRESSES: 'us-west-2' }, /HOLDFAST_REGION_ADDRESSES: must be a list of NAME=URL/],
+    [{ ...region, HOLDFAST_CLAIM_BUCKETS: 'one@a,two@b' }, /HOLDFAST_CLAIM_BUCKETS: must be one bucket or three/],
+    [{ HOLDFAST_CLAIM_BUCKETS: 'one@a' }, /HOLDFAST_REGION: must name this region/],
+  ])('with a fault is refused with the mend: %o', (environment, message) => {
+    expect(() => readSettings(environment)).toThrow(message);
+  });
+});
+
 describe('the source of configurations', () => {
   const sourceOf = (variables: Readonly<Record<string, string>>) => readSettings(variables).configSource;
 

@@ -20,7 +20,7 @@ const histories: { readonly name: string; readonly options: Partial<RunOptions> 
   }),
   ...Array.from({ length: runs }, (_, index) => ({ name: `seed ${first + index}`, options: { seed: first + index } })),
 ];
-let [failed, acknowledged, events] = [0, 0, 0];
+let [done, failed, acknowledged, events] = [0, 0, 0, 0];
 
 async function work(): Promise<void> {
   for (let next = histories.shift(); next !== undefined; next = histories.shift()) {
@@ -32,6 +32,8 @@ async function work(): Promise<void> {
       events: 0,
       did: [],
     }));
+    done++;
+    if (done % 10 === 0) process.stdout.write(`${done} done\n`);
     acknowledged += result.acknowledged;
     events += result.events;
     if (result.violations.length === 0) continue;

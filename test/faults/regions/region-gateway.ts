@@ -104,8 +104,7 @@ export class RegionGateway {
   }
 
   async start(): Promise<void> {
-    const port = this.#options.lab.region(this.name).gatewayPorts[0];
-    if (this.#options.index === 0 && port !== undefined) await this.#listen(port);
+    if (this.#options.index === 0) await this.#listen();
     await this.office.start(1_000);
     await this.outbox.start();
   }
@@ -147,7 +146,8 @@ export class RegionGateway {
     this.#options.record({ is: 'accepted', event: requestId });
   }
 
-  async #listen(port: number): Promise<void> {
+  /** At any port: the link of the other region is led to it. */
+  async #listen(): Promise<void> {
     const server = createServer((request, response) => {
       void (async () => {
         const pieces: Buffer[] = [];
@@ -159,9 +159,15 @@ export class RegionGateway {
       })().catch(() => response.destroy());
     });
     this.#server = server;
-    await new Promise<void>((resolve) => {
-      server.listen(port, '127.0.0.1', resolve);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(0, '127.0.0.1', resolve);
     });
+    const address = server.address();
+    if (typeof address !== 'object' || address === null) throw new Error('the server has no port');
+    const { lab, name } = this.#options;
+    const peer: RegionName = name === 'a' ? 'b' : 'a';
+    lab.link(`${peer}.gateways>${name}.gateways`).retarget({ port: address.port });
   }
 
   /** Every COMMIT passes by here; the rest of the driver is untouched. */

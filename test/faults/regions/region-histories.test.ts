@@ -61,9 +61,7 @@ describe.concurrent('X1 X2 two regions', () => {
   ] as const)(
     'would break with %s: %s',
     async (name, invariant) => {
-      const { violations, did } = await run({
-        directory,
-        template,
+      const { violations, did } = await history({
         seed: 100,
         buckets: 1,
         variant: naive[name],
