@@ -4,12 +4,23 @@ import type { RunbookId } from '../../runbooks/catalog.ts';
 import { JournalBroken, PositionTaken } from '../../runbooks/engine/journal.ts';
 import { messageOf } from '../../runbooks/engine/look.ts';
 import { exitCodes, RunError } from '../../runbooks/engine/run.ts';
-import { type Host, UsageError } from './host.ts';
+import { type Host, type OpenedWorld, UsageError, type WorldName } from './host.ts';
 
 /** @throws UsageError */
 export function idOf(name: string): RunbookId {
   if (isRunbookId(name)) return name;
   throw new UsageError(`There is no runbook ${name}; npx holdfast runbook list shows them`);
+}
+
+/** @throws UsageError when the world lacks what the book needs; better before the first step than in the middle. */
+export async function openedFor(host: Host, name: WorldName, id: string): Promise<OpenedWorld> {
+  const opened = await host.openWorld(name);
+  const { books } = opened;
+  if (books === undefined || books.some((known) => known === id)) return opened;
+  await opened.close();
+  throw new UsageError(
+    `The world ${name} cannot run ${id} yet, only ${books.join(', ')}. Its steps with their commands: npx holdfast runbook show ${id}`,
+  );
 }
 
 /** `name=value` words, over what the platform's description says. */

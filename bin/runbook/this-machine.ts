@@ -9,14 +9,8 @@ import type { Platform } from '../../lib/platform/platform.ts';
 import { S3Journals } from '../../runbooks/aws/s3-journal.ts';
 import { FileJournals } from '../../runbooks/engine/file-journal.ts';
 import { loadPlatform } from '../platform.ts';
-import {
-  type Host,
-  type JournalPlaces,
-  type NamedJournals,
-  type OpenedWorld,
-  UsageError,
-  type WorldName,
-} from './host.ts';
+import { type Host, type JournalPlaces, type NamedJournals, UsageError } from './host.ts';
+import { openWorld } from './open-world.ts';
 
 /** Runs of the lab, and rehearsed failures. */
 const localFolder = '.holdfast/runs';
@@ -32,7 +26,11 @@ export async function thisMachine(): Promise<Host> {
     operator: `${userInfo().username}@${hostname()}`,
     signal: stop.signal,
     platform,
-    openWorld: (name) => openWorld(name, platform),
+    openWorld: async (name) => {
+      const known = await platform();
+      if (known === undefined) throw new UsageError('holdfast.config.ts has faults');
+      return openWorld(name, known);
+    },
     places: placesOf(platform),
     newRunId: () =>
       `r-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}-${randomBytes(2).toString('hex')}`
@@ -66,10 +64,6 @@ export async function thisMachine(): Promise<Host> {
       },
     },
   };
-}
-
-async function openWorld(name: WorldName, _platform: () => Promise<Platform | undefined>): Promise<OpenedWorld> {
-  throw new UsageError(`The world ${name} cannot be opened yet`);
 }
 
 function placesOf(platform: () => Promise<Platform | undefined>): JournalPlaces {
