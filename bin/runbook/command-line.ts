@@ -34,7 +34,7 @@ export async function parametersOf(host: Host, name: string, words: readonly str
   return withDefaults(idOf(name), given, await host.platform());
 }
 
-/** Every failure that is known ends in one sentence and its exit code. */
+/** Every failure ends in one sentence and its exit code; 1 = something of the world did not answer as it should. */
 export async function explained({ terminal }: Host, work: () => Promise<number>): Promise<number> {
   try {
     return await work();
@@ -43,6 +43,7 @@ export async function explained({ terminal }: Host, work: () => Promise<number>)
     if (error instanceof UsageError || error instanceof ParameterError) return 2;
     if (error instanceof PositionTaken || error instanceof JournalBroken) return exitCodes.partial;
     if (error instanceof RunError) return exitCodes.refused;
+    if (error instanceof Error) return 1;
     throw error;
   }
 }
