@@ -5,4 +5,4 @@ import { loadPlatform } from './platform.ts';
 
 const platform = await loadPlatform();
 if (platform === undefined) process.exitCode = 1;
-else withRules(buildApp(platform)).synth();
+else withRules(buildApp(platform), platform).synth();

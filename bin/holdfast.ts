@@ -50,6 +50,19 @@ program
   .action(async () => exitWith(await (await import('./migrate.ts')).migrateDatabase()));
 
 program
+  .command('spend')
+  .description('Look after the ledger.')
+  .command('reprice')
+  .option(
+    '--config <file>',
+    'a LiteLLM config.yaml with the prices (default: CONFIG_FILE_PATH, else /app/config/config.yaml)',
+  )
+  .description(
+    'Give requests whose cost was unknown the prices that are known now, with the sums and budgets they belong to. It may be repeated, and ended at any time.',
+  )
+  .action(async (options) => exitWith(await (await import('./reprice.ts')).repriceSpend(options)));
+
+program
   .command('config')
   .description('Look at a config.yaml.')
   .command('check')

@@ -1,11 +1,15 @@
 /** `npm run synth`: every stack and manifest of every region, checked, and a review of it that a person can read. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { z } from 'zod';
 import { assemble } from '../lib/review/assemble.ts';
+import { changesSince } from '../lib/review/changes.ts';
+import { reviewAsHtml, reviewAsMarkdown } from '../lib/review/document.ts';
+import { type Evidence, evidenceSchema } from '../lib/review/evidence.ts';
 import { review, reviewAsJson } from '../lib/review/review.ts';
-import { exceptionsAsMarkdown, reviewAsText } from '../lib/review/text.ts';
+import { type Template, templateSchema } from '../lib/review/template.ts';
+import { reviewAsText } from '../lib/review/text.ts';
 import { loadPlatform } from './platform.ts';
 
 const cdkSettings = z.object({ context: z.record(z.string(), z.unknown()) });
@@ -20,6 +24,7 @@ export async function synth(options: { json?: boolean }): Promise<number> {
   const platform = await loadPlatform();
   if (platform === undefined) return 1;
   const directory = join(root, 'cdk.out');
+  const before = readTemplates(directory);
   // Stacks of a region that is no longer configured must not stay behind, or a deployment would take them along.
   rmSync(directory, { recursive: true, force: true });
   const assembly = assemble(platform, { directory, context: readContext() });
@@ -27,9 +32,15 @@ export async function synth(options: { json?: boolean }): Promise<number> {
   const manifests = synthesizeManifests(platform, join(root, 'dist', 'k8s')).map((manifest) => ({
     ...manifest,
     file: join('dist', 'k8s', manifest.file),
+    text: readFileSync(join(root, 'dist', 'k8s', manifest.file), 'utf8'),
   }));
-  const result = review(platform, assembly, manifests);
-  writeFileSync(join(directory, 'review.md'), exceptionsAsMarkdown(result));
+  const result = review(platform, assembly, manifests, {
+    today: new Date().toISOString().slice(0, 10),
+    evidence: readEvidence(join(root, '.holdfast', 'evidence')),
+    changes: before && changesSince(before, templatesOf(assembly.stacks)),
+  });
+  writeFileSync(join(directory, 'review.md'), reviewAsMarkdown(result));
+  writeFileSync(join(directory, 'review.html'), reviewAsHtml(result));
   const heading = (title: string): string => styleText('bold', title, { stream: process.stdout });
   process.stdout.write(`${options.json === true ? reviewAsJson(result) : reviewAsText(result, heading)}\n`);
   return result.deployable ? 0 : 1;
@@ -38,4 +49,29 @@ export async function synth(options: { json?: boolean }): Promise<number> {
 function readContext(): Record<string, unknown> {
   const { context } = cdkSettings.parse(JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')));
   return context;
+}
+
+const templatesOf = (
+  stacks: readonly { readonly name: string; readonly template: Template }[],
+): Record<string, Template> => Object.fromEntries(stacks.map(({ name, template }) => [name, template]));
+
+/** Templates of the last synth by stack; undefined when there was none. */
+function readTemplates(directory: string): Record<string, Template> | undefined {
+  const suffix = '.template.json';
+  const files = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith(suffix)) : [];
+  if (files.length === 0) return undefined;
+  return Object.fromEntries(
+    files.map((name) => [
+      name.slice(0, -suffix.length),
+      templateSchema.parse(JSON.parse(readFileSync(join(directory, name), 'utf8'))),
+    ]),
+  );
+}
+
+/** Reports of drills and restores. @throws when one cannot be understood: a line must not be ticked, or open, by a typing error. */
+function readEvidence(directory: string): Evidence[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => evidenceSchema.parse(JSON.parse(readFileSync(join(directory, name), 'utf8'))));
 }

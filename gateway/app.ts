@@ -6,6 +6,7 @@ import type { PassThroughEndpoint } from './domain/pass-through.ts';
 import type { RegionDesk } from './domain/region.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
 import { registerCacheRoutes } from './http/cache-routes.ts';
+import { registerCountTokensRoutes } from './http/count-tokens-routes.ts';
 import { registerDocsRoutes } from './http/docs-routes.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
 import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
@@ -93,6 +94,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   void app.register(async (behindKey) => {
     requireKey(behindKey, options.authentication);
     registerModelRoutes(behindKey, options.models);
+    registerCountTokensRoutes(behindKey, options.models);
     registerResponseRoutes(behindKey, options.models);
     registerModelListRoutes(behindKey, options.models.serve.router);
     registerManagementRoutes(behindKey, managementRoutes, options.management, options.region);

@@ -26,6 +26,8 @@ export const healthPaths = {
 
 /** How a gateway leaves: first unready, then no new connections, then the running requests, then the end. */
 export const drain = {
+  /** Where a load balancer learns late that a gateway ends (Kubernetes), it goes on serving for so long before SIGTERM. */
+  pauseSeconds: 15,
   /** Readiness answers 503 for so long before connections are refused, so that load balancers notice. */
   noticeSeconds: 5,
   /** Running requests get so long after that. */

@@ -19,6 +19,7 @@ import { makeEstimator } from './pipeline/estimate.ts';
 import type { ServeDependencies } from './pipeline/serve.ts';
 import { encodingsOf, loadTokenizers } from './pipeline/tokenizer.ts';
 import { unpriced, withFacts } from './pricing/model-facts.ts';
+import { entryPricer } from './pricing/reprice.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Router } from './routing/router.ts';
 import { secretSeal } from './stores/secret-seal.ts';
@@ -157,6 +158,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
       policy: config.keyPolicy,
       accessGroups: config.accessGroups,
       sealSecret: settings.saltKey === undefined ? undefined : secretSeal(settings.saltKey).seal,
+      priceEntry: entryPricer(config.groups, catalog),
     },
     passThrough: config.passThrough,
     cache: cache?.administration,
@@ -182,6 +184,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
         database: upWord(stores.mirror?.up),
         redis: upWord(ground.redis?.cooldowns.up),
         snapshotAgeSeconds: stores.mirror?.snapshotAgeSeconds,
+        schemaFault: stores.schema?.fault,
       }),
     },
   });

@@ -190,6 +190,7 @@ export function openGround(options: GroundOptions): Ground {
       return restartRequired;
     },
     start: async () => {
+      await stores.schema?.start();
       await stores.mirror?.start();
       await region?.start();
       stores.housekeeping?.start();

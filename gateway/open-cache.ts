@@ -34,6 +34,7 @@ export function openCache(
           redis,
           namespace: settings.namespace,
           onError: (error) => logger.debug({ err: error }, 'a Redis command failed'),
+          onRemoved: () => cache.forget(),
           onChange: (state, error) => {
             const facts = { redis: describeRedis(redis) };
             if (state === 'closed') logger.info(facts, 'the response cache is shared again');

@@ -48,7 +48,7 @@ export function openRegion(settings: Settings, stores: Stores, logger: Logger): 
     localBudgets: budgets,
     dataDirectory: settings.dataDirectory,
     isLeader: () => election.leadership.is === 'leader',
-    onNewEpoch: () => undefined,
+    onNewEpoch: () => pool.dropConnections(),
     logger,
   });
   management.right = office.right;

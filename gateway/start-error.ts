@@ -3,6 +3,7 @@ import { OutboxUnavailable } from './open-outbox.ts';
 import { type Settings, SettingsError } from './settings.ts';
 import { NothingKnown } from './stores/key-mirror.ts';
 import { describeUrl } from './stores/postgres.ts';
+import { GatewayTooOld } from './stores/schema-watch.ts';
 
 /** The gateway cannot start; the message says why and what to do. */
 export class StartError extends Error {
@@ -25,6 +26,8 @@ export function explain(error: unknown, settings: Settings, databaseUrl: string 
       error,
     );
   }
+  if (error instanceof GatewayTooOld)
+    return new StartError(`${describeUrl(databaseUrl ?? '')}: ${error.message}`, 1, error);
   const code = codeOf(error);
   if (code === 'EADDRINUSE') {
     return new StartError(

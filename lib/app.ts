@@ -1,12 +1,18 @@
 /** The architecture in code: what stands in each region, what leans on what, and the one stack above the regions. */
 import { App, type AppProps, Tags } from 'aws-cdk-lib';
 import type { Platform } from './platform/platform.ts';
+import { BackupStack } from './stacks/backup.ts';
 import { CacheStack } from './stacks/cache.ts';
 import { ClusterStack } from './stacks/cluster.ts';
 import { DataStack } from './stacks/data.ts';
 import { DnsStack } from './stacks/dns.ts';
 import { IngressStack } from './stacks/ingress.ts';
+import { MonitoringStack } from './stacks/monitoring.ts';
 import { NetworkStack } from './stacks/network.ts';
+import { RegionSwitchStack } from './stacks/region-switch.ts';
+import { ResilienceStack } from './stacks/resilience.ts';
+import { SatelliteStack } from './stacks/satellite.ts';
+import { StorageStack } from './stacks/storage.ts';
 
 /**
  * All stacks of a platform.
@@ -25,14 +31,20 @@ import { NetworkStack } from './stacks/network.ts';
  */
 export function buildApp(platform: Platform, props: AppProps = {}): App {
   const app = new App(props);
+  for (const satellite of platform.satellites) new SatelliteStack(app, platform, satellite);
   for (const region of platform.regions) {
+    const { logs: accessLogs } = new StorageStack(app, { platform, region });
     const { vpc } = new NetworkStack(app, { platform, region });
     const data = new DataStack(app, { platform, region, vpc });
     const cache = new CacheStack(app, { platform, region, vpc });
     const cluster = new ClusterStack(app, { platform, region, vpc, data, cache });
-    new IngressStack(app, { platform, region, vpc, cluster });
+    const ingress = new IngressStack(app, { platform, region, vpc, cluster });
+    const monitoring = new MonitoringStack(app, { platform, region, accessLogs, ingress });
+    new BackupStack(app, { platform, region, data, monitoring });
+    new ResilienceStack(app, { platform, region, vpc, ingress }).addStackDependency(monitoring);
   }
   new DnsStack(app, platform);
+  if (platform.regionSwitchPlan) new RegionSwitchStack(app, platform);
   for (const [key, value] of Object.entries(platform.tags)) Tags.of(app).add(key, value);
   return app;
 }

@@ -23,4 +23,8 @@ export class Replay implements ChunkSource {
   usage(): Usage | undefined {
     return this.#usage;
   }
+
+  unreportedTokens(): number {
+    return 0;
+  }
 }

@@ -70,6 +70,10 @@ export class SharedStream {
     return this.#options.source.usage();
   }
 
+  unreportedTokens(): number {
+    return this.#options.source.unreportedTokens();
+  }
+
   /** A reader has taken chunks, or has gone. */
   moved(): void {
     if (this.#totalBytes > this.#options.maxEntryBytes) this.#forget();
@@ -174,6 +178,10 @@ export class Reader implements ChunkSource {
 
   usage(): Usage | undefined {
     return this.#stream.usage();
+  }
+
+  unreportedTokens(): number {
+    return this.#stream.unreportedTokens();
   }
 
   /** Hands over what there is, as far as the consumer takes it. */

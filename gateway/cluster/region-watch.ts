@@ -87,7 +87,9 @@ export class RegionWatch {
   hear(epoch: number, writer: string | undefined): void {
     if (epoch <= this.#state.epoch || writer === undefined) return;
     const { region } = this.#options;
-    this.#state = { ...this.#state, epoch, writer, standing: writer === region ? 'fenced' : 'standby' };
+    // The candidates of an older epoch are none: the new writer may be among them.
+    const candidates = this.#state.candidates && [];
+    this.#state = { ...this.#state, epoch, writer, candidates, standing: writer === region ? 'fenced' : 'standby' };
     this.#options.onChange(this.#state);
     void this.look();
   }
@@ -155,8 +157,7 @@ export class RegionWatch {
       phase: claim?.phase ?? (seen.epoch === before.epoch ? before.phase : undefined),
       leaseRemainingMs: view?.leaseRemainingMs ?? (view === undefined ? 0 : null),
       replayLagMs: view?.replayLagMs ?? 0,
-      // Without an answer of the buckets, the candidates are those of before: forgetting one could lose spend.
-      candidates: claim?.candidates ?? before.candidates,
+      candidates: before.candidates && candidatesOf(seen.epoch, claim, before),
       ttlSeconds: claim?.ttlSeconds ?? before.ttlSeconds,
       faults,
     };
@@ -168,3 +169,9 @@ export class RegionWatch {
 const claimToObey = (reading: ClaimReading | undefined): Claim | undefined => reading?.agreed ?? reading?.newest;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Of this epoch, as last read; of a newer one that the buckets have not told of, none: the new writer may be among them. */
+function candidatesOf(epoch: number, claim: Claim | undefined, before: RegionState): readonly string[] {
+  if (claim?.epoch === epoch) return claim.candidates;
+  return before.epoch === epoch ? (before.candidates ?? []) : [];
+}

@@ -6,6 +6,7 @@ import type { ModelName } from '../domain/prices.ts';
 import { readPrices } from '../pricing/litellm-prices.ts';
 import { baseModelName, packageProviders } from '../pricing/names.ts';
 import { readAwsRole } from './aws-role.ts';
+import { byKind } from './build-recovery.ts';
 import { clientApisOf } from './client-apis.ts';
 import type { ConfigPath } from './document.ts';
 import type { Environment } from './environment.ts';
@@ -51,8 +52,8 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
   const speaks =
     demo === undefined ? clientApisOf({ provider, base, apiVersion, useResponses: params.use_responses_api }) : [];
   const weight = params.weight;
-  const rpm = entry.rpm ?? params.rpm;
-  const tpm = entry.tpm ?? params.tpm;
+  const rpm = entry.rpm ?? params.rpm ?? entry.model_info?.rpm;
+  const tpm = entry.tpm ?? params.tpm ?? entry.model_info?.tpm;
   const maxRetries = params.max_retries ?? params.num_retries;
   const cooldownSeconds = entry.model_info?.cooldown_time ?? params.cooldown_time;
   const maxInputTokens = entry.model_info?.max_input_tokens;
@@ -78,6 +79,7 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     ...(tpm === undefined ? {} : { tpm }),
     ...(maxRetries === undefined ? {} : { maxRetries }),
     ...(cooldownSeconds === undefined ? {} : { cooldownSeconds }),
+    ...toleranceOf(entry),
     ...(prices === undefined ? {} : { prices }),
     ...(listedAs === undefined ? {} : { listedAs }),
     ...(apiVersion === undefined ? {} : { apiVersion }),
@@ -99,6 +101,16 @@ export function buildDeployment(entry: ModelEntry, index: number, options: Deplo
     streamTimeoutSeconds:
       params.stream_timeout ?? options.streamTimeoutSeconds ?? params.timeout ?? options.requestTimeoutSeconds,
     streamIdleSeconds: params.stream_idle_timeout ?? options.streamIdleSeconds,
+  };
+}
+
+function toleranceOf({ model_info: info }: ModelEntry): Pick<Deployment, 'tolerance'> {
+  if (info?.allowed_fails === undefined && info?.allowed_fails_policy === undefined) return {};
+  return {
+    tolerance: {
+      ...(info.allowed_fails === undefined ? {} : { allowedFails: info.allowed_fails }),
+      allowedFailsByKind: byKind(info.allowed_fails_policy ?? {}, 'AllowedFails'),
+    },
   };
 }
 

@@ -114,6 +114,15 @@ const litellmParams = z.looseObject({
   base_model: name.optional(),
 });
 
+const allowedFailsPolicy = z.strictObject({
+  BadRequestErrorAllowedFails: count.optional(),
+  AuthenticationErrorAllowedFails: count.optional(),
+  TimeoutErrorAllowedFails: count.optional(),
+  RateLimitErrorAllowedFails: count.optional(),
+  ContentPolicyViolationErrorAllowedFails: count.optional(),
+  InternalServerErrorAllowedFails: count.optional(),
+});
+
 export const modelEntry = z.looseObject({
   /** The model group: what clients call. */
   model_name: name,
@@ -122,6 +131,10 @@ export const modelEntry = z.looseObject({
     .looseObject({
       id: name.optional(),
       cooldown_time: seconds.optional(),
+      allowed_fails: count.optional(),
+      allowed_fails_policy: allowedFailsPolicy.optional(),
+      rpm: count.optional(),
+      tpm: count.optional(),
       max_input_tokens: positiveCount.optional(),
       /** Names that stand for this model group in the `models` of keys and teams. */
       access_groups: z.array(name).optional(),
@@ -161,15 +174,6 @@ const retryPolicyMap = z.strictObject({
 });
 /** The list form names a wait for each status. */
 const retryPolicyList = z.array(z.strictObject({ status_code: positiveCount, retry_after: seconds }));
-
-const allowedFailsPolicy = z.strictObject({
-  BadRequestErrorAllowedFails: count.optional(),
-  AuthenticationErrorAllowedFails: count.optional(),
-  TimeoutErrorAllowedFails: count.optional(),
-  RateLimitErrorAllowedFails: count.optional(),
-  ContentPolicyViolationErrorAllowedFails: count.optional(),
-  InternalServerErrorAllowedFails: count.optional(),
-});
 
 /** Keys that may stand in `router_settings` and, with less weight, in `litellm_settings`. */
 const shared = {

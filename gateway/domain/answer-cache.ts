@@ -80,7 +80,7 @@ export interface CacheAdministration {
   readonly kind: 'local' | 'redis';
   /** Writes, reads and removes something. */
   ping(): Promise<void>;
-  /** By the keys that answers named; copies in other processes are gone within a minute. */
+  /** By the keys that answers named; copies in other processes are gone within two seconds. */
   remove(keys: readonly string[]): Promise<void>;
   /** Every entry of this namespace, and nothing else that the store holds. @returns how many. */
   removeAll(): Promise<number>;

@@ -68,6 +68,8 @@ export interface ChunkSource {
   abort(reason: Error): void;
   /** What the upstream has reported so far. */
   usage(): Usage | undefined;
+  /** Tokens of the answer that arrived since that report, estimated. Looks at the last chunks: for the end of a stream. */
+  unreportedTokens(): number;
 }
 
 export interface ChunkConsumer {

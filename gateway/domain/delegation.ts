@@ -18,6 +18,8 @@ export interface Grant {
   readonly tags: readonly string[];
   readonly cacheControls: readonly string[] | undefined;
   readonly region: string | undefined;
+  /** May have answers pretended. */
+  readonly mayMock: boolean;
 }
 
 export const everything: Grant = {
@@ -28,6 +30,7 @@ export const everything: Grant = {
   tags: [],
   cacheControls: undefined,
   region: undefined,
+  mayMock: true,
 };
 
 /** @returns what the child has more of than its maker, each as "field: the most"; empty = nothing. */
@@ -49,6 +52,7 @@ export function withinGrantor(child: Grant, maker: Grant, nowMs: number): string
     faults.push(`allowed_cache_controls: only ${maker.cacheControls.join(', ') || 'none'}`);
   }
   if (maker.region !== undefined && child.region !== maker.region) faults.push(`allowed_model_region: ${maker.region}`);
+  if (child.mayMock && !maker.mayMock) faults.push('metadata: allow_client_mock_response only from who has it');
   // Tags steer requests to deployments; one who is bound to some passes them on.
   const lost = maker.tags.filter((tag) => !child.tags.includes(tag));
   if (lost.length > 0) faults.push(`tags: must hold ${lost.join(', ')}`);

@@ -1,6 +1,7 @@
 /** A deployment is one callable upstream: one entry of `model_list`. */
 import type { Pretence } from './mock.ts';
 import type { ModelName, ModelPrices } from './prices.ts';
+import type { CooldownSettings } from './recovery.ts';
 import type { ClientApi } from './request.ts';
 
 /** What a call to an AWS service is signed with. */
@@ -75,6 +76,8 @@ export interface Deployment {
   readonly streamIdleSeconds: number;
   /** Own cooldown; 0 = never cooled. */
   readonly cooldownSeconds?: number;
+  /** What its entry states of the failures that are tolerated; it goes before the router's. */
+  readonly tolerance?: Partial<Pick<CooldownSettings, 'allowedFails' | 'allowedFailsByKind'>>;
   /** Of the entry itself and of price lists, together. */
   readonly prices?: ModelPrices;
   /** How price lists name its model; undefined when nobody can tell, as behind an address of one's own. */

@@ -1,5 +1,7 @@
 /** The closed list of failures: upstream errors are theirs, refusals are ours. HTTP turns them into answers in one place. */
 
+import type { PassedHeaders } from './answer.ts';
+
 /** What went wrong upstream, as far as the policies care. Names follow LiteLLM's exception classes. */
 export type UpstreamErrorKind =
   | 'authentication'
@@ -53,6 +55,8 @@ export class UpstreamError extends Error {
   readonly param: string | undefined;
   readonly code: string | undefined;
   readonly mayBeBilled: boolean;
+  /** Headers of the provider's refusal that clients may see; set by whoever has the answer at hand. */
+  upstreamHeaders: PassedHeaders | undefined;
 
   constructor(detail: UpstreamErrorDetail) {
     super(detail.message, { cause: detail.cause });

@@ -17,6 +17,8 @@ export const rulesSchema = z.object({
   tags: z.array(z.string()).optional(),
   disableFallbacks: z.boolean().optional(),
   allowedModelRegion: z.string().optional(),
+  /** LiteLLM's `allow_client_mock_response` of the metadata. */
+  mayMock: z.boolean().optional(),
 });
 export type Rules = z.output<typeof rulesSchema>;
 

@@ -1,6 +1,7 @@
 /** What the management API asks of the record of identity. The shapes of the rows, and the questions about them. */
 import type { Records } from './identity.ts';
 import type { Limits } from './limits.ts';
+import type { LedgerPlace, PriceEntry, Repriced } from './repricing.ts';
 
 type JsonRecord = Readonly<Record<string, unknown>>;
 
@@ -100,6 +101,8 @@ export interface IdentityWriter extends IdentityReader {
   putAccount(id: string, maxMicros: number | null, duration: string | undefined): Promise<void>;
   /** @param ids undefined = all accounts. */
   setSpent(ids: readonly string[] | undefined, micros: number): Promise<void>;
+  /** Gives a batch of rows without a cost theirs, with sums and accounts. */
+  reprice(price: PriceEntry, after: LedgerPlace | undefined): Promise<Repriced>;
 }
 
 /** Who changes something, for the audit log. */

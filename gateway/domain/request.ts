@@ -110,6 +110,8 @@ export interface Caller {
   /** Added to those of each request. */
   readonly tags?: readonly string[];
   readonly allowedModelRegion?: string;
+  /** May have answers pretended to it (`mock_response`) instead of asking a provider. */
+  readonly mayMock?: boolean;
 }
 
 /** A list of model groups that binds a caller from above. */

@@ -53,7 +53,7 @@ function callerOf(key: KeyRecord, belongings: Belongings, groups: AccessGroups):
   const isAdmin = key.role === 'admin' || (userRole === 'proxy_admin' && key.teamId === undefined);
   const modelScopes = modelScopesOf(key, belongings, groups);
   const aliases = { ...team?.rules.aliases, ...key.rules.aliases };
-  const { allowedRoutes, allowedCacheControls, disableFallbacks, allowedModelRegion } = key.rules;
+  const { allowedRoutes, allowedCacheControls, disableFallbacks, allowedModelRegion, mayMock } = key.rules;
   const tags = [...(key.rules.tags ?? []), ...(team?.rules.tags ?? [])];
   const organizationId = key.organizationId ?? team?.organizationId;
   return {
@@ -74,6 +74,7 @@ function callerOf(key: KeyRecord, belongings: Belongings, groups: AccessGroups):
     ...(disableFallbacks === true ? { disableFallbacks } : {}),
     ...(tags.length === 0 ? {} : { tags }),
     ...(allowedModelRegion === undefined ? {} : { allowedModelRegion }),
+    ...(mayMock === true ? { mayMock } : {}),
   };
 }
 

@@ -42,6 +42,8 @@ export interface SpendEvent extends SpendIntent {
   readonly cachedTokens?: number;
   /** Millionths of a US dollar; null = unknown, to be priced later. Never a silent 0. */
   readonly costMicros: bigint | null;
+  /** Tokens, and with them the cost, are estimated as far as the provider did not report them; absent = no. */
+  readonly estimated?: boolean;
   /** Answered from the response cache, or by a call that another request pays for; absent = no. */
   readonly cacheHit?: boolean;
   readonly attempts: number;

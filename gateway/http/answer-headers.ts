@@ -2,6 +2,7 @@
 import { version } from '../contract.ts';
 import type { PassedHeaders } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
+import { UpstreamError } from '../domain/errors.ts';
 import { attemptSeconds } from '../pipeline/attempt.ts';
 import type { NotReached } from '../pipeline/reach.ts';
 import type { Served } from '../pipeline/serve.ts';
@@ -32,10 +33,12 @@ export function answerHeaders(served: Served, elapsedMs: number): Headers {
 }
 
 /** The same for a request that nobody answered, as far as it holds. */
-export const failureHeaders = ({ deployment, attempts, fallbacks, timeoutSeconds }: NotReached): Headers => ({
-  ...wayHeaders(deployment, { attempts, fallbacks }),
-  ...(timeoutSeconds === undefined ? undefined : { 'x-litellm-timeout': timeoutSeconds }),
-});
+export function failureHeaders({ last, deployment, attempts, fallbacks, timeoutSeconds }: NotReached): Headers {
+  const headers: Headers = wayHeaders(deployment, { attempts, fallbacks });
+  if (timeoutSeconds !== undefined) headers['x-litellm-timeout'] = timeoutSeconds;
+  if (last instanceof UpstreamError && last.upstreamHeaders !== undefined) addOfUpstream(headers, last.upstreamHeaders);
+  return headers;
+}
 
 const wayHeaders = (
   deployment: Deployment | undefined,

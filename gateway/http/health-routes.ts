@@ -11,6 +11,8 @@ export interface StoreStates {
   readonly redis: 'connected' | 'disconnected' | undefined;
   /** When the keys came from a snapshot because the database was away at the start: its age, seconds. */
   readonly snapshotAgeSeconds: number | undefined;
+  /** Why this gateway should be replaced by a newer one; undefined = it should not. */
+  readonly schemaFault: string | undefined;
 }
 
 export interface HealthRouteOptions {
@@ -63,6 +65,7 @@ export function registerHealthRoutes(app: FastifyInstance, options: HealthRouteO
 
 function reasonsOf(stores: StoreStates): string[] {
   const reasons: string[] = [];
+  if (stores.schemaFault !== undefined) reasons.push(stores.schemaFault);
   if (stores.database === 'disconnected') {
     reasons.push('PostgreSQL cannot be reached: known keys are served, new keys and spend rows wait');
   }

@@ -4,19 +4,19 @@ import type { FastifyInstance } from 'fastify';
 import { asIs } from '../dialects/as-is.ts';
 import { completionsDialect } from '../dialects/completions/completions.ts';
 import type { Dialect } from '../dialects/dialect.ts';
-import { countTokens } from '../dialects/messages/count-tokens.ts';
 import { messagesDialect } from '../dialects/messages/messages.ts';
 import { responsesDialect } from '../dialects/responses/responses.ts';
 import { ClientGone, DeadlineExceeded, Refusal } from '../domain/errors.ts';
 import { type Operation, operationNames, specOf } from '../domain/operation.ts';
 import type { Caller } from '../domain/request.ts';
 import { NotReached } from '../pipeline/reach.ts';
-import { parseBody, readRequest } from '../pipeline/read-request.ts';
+import { readRequest } from '../pipeline/read-request.ts';
 import { type ServeDependencies, type Served, serve } from '../pipeline/serve.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { failureHeaders } from './answer-headers.ts';
 import { toErrorAnswer } from './error-envelope.ts';
 import type { InFlight } from './in-flight.ts';
+import { requestHeaders } from './request-headers.ts';
 import { spokenIn } from './spoken-request.ts';
 import { writeAnswer } from './write-answer.ts';
 
@@ -63,11 +63,6 @@ export function registerModelRoutes(app: FastifyInstance, options: ModelRouteOpt
   };
   for (const operation of operationNames) register(specOf(operation).path, operation);
   for (const [suffix, dialect] of Object.entries(dialects)) register(suffix, 'chat', dialect);
-  for (const path of ['/v1/messages/count_tokens', '/messages/count_tokens']) {
-    app.post<{ Body: Buffer | undefined }>(path, { config: { dialect: messagesDialect } }, (request, reply) =>
-      reply.type('application/json').send(countTokens(parseBody(given(request.body)))),
-    );
-  }
 }
 
 async function handle(
@@ -96,7 +91,7 @@ async function handle(
   options.inFlight.enter(controller);
   response.on('close', onClose);
   try {
-    const headers = headersOf(incoming);
+    const headers = requestHeaders(incoming);
     const read = readRequest(operation, given(body), headers, options.newId, Date.now(), dialect !== undefined);
     const request = dialect === undefined ? read : spokenIn(dialect, read, incoming.headers, options);
     callId = request.callId;
@@ -129,9 +124,12 @@ async function handle(
 
 /** An answer that could not be written: its upstream is let go, and what it cost is recorded all the same. */
 function giveUp({ answer, settlement }: Served, error: unknown): void {
-  const stream = answer.kind === 'stream' ? answer.chunks : undefined;
-  settlement.settle('broken', 500, answer.kind === 'whole' ? answer.usage : stream?.usage());
-  stream?.abort(error instanceof Error ? error : new Error(String(error)));
+  if (answer.kind === 'whole') {
+    settlement.settle('broken', 500, answer.usage);
+    return;
+  }
+  settlement.settleStream('broken', 500, answer.chunks);
+  answer.chunks.abort(error instanceof Error ? error : new Error(String(error)));
 }
 
 function writeError(
@@ -165,19 +163,3 @@ function given(body: Buffer | undefined): Buffer {
   if (body !== undefined) return body;
   throw new Refusal({ status: 400, type: 'invalid_request_error', message: 'The body is empty; send a JSON object' });
 }
-
-const headersOf = (incoming: IncomingMessage) => ({
-  callId: single(incoming.headers['x-litellm-call-id']),
-  timeout: single(incoming.headers['x-litellm-timeout']),
-  numRetries: single(incoming.headers['x-litellm-num-retries']),
-  tags: single(incoming.headers['x-litellm-tags']),
-  streamTimeout: single(incoming.headers['x-litellm-stream-timeout']),
-  spendMetadata: single(incoming.headers['x-litellm-spend-logs-metadata']),
-  customerId: single(incoming.headers['x-litellm-customer-id']),
-  endUserId: single(incoming.headers['x-litellm-end-user-id']),
-  redaction: single(incoming.headers['x-litellm-enable-message-redaction']),
-  contentType: incoming.headers['content-type'],
-  cacheControl: incoming.headers['cache-control'],
-});
-
-const single = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);

@@ -52,8 +52,9 @@ const modelDocuments: Readonly<Record<string, RouteDocument>> = {
   },
   '/messages/count_tokens': {
     tag: 'models',
-    summary: "Anthropic's /v1/messages/count_tokens",
-    body: z.looseObject({}),
+    summary:
+      "Anthropic's /v1/messages/count_tokens. x-holdfast-counted-by in the answer says who counted: provider, or estimate where no deployment of the model is Anthropic's or none of them answered",
+    body: z.looseObject({ model: modelName, messages: z.array(z.unknown()).min(1) }),
   },
   '/models': { tag: 'models', summary: 'Model groups that the key may use' },
   '/models/*': { tag: 'models', summary: 'One model group' },

@@ -109,7 +109,7 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
       if (over || bytes.length === 0 || response.write(bytes) || stalled !== undefined) return;
       chunks.pause();
       stalled = setTimeout(() => {
-        settlement.settle('abandoned', 200, chunks.usage(), mayBeBilled);
+        settlement.settleStream('abandoned', 200, chunks, mayBeBilled);
         chunks.abort(new ClientGone());
         response.destroy();
         finish();
@@ -117,19 +117,19 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
     },
     finishing() {
       // Before the client sees the last of it: a process that is killed then has written down what it cost.
-      settlement.settle('finished', 200, chunks.usage());
+      settlement.settleStream('finished', 200, chunks);
     },
     finished() {
-      settlement.settle('finished', 200, chunks.usage(), mayBeBilled);
+      settlement.settleStream('finished', 200, chunks, mayBeBilled);
       response.end(encoder?.end());
       finish();
     },
     broken(error) {
       const cause: unknown = options.signal.aborted ? options.signal.reason : error;
       if (cause instanceof ClientGone) {
-        settlement.settle('abandoned', 200, chunks.usage(), mayBeBilled);
+        settlement.settleStream('abandoned', 200, chunks, mayBeBilled);
       } else {
-        settlement.settle('broken', 200, chunks.usage(), mayBeBilled);
+        settlement.settleStream('broken', 200, chunks, mayBeBilled);
         if (cause instanceof UpstreamError && mayBeBilled) options.onBroken(cause);
         response.end(toErrorEvent(cause, encoder));
       }

@@ -46,7 +46,8 @@ export function endText(event: SpendEvent, common = commonText(event)): string {
       `${member('deployment', event.deploymentId)}${member('provider', event.provider)}` +
       `${member('model', event.model)}${member('status', event.status)}` +
       `${member('prompt_tokens', event.promptTokens)}${member('completion_tokens', event.completionTokens)}` +
-      `${member('cached_tokens', event.cachedTokens)}${member('cache_hit', event.cacheHit)}` +
+      `${member('cached_tokens', event.cachedTokens)}${member('estimated', event.estimated)}` +
+      member('cache_hit', event.cacheHit) +
       `${member('attempts', event.attempts)}${member('fallbacks', event.fallbacks)}` +
       `${member('first_byte_ms', event.firstByteMs)}${member('duration_ms', event.durationMs)}}`,
   );
@@ -66,6 +67,7 @@ const endOf = (event: SpendEvent, cost: string | number | undefined) => ({
   prompt_tokens: event.promptTokens ?? undefined,
   completion_tokens: event.completionTokens ?? undefined,
   cached_tokens: event.cachedTokens,
+  estimated: event.estimated,
   cache_hit: event.cacheHit,
   attempts: event.attempts,
   fallbacks: event.fallbacks,

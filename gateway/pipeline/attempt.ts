@@ -9,6 +9,7 @@ import { passedHeaders } from '../providers/passed-headers.ts';
 import type { Reply, Transport } from '../providers/transport.ts';
 import { transportError } from '../providers/transport-error.ts';
 import { sendBatches } from './batches.ts';
+import { upstreamFailure } from './upstream-failure.ts';
 
 /** Proves who calls. @throws UpstreamError without credentials, or the signal's reason. */
 export type SignCall = (call: UpstreamCall, deployment: Deployment, signal: AbortSignal) => Promise<UpstreamCall>;
@@ -77,7 +78,7 @@ export async function attempt(
     return { kind: 'stream', contentType, chunks, ...passedOn(reply.stream.headers), ...(native && { native: true }) };
   }
   const { response } = reply;
-  if (response.status >= 300) throw adapter.classify(response, deployment);
+  if (response.status >= 300) throw upstreamFailure(response, adapter, deployment);
   const { body, usage, model } = speaker.toReply(response, asked, deployment);
   return {
     kind: 'whole',

@@ -6,6 +6,7 @@ import type { Batches, ProviderAdapter, UpstreamCall, UpstreamResponse } from '.
 import { present } from '../providers/json.ts';
 import { AnswerTimeout, type Reply } from '../providers/transport.ts';
 import { transportError } from '../providers/transport-error.ts';
+import { upstreamFailure } from './upstream-failure.ts';
 
 /** More would be a flood in the name of one request. */
 const mostAtOnce = 8;
@@ -39,7 +40,7 @@ export async function sendBatches(
       reply.stream.abort(error);
       throw error;
     }
-    if (reply.response.status >= 300) throw adapter.classify(reply.response, deployment);
+    if (reply.response.status >= 300) throw upstreamFailure(reply.response, adapter, deployment);
     return reply.response;
   };
   try {
@@ -60,5 +61,7 @@ export async function sendBatches(
 function billed(error: UpstreamError): UpstreamError {
   const { kind, status, provider, message, retryAfterSeconds, retryAdvised, type, param, code } = error;
   const advice = present({ retryAfterSeconds, retryAdvised, type, param, code });
-  return new UpstreamError({ kind, status, provider, message, mayBeBilled: true, cause: error, ...advice });
+  const again = new UpstreamError({ kind, status, provider, message, mayBeBilled: true, cause: error, ...advice });
+  again.upstreamHeaders = error.upstreamHeaders;
+  return again;
 }

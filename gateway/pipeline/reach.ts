@@ -125,14 +125,18 @@ export async function reach(
       }
       release();
       isPretended = (pretenceOf(asking, attempts) ?? deployment.mock) !== undefined;
-      if (result instanceof Refusal && refusal === undefined && asking.spoken !== undefined) {
-        // Nothing was sent; whoever speaks the client's own API needs no translation.
+      if (result instanceof Refusal && !isPretended && (refusal === undefined || asking.spoken === undefined)) {
+        // Nothing was sent, and somebody else may understand it: who speaks the client's own API, or has that parameter.
         attempts--;
-        refusal = result;
+        refusal ??= result;
         const { spoken } = asking;
+        const { accepts } = wanted;
         wanted = {
           ...wanted,
-          accepts: (other) => nativeOf({ spoken }, other, adapterFor(other.provider)) !== undefined,
+          accepts:
+            spoken === undefined
+              ? (other) => other.id !== deployment.id && accepts?.(other) !== false
+              : (other) => nativeOf({ spoken }, other, adapterFor(other.provider)) !== undefined,
         };
         continue;
       }

@@ -2,6 +2,7 @@
 import type { Admission, Estimator, Reservation } from '../domain/admission.ts';
 import type { Ending, Reached } from '../domain/answer.ts';
 import { ClientGone, Refusal, UpstreamError } from '../domain/errors.ts';
+import type { Mock } from '../domain/mock.ts';
 import type { Caller, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { requireModel, underRules } from './authenticate.ts';
@@ -92,7 +93,7 @@ const endingOf = (last: Error): Ending => (isNo(last) ? 'failed' : last instance
 
 /** What the caller may ask for at all. @returns the model group to start with. */
 function permit(request: ModelRequest, caller: Caller, { router, clientsMayMock }: ServeDependencies): string {
-  if (request.mock !== undefined && caller.role !== 'admin' && !clientsMayMock) throw mayNotMock();
+  if (request.mock !== undefined && !clientsMayMock && !mayMock(request.mock, caller)) throw mayNotMock();
   const group = router.directory.resolve(request.model);
   for (const model of [request.model, ...(request.overrides.fallbacks?.map((fallback) => fallback.model) ?? [])]) {
     requireModel(caller, model);
@@ -108,11 +109,16 @@ function permit(request: ModelRequest, caller: Caller, { router, clientsMayMock 
   return group;
 }
 
+/** Answers may be pretended to a key that says so (`allow_client_mock_response`); failures of whole groups not. */
+const mayMock = ({ groupFails, firstAttempt, everyAttempt }: Mock, caller: Caller): boolean =>
+  caller.role === 'admin' ||
+  (caller.mayMock === true && groupFails === undefined && firstAttempt === undefined && everyAttempt?.is === 'answer');
+
 /** With them a client could have fallbacks answer that its key does not name, or wait for nothing for hours. */
 const mayNotMock = (): Refusal =>
   new Refusal({
     status: 403,
     type: 'auth_error',
     message:
-      'Test hooks (mock_response, mock_timeout, mock_testing_*) are for administrators; general_settings.dangerously_allow_mock_testing_request_params opens them to every key',
+      'Test hooks (mock_response, mock_timeout, mock_testing_*) are for administrators; general_settings.dangerously_allow_mock_testing_request_params opens them to every key, allow_client_mock_response in the metadata of a key opens mock_response to it',
   });

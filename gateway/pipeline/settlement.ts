@@ -1,12 +1,13 @@
 /** The end of a request, told exactly once however it ends: a spend row, the metrics, a log line. */
 import type { Reservation } from '../domain/admission.ts';
-import type { Ending, Usage } from '../domain/answer.ts';
+import type { ChunkSource, Ending, Usage } from '../domain/answer.ts';
 import type { CacheMark } from '../domain/answer-cache.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { Caller, JsonObject, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { billedFor } from '../pricing/billed.ts';
 import { costMicros } from '../pricing/cost.ts';
+import { usageSoFar } from './usage-so-far.ts';
 
 export interface SettlementFacts {
   readonly request: ModelRequest;
@@ -42,6 +43,21 @@ export class Settlement {
   settle(ending: Ending, status: number, usage: Usage | undefined, mayBeBilled = ending !== 'failed'): void {
     if (this.#settled) return;
     this.#settled = true;
+    this.#tell(ending, status, usage, mayBeBilled, false);
+  }
+
+  /** The same for a stream: what its provider did not report is estimated from what has arrived of it. */
+  settleStream(ending: Ending, status: number, chunks: ChunkSource, mayBeBilled = true): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const isFree = !mayBeBilled || this.facts.cache?.isHit() === true;
+    const { usage, estimated } = isFree
+      ? { usage: chunks.usage(), estimated: false }
+      : usageSoFar(ending, this.facts.request, chunks);
+    this.#tell(ending, status, usage, mayBeBilled, estimated);
+  }
+
+  #tell(ending: Ending, status: number, usage: Usage | undefined, mayBeBilled: boolean, estimated: boolean): void {
     this.facts.release?.();
     const { request, intent, deployment, attempts, fallbacks, reservation, firstByteMs, cache } = this.facts;
     const cacheHit = cache?.isHit();
@@ -61,6 +77,7 @@ export class Settlement {
       promptTokens: usage?.promptTokens ?? null,
       completionTokens: usage?.completionTokens ?? null,
       costMicros: cost,
+      ...(estimated ? { estimated } : {}),
       ...(cacheHit === undefined ? {} : { cacheHit }),
       attempts,
       fallbacks,

@@ -173,7 +173,7 @@ function bodiesOf({ body, overrides: { fallbacks } }: ModelRequest): readonly Js
 const hourMark = Buffer.from('"1h"');
 
 /** OpenAI's two names, and that of its Responses API; the largest, since nobody knows which one a provider reads. */
-function statedOutput(body: JsonObject): number | undefined {
+export function statedOutput(body: JsonObject): number | undefined {
   let most: number | undefined;
   for (const member of ['max_tokens', 'max_completion_tokens', 'max_output_tokens']) {
     const stated = body[member];

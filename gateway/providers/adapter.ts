@@ -83,6 +83,8 @@ export interface ProviderAdapter {
 export interface NativeAdapter extends Pick<ProviderAdapter, 'toUpstream' | 'toReply' | 'decoder'> {
   /** The answers that the provider keeps, where it keeps any. */
   readonly kept?: KeptAnswers;
+  /** Behind the path of `toUpstream`: where the same body is only counted, for nothing. */
+  readonly countSuffix?: string;
 }
 
 /** Answers that can be read, continued and deleted later, by their ids. */

@@ -7,6 +7,7 @@ import { IdleWatch } from './idle-watch.ts';
 import { isKeepAlive } from './keep-alive.ts';
 import type { ModelStamp } from './model-stamp.ts';
 import { isOpening } from './opening.ts';
+import { OutputMeter } from './output-meter.ts';
 import type { RawStream } from './transport.ts';
 import { transportError } from './transport-error.ts';
 
@@ -23,6 +24,7 @@ export class AnswerStream implements ChunkSource {
   #early: Buffer[] = [];
   #over: { readonly error: Error | undefined } | undefined;
   #usage: Usage | undefined;
+  readonly #meter = new OutputMeter();
   readonly #watch: IdleWatch;
   #first: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
@@ -96,18 +98,27 @@ export class AnswerStream implements ChunkSource {
     return this.#usage;
   }
 
+  unreportedTokens(): number {
+    return this.#meter.unreportedTokens();
+  }
+
   #take(parts: readonly StreamPart[]): void {
-    if (parts.at(-1)?.is === 'end' && this.#over === undefined) this.#announceEnd(parts);
+    const ends = parts.at(-1)?.is === 'end' && this.#over === undefined;
+    if (ends) this.#announceEnd(parts);
     let withChunk = false;
     for (const part of parts) {
       if (this.#over !== undefined) return;
       switch (part.is) {
         case 'chunk':
-          withChunk ||= !isKeepAlive(part.bytes);
+          if (!isKeepAlive(part.bytes)) {
+            withChunk = true;
+            if (!ends) this.#meter.arrived(part.bytes);
+          }
           this.#onChunk(part.bytes);
           break;
         case 'usage':
           this.#usage = part.usage;
+          if (!ends) this.#meter.reported();
           break;
         case 'end':
           this.#finish(undefined);
@@ -121,7 +132,15 @@ export class AnswerStream implements ChunkSource {
   }
 
   #announceEnd(parts: readonly StreamPart[]): void {
-    for (const part of parts) if (part.is === 'usage') this.#usage = part.usage;
+    // All of it counts before it is shown.
+    for (const part of parts) {
+      if (part.is === 'chunk') {
+        if (!isKeepAlive(part.bytes)) this.#meter.arrived(part.bytes);
+      } else if (part.is === 'usage') {
+        this.#usage = part.usage;
+        this.#meter.reported();
+      }
+    }
     this.#consumer?.finishing?.();
   }
 

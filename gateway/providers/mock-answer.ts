@@ -146,4 +146,8 @@ class PreparedChunks implements ChunkSource {
   usage(): undefined {
     return undefined;
   }
+
+  unreportedTokens(): number {
+    return 0;
+  }
 }

@@ -81,8 +81,9 @@ export class PassThroughDecoder implements StreamDecoder {
         this.#relay(event, parts);
         break;
       case 'usage':
-        parts.push({ is: 'usage', usage: meaning.usage });
+        // Counts include what stands beside them.
         if (meaning.forClient) this.#relay(event, parts);
+        parts.push({ is: 'usage', usage: meaning.usage });
         break;
       case 'end':
         // An end before any answer is none; whoever waits for the first chunk says so.

@@ -1,4 +1,5 @@
 /** Cooldown: circuit breaking per deployment. A state, and pure transitions between states. */
+import type { Deployment } from '../domain/deployment.ts';
 import type { UpstreamErrorKind } from '../domain/errors.ts';
 import type { CooldownSettings } from '../domain/recovery.ts';
 
@@ -60,6 +61,18 @@ export function mayServe(state: Cooldown, nowMs: number): boolean {
   }
 }
 
+/** When it may serve again by itself; of one that is being tried nobody knows, so it comes after those that are not. */
+export const isBackAtMs = (state: Cooldown): number => {
+  switch (state.is) {
+    case 'serving':
+      return Number.NEGATIVE_INFINITY;
+    case 'cooling':
+      return state.untilMs;
+    case 'probing':
+      return Number.POSITIVE_INFINITY;
+  }
+};
+
 /** At most one in ten attempts failed this minute, and the last one did not. */
 export const isSound = (state: Cooldown, nowMs: number): boolean =>
   state.is === 'serving' &&
@@ -86,6 +99,17 @@ export function afterOutcome(state: Cooldown, outcome: Outcome, context: Cooldow
   if (!mayEject(context)) return counted;
   const cools = state.is === 'probing' || isTooMuch(counted, outcome, context);
   return cools ? { is: 'cooling', untilMs: context.nowMs + cooldownSeconds * 1000 } : counted;
+}
+
+/** A number that the entry of a deployment states goes before what the router says of any kind of failure. */
+export function settingsFor(
+  { tolerance }: Pick<Deployment, 'tolerance'>,
+  settings: CooldownSettings,
+): CooldownSettings {
+  if (tolerance === undefined) return settings;
+  const { allowedFails = settings.allowedFails, allowedFailsByKind } = tolerance;
+  const ofRouter = tolerance.allowedFails === undefined ? settings.allowedFailsByKind : {};
+  return { ...settings, allowedFails, allowedFailsByKind: { ...ofRouter, ...allowedFailsByKind } };
 }
 
 type Serving = Extract<Cooldown, { is: 'serving' }>;

@@ -2,7 +2,17 @@
 import type { Deployment } from '../domain/deployment.ts';
 import { NoDeployments, UpstreamError } from '../domain/errors.ts';
 import type { CooldownSettings, CooldownShare, RoutingSettings } from '../domain/recovery.ts';
-import { afterOutcome, type Cooldown, isSound, mayServe, type Outcome, onAttempt, onWithdrawal } from './cooldown.ts';
+import {
+  afterOutcome,
+  type Cooldown,
+  isBackAtMs,
+  isSound,
+  mayServe,
+  type Outcome,
+  onAttempt,
+  onWithdrawal,
+  settingsFor,
+} from './cooldown.ts';
 import { CooldownBook } from './cooldown-book.ts';
 import { type DirectoryOptions, isPattern, ModelDirectory } from './directory.ts';
 import { firstInOrder, isWithinLimits, limitsBind, narrow } from './eligibility.ts';
@@ -78,7 +88,7 @@ export class Router {
     const left = untried.length > 0 ? untried : eligible;
     const withinLimits = left.filter((deployment) => this.#isWithinLimits(deployment, wanted));
     const chosen = strategies[routing.strategy]({
-      candidates: firstInOrder(withinLimits.length > 0 ? withinLimits : left),
+      candidates: firstInOrder(this.#firstBack(withinLimits.length > 0 ? withinLimits : left)),
       loadOf: (id) => load.of(id),
       need: wanted,
       random,
@@ -131,7 +141,7 @@ export class Router {
     const siblings = outcome === 'success' ? [] : this.directory.siblings(deployment);
     const after = afterOutcome(before, outcome, {
       nowMs,
-      settings: this.#options.cooldown,
+      settings: settingsFor(deployment, this.#options.cooldown),
       cooldownSeconds: deployment.cooldownSeconds,
       groupSize: siblings.length,
       othersOut: siblings.filter((other) => other.id !== deployment.id && !this.#isServing(other.id, nowMs)).length,
@@ -184,6 +194,16 @@ export class Router {
     const eligible = free.filter((deployment) => mayServe(this.#states.of(deployment.id), nowMs));
     // Panic: siblings may have taken out everything at once; a cooling deployment is still a better answer than none.
     return eligible.length > 0 ? eligible : free;
+  }
+
+  /** In a panic those whose cooldown ends first, else everybody: who is asked one by one, is asked in that order. */
+  #firstBack(candidates: readonly Deployment[]): readonly Deployment[] {
+    const [one] = candidates;
+    // Either all of them may serve, or none.
+    if (one === undefined || mayServe(this.#states.of(one.id), this.#options.now())) return candidates;
+    const backAt = ({ id }: Deployment): number => isBackAtMs(this.#states.of(id));
+    const first = Math.min(...candidates.map(backAt));
+    return candidates.filter((candidate) => backAt(candidate) === first);
   }
 
   get #limitsBind(): boolean {

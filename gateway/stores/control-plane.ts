@@ -90,7 +90,7 @@ export class ControlPlane implements Management {
   ): Promise<{ answer: unknown; replayed: boolean }> {
     const changed: { kind: RowKind; row: object }[] = [];
     const result = await this.#withClient(async (client) => {
-      const transaction = new WriteTransaction(client, this.right, this.#now);
+      const transaction = new WriteTransaction(this.#pool, client, this.right, this.#now);
       await transaction.begin();
       const done = await this.#change(client, actor, work, idempotency, changed);
       await transaction.commit();
@@ -131,6 +131,8 @@ export class ControlPlane implements Management {
       return await this.#gate.through(work);
     } catch (error) {
       if (error instanceof GateFull) throw new StoreUnavailable(error);
+      // Its words are those of a lost connection, and it says more.
+      if (error instanceof OutcomeUnknown) throw error;
       const refused = notWriter(error);
       if (refused !== undefined) throw refused;
       const code = codeOf(error);

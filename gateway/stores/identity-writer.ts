@@ -1,9 +1,11 @@
 /** Changes of the management API, inside one transaction; each leaves its line in the audit log. */
 import { windowOf } from '../domain/budget-window.ts';
 import type { Actor, IdentityWriter, NewRow, RowChange, RowFilter, RowKind, Rows } from '../domain/management.ts';
+import type { LedgerPlace, PriceEntry, Repriced } from '../domain/repricing.ts';
 import { PostgresReader, whereOf } from './identity-reader.ts';
 import { castOf, columnOf, tables, toParameter } from './identity-rows.ts';
 import type { PoolClient } from './postgres.ts';
+import { repriceBatch } from './repricing.ts';
 
 interface AuditLine {
   readonly action: string;
@@ -142,6 +144,19 @@ export class PostgresWriter extends PostgresReader implements IdentityWriter {
       id: ids === undefined ? '*' : ids.join(','),
       change: { spentMicros: [null, micros] },
     });
+  }
+
+  async reprice(price: PriceEntry, after: LedgerPlace | undefined): Promise<Repriced> {
+    const batch = await repriceBatch(this.client, price, after);
+    if (batch.priced > 0) {
+      this.#audit.push({
+        action: 'spend repriced',
+        kind: 'ledger',
+        id: '*',
+        change: { entries: [null, batch.priced], micros: [null, String(batch.micros)] },
+      });
+    }
+    return batch;
   }
 
   /** Last of all, since the head of the chain is locked from here to the commit. */

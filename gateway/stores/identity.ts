@@ -11,7 +11,7 @@ import { Breaker } from './breaker.ts';
 import { Gate, GateFull } from './gate.ts';
 import { type Content, IdentityMemory } from './identity-memory.ts';
 import { selectChanged, selectOf, selectWithBelongings, tables, toRecord } from './identity-rows.ts';
-import { isUnavailable, type Pool } from './postgres.ts';
+import { isUnavailable, type Pool, timelineSql } from './postgres.ts';
 
 export interface KindRow {
   readonly kind: Kind;
@@ -36,7 +36,7 @@ export type SentRow = Pick<KindRow, 'kind' | 'row'>;
 export type AskWriter = (keyHash: string) => Promise<readonly SentRow[]>;
 
 /** All but the clock is null in the one row that says that nothing changed. */
-type PollRow = (KindRow | { readonly kind: null }) & { readonly polled_at: Date };
+type PollRow = (KindRow | { readonly kind: null }) & { readonly polled_at: Date; readonly timeline: number };
 
 /** Unknown keys are remembered for a moment, so that a client in a loop does not ask the database each time. */
 const unknownKeysInMemory = 10_000;
@@ -135,14 +135,24 @@ export class IdentityStore implements KeyDirectory {
 
   /** A question that a request waits for. @throws StoreUnavailable */
   async #look(text: string, values: unknown[]): Promise<KindRow[]> {
-    try {
-      return await this.#gate.through(async () => {
-        if (!this.#breaker.allows()) throw new StoreUnavailable(new Error('the database did not answer just now'));
-        return this.#query<KindRow>(text, values, { withinMs: lookupTimeoutMs });
-      });
-    } catch (error) {
-      throw error instanceof GateFull ? new StoreUnavailable(error) : error;
-    }
+    const heard = Promise.withResolvers<KindRow[]>();
+    const work = async (): Promise<void> => {
+      if (!this.#breaker.allows()) throw new StoreUnavailable(new Error('the database did not answer just now'));
+      const asked = this.#query<KindRow>(text, values, lookupTimeoutMs);
+      answeredWithin(asked, lookupTimeoutMs).then(heard.resolve, (error: unknown) => heard.reject(this.#late(error)));
+      // A place is free when its connection is, also when nobody waits any more.
+      await Promise.allSettled([asked]);
+    };
+    this.#gate
+      .through(work)
+      .catch((error: unknown) => heard.reject(error instanceof GateFull ? new StoreUnavailable(error) : error));
+    return heard.promise;
+  }
+
+  #late(error: unknown): unknown {
+    if (error instanceof StoreUnavailable || !isUnavailable(error)) return error;
+    this.#breaker.failed(error);
+    return new StoreUnavailable(error);
   }
 
   /**
@@ -216,14 +226,18 @@ export class IdentityStore implements KeyDirectory {
     // One row comes back even when nothing changed, since it tells the database's clock. Looking back from that clock,
     // and not from the newest change, reads each change for a few seconds only and not for ever.
     const rows = await this.#query<PollRow>(
-      `SELECT clock.polled_at, changed.kind, changed.row, changed.updated_at::text AS at
-         FROM (SELECT clock_timestamp() AS polled_at) AS clock
+      `SELECT clock.polled_at, clock.timeline, changed.kind, changed.row, changed.updated_at::text AS at
+         FROM (SELECT clock_timestamp() AS polled_at, ${timelineSql} AS timeline) AS clock
          LEFT JOIN (SELECT * FROM (${selectChanged('')}) AS mirrored
                      WHERE updated_at > $1::timestamptz - interval '${overlapSeconds} seconds'
                      ORDER BY updated_at LIMIT ${pageRows}) AS changed ON true
         ORDER BY changed.updated_at`,
       [this.#polledAt],
     );
+    const timeline = rows[0]?.timeline ?? 0;
+    if (timeline !== 0 && !this.#pool.isCurrent(timeline)) {
+      throw new StoreUnavailable(new Error('a connection leads to a server that was replaced'));
+    }
     for (const row of rows) if (row.kind !== null) this.#learn(row);
     const last = rows.at(-1);
     if (rows.length === pageRows && last?.kind != null) {
@@ -297,16 +311,11 @@ export class IdentityStore implements KeyDirectory {
     return rows.length > 0;
   }
 
-  /** @param withinMs when it is less than the pool's time-outs. */
-  async #query<Row extends object>(
-    text: string,
-    values: unknown[],
-    { withinMs }: { readonly withinMs?: number } = {},
-  ): Promise<Row[]> {
-    const limit = withinMs === undefined ? {} : { query_timeout: withinMs };
-    const asked = this.#pool.query<Row>({ text, values, ...limit });
+  /** @param timeoutMs when it is not the pool's. */
+  async #query<Row extends object>(text: string, values: unknown[], timeoutMs?: number): Promise<Row[]> {
+    const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
     try {
-      const { rows } = await (withinMs === undefined ? asked : answeredWithin(asked, withinMs));
+      const { rows } = await this.#pool.query<Row>({ text, values, ...limit });
       this.#breaker.succeeded();
       return rows;
     } catch (error) {

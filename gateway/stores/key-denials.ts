@@ -49,7 +49,7 @@ export class KeyDenials {
     const client = await this.#pool.connect();
     let broken: Error | undefined;
     try {
-      const transaction = new WriteTransaction(client, this.#right, () => performance.now());
+      const transaction = new WriteTransaction(this.#pool, client, this.#right, () => performance.now());
       await transaction.begin();
       const applied = new Map<string, number>();
       for (const { id, keyHash, actor } of denials) {

@@ -1,7 +1,7 @@
 /** The one place that makes PostgreSQL clients. Every wait is bounded: a hung server must not hang the gateway. */
-import { Client, Pool, types } from 'pg';
+import { Client, Pool as DriverPool, type PoolClient, type PoolConfig, types } from 'pg';
 
-export type { Pool, PoolClient } from 'pg';
+export type { PoolClient } from 'pg';
 
 /** `int8` as bigint: money does not fit a double. */
 types.setTypeParser(types.builtins.INT8, BigInt);
@@ -17,6 +17,91 @@ const connectTimeoutMs = 2_000;
 const queryTimeoutMs = 5_000;
 const idleTimeoutMs = 30_000;
 
+/** A process that has seen a newer timeline believes no older one for so long; after that, somebody has put a new server there. */
+const timelineKeptMs = 60_000;
+
+type Connected = (error: Error | undefined, client: PoolClient | undefined, release: PoolClient['release']) => void;
+
+/**
+ * Connections that can be told to be of the past. After a failover, sockets to the old server may stay open, and the old
+ * server may wake up behind them: nothing is asked over a connection from before the last sign of that.
+ */
+export class Pool extends DriverPool {
+  /** Counts signs of a failover. A connection is used while it is of the newest count only. */
+  #generation = 0;
+  readonly #bornIn = new WeakMap<PoolClient, number>();
+  #timeline = 0;
+  #timelineAtMs = 0;
+
+  constructor(config: PoolConfig) {
+    super(config);
+    this.on('connect', (client) => {
+      this.#bornIn.set(client, this.#generation);
+      // The pool hears idle connections only. One that breaks between two statements of a transaction has nobody to tell,
+      // and would end the process; the next statement fails and says so.
+      client.on('error', () => undefined);
+    });
+    this.on('error', () => this.dropConnections());
+    this.on('release', (error) => {
+      if (isUnavailable(error)) this.dropConnections();
+    });
+  }
+
+  /** Connections that are open now are not used again. What runs on them runs to its end. */
+  dropConnections(): void {
+    this.#generation++;
+  }
+
+  /**
+   * What a connection says of its server. @returns false when another connection has shown a newer timeline: a standby
+   * was promoted, and this one leads to the server before it.
+   */
+  isCurrent(timeline: number): boolean {
+    const now = performance.now();
+    if (timeline >= this.#timeline || now - this.#timelineAtMs > timelineKeptMs) {
+      if (timeline !== this.#timeline && this.#timeline !== 0) this.dropConnections();
+      this.#timeline = timeline;
+      this.#timelineAtMs = now;
+      return true;
+    }
+    this.dropConnections();
+    return false;
+  }
+
+  override connect(): Promise<PoolClient>;
+  override connect(callback: Connected): void;
+  override connect(callback?: Connected): Promise<PoolClient> | undefined {
+    const connected = this.#connectNow();
+    if (callback === undefined) return connected;
+    void answer(connected, callback);
+    return undefined;
+  }
+
+  async #connectNow(): Promise<PoolClient> {
+    for (;;) {
+      const client = await super.connect();
+      if (this.#bornIn.get(client) === this.#generation) return client;
+      client.release(true);
+    }
+  }
+}
+
+/** The driver's own way of asking. */
+async function answer(connected: Promise<PoolClient>, callback: Connected): Promise<void> {
+  let client: PoolClient;
+  try {
+    client = await connected;
+  } catch (error) {
+    callback(error instanceof Error ? error : new Error(String(error)), undefined, () => undefined);
+    return;
+  }
+  callback(undefined, client, (error) => client.release(error));
+}
+
+/** Of a primary, by its log of changes; 0 = a replica, which writes none. */
+export const timelineSql = `CASE WHEN pg_is_in_recovery() THEN 0
+  ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END`;
+
 export function openPool(options: PostgresOptions): Pool {
   const pool = new Pool({
     connectionString: options.url,
@@ -29,9 +114,8 @@ export function openPool(options: PostgresOptions): Pool {
     application_name: 'holdfast',
   });
   pool.on('error', options.onError);
-  // The pool hears idle connections only. One that breaks between two statements of a transaction has nobody to tell, and
-  // would end the process; the next statement fails and says so.
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  // One that breaks while a transaction holds it tells nobody but its listeners, and without any the process would end.
+  pool.on('connect', (client) => client.on('error', options.onError));
   return pool;
 }
 
@@ -44,6 +128,8 @@ export async function openConnection(url: string, queryTimeoutSeconds: number): 
     keepAlive: true,
     application_name: 'holdfast-migrate',
   });
+  // The statement under way fails with it; this only keeps it from ending the process before that is told.
+  client.on('error', () => undefined);
   await client.connect();
   return client;
 }

@@ -31,6 +31,8 @@ const commandTimeoutMs = 250;
 /** Entries on their way to Redis; beyond it they are kept in memory only. */
 const writesUnderWay = 100;
 const keysPerScan = 500;
+/** How long copies outlive a removal in other processes. */
+const lookForRemovalsMs = 1_000;
 
 export interface RedisResponseCacheOptions {
   readonly redis: RedisSettings | string;
@@ -38,6 +40,8 @@ export interface RedisResponseCacheOptions {
   readonly onError: (error: Error) => void;
   /** Told at each change and only then. */
   readonly onChange: (state: BreakerState, error: unknown) => void;
+  /** Somebody else removed entries: copies of them must go. */
+  readonly onRemoved?: () => void;
 }
 
 export class RedisResponseCache implements CacheStore {
@@ -46,6 +50,9 @@ export class RedisResponseCache implements CacheStore {
   readonly #options: RedisResponseCacheOptions;
   readonly #breaker: Breaker;
   #writing = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Another one after each removal, null while nobody has removed anything; undefined = not read yet. */
+  #generation: string | null | undefined;
 
   constructor(options: RedisResponseCacheOptions) {
     this.#options = options;
@@ -59,9 +66,11 @@ export class RedisResponseCache implements CacheStore {
   /** Connects in the background; nobody waits for Redis. */
   start(): void {
     this.#client.connect().catch(this.#options.onError);
+    this.#timer = setInterval(() => void this.#lookForRemovals(), lookForRemovalsMs).unref();
   }
 
   close(): void {
+    clearInterval(this.#timer);
     this.#client.disconnect();
   }
 
@@ -117,6 +126,7 @@ export class RedisResponseCache implements CacheStore {
   async remove(keys: readonly string[]): Promise<void> {
     // One by one: in a Cluster each has its own node.
     await Promise.all(keys.map((key) => this.#client.del(this.#keys(key).entry)));
+    await this.#tellOthers();
   }
 
   /** By SCAN and UNLINK, so that the server answers everybody else meanwhile; limits and cooldowns live there, too. */
@@ -132,7 +142,28 @@ export class RedisResponseCache implements CacheStore {
         removed += counts.reduce((sum, count) => sum + count, 0);
       } while (cursor !== '0');
     }
+    await this.#tellOthers();
     return removed;
+  }
+
+  async #tellOthers(): Promise<void> {
+    this.#generation = randomUUID();
+    await this.#client.set(`${this.#prefix}generation`, this.#generation);
+  }
+
+  /** A Redis that was emptied by hand counts as well. Never rejects. */
+  async #lookForRemovals(): Promise<void> {
+    if (this.#options.onRemoved === undefined || this.#breaker.state === 'open') return;
+    const before = this.#generation;
+    try {
+      const now = await this.#client.get(`${this.#prefix}generation`);
+      // A removal of this process's own, meanwhile.
+      if (this.#generation !== before) return;
+      this.#generation = now;
+      if (before !== undefined && now !== before) this.#options.onRemoved();
+    } catch (error) {
+      this.#options.onError(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   async info(): Promise<Readonly<Record<string, string>>> {

@@ -14,6 +14,8 @@ export interface Housekeeping {
   readonly preparedPartitions: number;
   readonly droppedPartitions: number;
   readonly abandonedLogs: number;
+  /** Of logs that were closed a day ago: nothing is held by them, and nobody asks for them again. */
+  readonly removedSlices: number;
 }
 
 const everyMs = 10 * 60_000;
@@ -22,6 +24,7 @@ const daysAhead = 8;
 const silentHours = 24;
 const timeoutMs = 30_000;
 const mostLogs = 100;
+const closedHours = 24;
 
 /** Released at the end of the statement's transaction, so PgBouncer may stand in between. */
 const alone = `pg_try_advisory_xact_lock(hashtext('holdfast spend housekeeping'))`;
@@ -70,7 +73,8 @@ export class SpendHousekeeping {
               `SELECT CASE WHEN ${alone} THEN drop_spend_partitions(current_date - $1::integer) ELSE 0 END AS n`,
               retentionDays,
             );
-      onDone({ preparedPartitions, droppedPartitions, abandonedLogs: await this.#abandon() });
+      const abandonedLogs = await this.#abandon();
+      onDone({ preparedPartitions, droppedPartitions, abandonedLogs, removedSlices: await this.#removeSlices() });
     } catch (error) {
       onFailed(error instanceof Error ? error : new Error(String(error)));
     }
@@ -86,6 +90,19 @@ export class SpendHousekeeping {
     // One statement each: it locks accounts, and in the order of one log only. Once is enough, whoever else does it.
     for (const { id } of rows) abandoned += await this.#count('SELECT abandon_log($1)::integer AS n', id);
     return abandoned;
+  }
+
+  /** The logs themselves stay: their positions say what must not be counted again. */
+  async #removeSlices(): Promise<number> {
+    return this.#count(
+      `WITH removed AS (
+         DELETE FROM slice WHERE granted_micros = returned_micros + spent_micros AND log_id IN (
+           SELECT id FROM spend_log l WHERE closed_at < clock_timestamp() - make_interval(hours => $1)
+              AND EXISTS (SELECT 1 FROM slice s WHERE s.log_id = l.id) ORDER BY closed_at LIMIT ${mostLogs})
+         RETURNING 1
+       ) SELECT count(*)::integer AS n FROM removed`,
+      closedHours,
+    );
   }
 
   async #count(text: string, ...values: unknown[]): Promise<number> {

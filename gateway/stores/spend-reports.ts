@@ -35,7 +35,7 @@ export class PostgresReports implements SpendReports {
               coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0) AS total_tokens, prompt_tokens,
               completion_tokens, at AS "startTime", at + duration_ms * interval '1 millisecond' AS "endTime",
               model, deployment_id AS model_id, model_group, provider AS custom_llm_provider, user_id AS "user",
-              metadata, cache_hit, tags AS request_tags, team_id, organization_id, end_user, ending, status
+              metadata, cache_hit, tags AS request_tags, team_id, organization_id, end_user, ending, status, estimated
          FROM spend_entry WHERE ${where} ORDER BY at DESC, id LIMIT $${values.length - 1} OFFSET $${values.length}`,
       values,
     );

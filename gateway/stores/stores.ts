@@ -6,6 +6,7 @@ import { ControlPlane } from './control-plane.ts';
 import { IdentityStore } from './identity.ts';
 import { KeyMirror } from './key-mirror.ts';
 import { openPool, type Pool } from './postgres.ts';
+import { SchemaWatch } from './schema-watch.ts';
 import { PostgresBudgetSlices, putAccount } from './slices.ts';
 import { SnapshotFile } from './snapshot.ts';
 import { PostgresSpendLedger } from './spend.ts';
@@ -40,6 +41,8 @@ export interface Stores {
   readonly keys: IdentityStore | undefined;
   readonly management: ControlPlane | undefined;
   readonly mirror: KeyMirror | undefined;
+  /** Whether the schema is still one that this gateway knows. */
+  readonly schema: SchemaWatch | undefined;
   /** Undefined without a database. */
   readonly budgets: PostgresBudgetSlices | undefined;
   readonly putAccount: ((...account: AccountRow) => Promise<void>) | undefined;
@@ -64,6 +67,14 @@ export function openStores(options: StoresOptions): Stores {
     keys === undefined
       ? undefined
       : new KeyMirror({ store: keys, snapshot, writesSnapshot: options.writesSnapshot, logger });
+  const schema =
+    pool === undefined
+      ? undefined
+      : new SchemaWatch({
+          pool,
+          onTooOld: (fault) => logger.error({ err: fault }, 'this gateway is too old for the database'),
+          onFailed: warn('whether the schema is known could not be read; it is tried again'),
+        });
   const ledger =
     pool === undefined
       ? undefined
@@ -89,6 +100,7 @@ export function openStores(options: StoresOptions): Stores {
     keys,
     management: pool === undefined || keys === undefined ? undefined : new ControlPlane(pool, keys),
     mirror,
+    schema,
     budgets: pool === undefined ? undefined : new PostgresBudgetSlices(pool),
     putAccount: pool === undefined ? undefined : (...account) => putAccount(pool, ...account),
     ledger,
@@ -103,6 +115,7 @@ export function openStores(options: StoresOptions): Stores {
     close: async () => {
       housekeeping?.stop();
       mirror?.stop();
+      schema?.stop();
       await pool?.end();
     },
   };

@@ -2,10 +2,10 @@
  * The transaction of a control-plane write: it begins with the right to write, and is acknowledged only while that right
  * lasts. The clock that counts is this process's own, from before the database was asked.
  */
-import { NotWriter, OutcomeUnknown } from '../domain/keys.ts';
+import { NotWriter, OutcomeUnknown, StoreUnavailable } from '../domain/keys.ts';
 import { timingOf, usualTtlSeconds } from '../region/right-to-write.ts';
 import { type RegionRules, regionRules } from '../region/rules.ts';
-import { codeOf, isUnavailable, type PoolClient } from './postgres.ts';
+import { codeOf, isUnavailable, type Pool, type PoolClient, timelineSql } from './postgres.ts';
 
 /** What a process believes about the right to write; asked anew for every write. */
 export interface WriteRight {
@@ -31,6 +31,7 @@ export const onlyRegion: WriteRight = {
 const longestStatementMs = 4_000;
 
 export class WriteTransaction {
+  readonly #pool: Pick<Pool, 'isCurrent'>;
   readonly #client: PoolClient;
   readonly #right: WriteRight;
   readonly #now: () => number;
@@ -38,7 +39,8 @@ export class WriteTransaction {
   #rightUntilMs = 0;
 
   /** @param now monotonic, milliseconds. */
-  constructor(client: PoolClient, right: WriteRight, now: () => number) {
+  constructor(pool: Pick<Pool, 'isCurrent'>, client: PoolClient, right: WriteRight, now: () => number) {
+    this.#pool = pool;
     this.#client = client;
     this.#right = right;
     this.#now = now;
@@ -54,6 +56,7 @@ export class WriteTransaction {
        SET LOCAL idle_in_transaction_session_timeout = ${transactionMs};
        SELECT set_config(name, '${transactionMs}', true) FROM pg_settings WHERE name = 'transaction_timeout'`,
     );
+    await this.#requireCurrentServer();
     const askedAtMs = this.#now();
     const { text, values } = rules.beginControlWrite(this.#right.epoch(), region, marginMs);
     try {
@@ -64,6 +67,14 @@ export class WriteTransaction {
     } catch (error) {
       throw notWriter(error) ?? error;
     }
+  }
+
+  /** A server that was replaced may still be there, behind a connection from before. @throws StoreUnavailable */
+  async #requireCurrentServer(): Promise<void> {
+    const { rows } = await this.#client.query<{ timeline: number }>(`SELECT ${timelineSql} AS timeline`);
+    const timeline = rows[0]?.timeline ?? 0;
+    if (timeline === 0 || this.#pool.isCurrent(timeline)) return;
+    throw new StoreUnavailable(new Error('this connection leads to a server that was replaced'));
   }
 
   /** @throws OutcomeUnknown when the connection broke, or when the commit took longer than the right to write. */

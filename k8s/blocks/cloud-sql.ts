@@ -1,16 +1,17 @@
 import { k8s } from 'cdk8s-plus-28';
-import { ports } from '../../lib/platform/names.ts';
+import { kubernetes, ports } from '../../lib/platform/names.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
 import { resources } from './container.ts';
-import { images } from './images.ts';
+import { imageOf } from './images.ts';
 import { containerSecurity } from './security.ts';
 
 /**
  * Google's proxy to Cloud SQL beside the gateway, which then finds PostgreSQL at 127.0.0.1. A sidecar of Kubernetes' own
  * kind (an init container that keeps running): it is up before the gateway starts and goes after the gateway has ended.
  */
-export const cloudSqlProxy = (): k8s.Container => ({
+export const cloudSqlProxy = (platform: Platform): k8s.Container => ({
   name: 'cloud-sql-proxy',
-  image: images.cloudSqlProxy,
+  image: imageOf(platform, 'cloudSqlProxy'),
   restartPolicy: 'Always',
   args: [
     '--private-ip',
@@ -21,7 +22,9 @@ export const cloudSqlProxy = (): k8s.Container => ({
     '$(CLOUD_SQL_INSTANCE)',
   ],
   // PROJECT:REGION:INSTANCE, beside the other settings that differ between installations.
-  env: [{ name: 'CLOUD_SQL_INSTANCE', valueFrom: { secretKeyRef: { name: 'cloud-sql', key: 'instance' } } }],
+  env: [
+    { name: 'CLOUD_SQL_INSTANCE', valueFrom: { secretKeyRef: { name: kubernetes.cloudSqlSecret, key: 'instance' } } },
+  ],
   startupProbe: {
     httpGet: { path: '/startup', port: k8s.IntOrString.fromNumber(9090) },
     periodSeconds: 1,

@@ -10,6 +10,8 @@ type Step = Omit<k8s.Container, 'securityContext'>;
 export interface JobOptions extends Pick<WorkloadOptions, 'platform' | 'component' | 'image'> {
   /** One after the other; the last is the job's own container. */
   readonly steps: readonly [...Step[], Step];
+  /** Run beside the steps, from before the first to after the last. */
+  readonly sidecars?: readonly k8s.Container[];
   readonly volumes: readonly k8s.Volume[];
   readonly deadlineSeconds: number;
   readonly retries: number;
@@ -34,7 +36,7 @@ export const jobSpec = (options: JobOptions): k8s.JobSpec => {
         ...(options.serviceAccountName === undefined ? {} : { serviceAccountName: options.serviceAccountName }),
         restartPolicy: 'Never',
         securityContext: podSecurity(),
-        initContainers: containers.slice(0, -1),
+        initContainers: [...(options.sidecars ?? []), ...containers.slice(0, -1)],
         containers: containers.slice(-1),
         volumes: [...options.volumes],
       },

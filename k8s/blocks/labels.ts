@@ -19,6 +19,7 @@ export type Component =
   | 'redis-sentinel'
   | 'database-backup'
   | 'configuration-backup'
+  | 'redis-backup'
   | 'load-test';
 
 /** Kubernetes' recommended labels of everything that belongs to one component. */

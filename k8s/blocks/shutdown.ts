@@ -10,14 +10,19 @@ import { drain } from '../../gateway/contract.ts';
  * its nodes, which takes several seconds more. Until then requests still arrive and must not find a closed door. From
  * the first moment the pod is out of the Service's endpoints, whatever its readiness says.
  */
-export const deregistrationSeconds = 15;
+export const deregistrationSeconds = drain.pauseSeconds;
+
+/**
+ * How long a load balancer must leave the connections of a pod alone that was taken out: until the gateway itself has ended
+ * its last stream with an error event. Both clocks start with the decision to end the pod.
+ */
+export const lastStreamSeconds = deregistrationSeconds + drain.noticeSeconds + drain.deadlineSeconds;
 
 /** Between the gateway's own last deadline and SIGKILL. */
 const marginSeconds = 5;
 
 /** Seconds from the decision to end a pod until SIGKILL. The time of the preStop hook counts in. */
-export const terminationGracePeriodSeconds =
-  deregistrationSeconds + drain.noticeSeconds + drain.deadlineSeconds + drain.flushSeconds + marginSeconds;
+export const terminationGracePeriodSeconds = lastStreamSeconds + drain.flushSeconds + marginSeconds;
 
 /**
  * The pause before SIGTERM. Kubernetes does the waiting itself (since 1.30), so the image needs no shell. A patch,

@@ -1,21 +1,65 @@
 import type { k8s } from 'cdk8s-plus-28';
+import { backupBucketName, kubernetes } from '../../lib/platform/names.ts';
+import type { Platform, Region } from '../../lib/platform/platform.ts';
 import { resources } from './container.ts';
-import { images } from './images.ts';
+import { imageOf } from './images.ts';
 
-/** Writes to S3 with the pod's own role. It may not delete: old copies go by the bucket's lifecycle rule. */
-export const upload = (
-  command: string,
-  volumeMounts: k8s.VolumeMount[],
-  region: string,
-): Omit<k8s.Container, 'securityContext'> => ({
-  name: 'upload',
-  image: images.awsCli,
-  command: ['/bin/sh', '-euc'],
-  args: [command],
-  env: [
-    { name: 'AWS_REGION', value: region },
-    { name: 'HOME', value: '/tmp' },
-  ],
-  resources: resources({ cpu: '100m', memory: '256Mi', 'ephemeral-storage': '128Mi' }),
-  volumeMounts,
+/**
+ * Names that come round again, so that a new copy replaces the oldest and nothing is ever deleted: who can write backups
+ * needs no right to delete them, no rule can take the last good one away while new ones fail, and the number of copies is
+ * bounded in any store. Where the bucket keeps versions, what was replaced is there, too.
+ */
+export const slots = {
+  /** 31 copies of a daily job. */
+  dayOfMonth: 'day-$(date -u +%d)',
+  /** 168 copies of an hourly job: seven days. */
+  hourOfWeek: 'day-$(date -u +%u)-hour-$(date -u +%H)',
+  /** 24 copies of an hourly job. */
+  hourOfDay: 'hour-$(date -u +%H)',
+} as const;
+
+export interface UploadOptions {
+  readonly platform: Platform;
+  readonly region: Region;
+  /** Path of the one file. */
+  readonly file: string;
+  /** Key in the region's bucket for backups, in words of the shell. */
+  readonly key: string;
+  readonly volumeMounts: k8s.VolumeMount[];
+}
+
+/** Writes to S3: with the pod's own role on EKS, elsewhere with the keys of a Secret. */
+export function upload(options: UploadOptions): Omit<k8s.Container, 'securityContext'> {
+  const { platform, region, file, key } = options;
+  const { kind, objectStoreUrl } = platform.cluster;
+  // The bucket's key of KMS encrypts; other stores have none, so what must be secret is encrypted before.
+  const encryption = kind === 'eks' ? ' --sse aws:kms' : '';
+  return {
+    name: 'upload',
+    image: imageOf(platform, 'awsCli'),
+    command: ['/bin/sh', '-euc'],
+    args: [
+      `test -s ${file}
+aws s3 cp --only-show-errors${encryption} ${file} "s3://${backupBucketName(platform, region)}/${key}"`,
+    ],
+    env: [
+      { name: 'AWS_REGION', value: region.region },
+      { name: 'HOME', value: '/tmp' },
+      ...(kind === 'eks'
+        ? []
+        : [
+            fromObjectStore('AWS_ACCESS_KEY_ID', 'ACCESS_KEY_ID'),
+            fromObjectStore('AWS_SECRET_ACCESS_KEY', 'SECRET_ACCESS_KEY'),
+          ]),
+      ...(objectStoreUrl === undefined ? [] : [{ name: 'AWS_ENDPOINT_URL_S3', value: objectStoreUrl }]),
+    ],
+    resources: resources({ cpu: '100m', memory: '256Mi', 'ephemeral-storage': '128Mi' }),
+    volumeMounts: options.volumeMounts,
+  };
+}
+
+/** A variable out of the Secret that belongs to the store of backups. */
+export const fromObjectStore = (name: string, key: string): k8s.EnvVar => ({
+  name,
+  valueFrom: { secretKeyRef: { name: kubernetes.objectStoreSecret, key } },
 });

@@ -27,6 +27,8 @@ export interface WorkloadOptions {
   readonly pod?: Partial<k8s.PodSpec>;
   /** Files of a ConfigMap of the same name; a change of one is a change of the pods. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Seconds until a release that does not get ready is reported as failed; Kubernetes' 600 if not given. */
+  readonly progressSeconds?: number;
   /** Seconds that the program needs after SIGTERM. */
   readonly stopSeconds: number;
   readonly ingress: readonly Ingress[];
@@ -50,6 +52,7 @@ export function workload(options: WorkloadOptions): ChartObject[] {
           selector: { matchLabels: pods },
           strategy: rollingUpdate(),
           revisionHistoryLimit: 3,
+          ...(options.progressSeconds === undefined ? {} : { progressDeadlineSeconds: options.progressSeconds }),
           template: { metadata: { labels: metadata.labels, annotations: configHash(files) }, spec: podSpec(options) },
         },
       }),

@@ -4,8 +4,8 @@ import { stringify } from 'yaml';
 import { gatewayPort, longestStreamSeconds } from '../../gateway/contract.ts';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
-import { images } from '../blocks/images.ts';
-import { reach, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { imageOf } from '../blocks/images.ts';
+import { reach, reachTheWorld, reachUrls, resolveNames, serve } from '../blocks/traffic.ts';
 import { httpProbe, workload } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
 
@@ -21,7 +21,7 @@ export function agentgatewayChart({ platform }: ChartInput): Chart {
     workload({
       platform,
       component: 'agentgateway',
-      image: images.agentgateway,
+      image: imageOf(platform, 'agentgateway'),
       // One for each zone.
       replicas: Math.max(platform.tier.zones, 2),
       files: { 'config.yaml': stringify(configOf(platform)) },
@@ -52,6 +52,7 @@ export function agentgatewayChart({ platform }: ChartInput): Chart {
         reach(platform, 'gateway', gatewayPort),
         ...(addons.includes('vllm') ? [reach(platform, 'vllm', ports.vllm)] : []),
         ...reachTheWorld(),
+        ...reachUrls(Object.values(platform.cluster.mcpServers)),
       ],
     }),
   );
@@ -69,6 +70,8 @@ function configOf({ cluster }: Platform): unknown {
       adminAddr: '127.0.0.1:15000',
       statsAddr: `0.0.0.0:${statsPort}`,
       readinessAddr: `0.0.0.0:${readinessPort}`,
+      // Its own patience when it is told to end; the pod's grace is longer.
+      connectionTerminationDeadline: `${longestStreamSeconds}s`,
     },
     binds: [
       {

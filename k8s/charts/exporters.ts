@@ -1,7 +1,7 @@
 import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { kubernetes } from '../../lib/platform/names.ts';
-import { images } from '../blocks/images.ts';
+import { imageOf } from '../blocks/images.ts';
 import { labels, selector } from '../blocks/labels.ts';
 import type { ChartObject } from '../blocks/object.ts';
 import { serviceMonitor } from '../blocks/service-monitor.ts';
@@ -38,8 +38,19 @@ function monitored({ region }: ChartInput, options: WorkloadOptions, honorLabels
 
 function kubeStateMetrics(input: ChartInput): ChartObject[] {
   const { platform } = input;
-  const component = { platform, component: 'kube-state-metrics', image: images.kubeStateMetrics } as const;
-  const resources = { deployments: 'apps', statefulsets: 'apps', pods: '', nodes: '', cronjobs: 'batch' };
+  const component = {
+    platform,
+    component: 'kube-state-metrics',
+    image: imageOf(platform, 'kubeStateMetrics'),
+  } as const;
+  const resources = {
+    deployments: 'apps',
+    statefulsets: 'apps',
+    pods: '',
+    nodes: '',
+    cronjobs: 'batch',
+    horizontalpodautoscalers: 'autoscaling',
+  };
   const name = `${kubernetes.namespace}-${component.component}`;
   const common = labels(platform, component.component, component.image);
   return [
@@ -93,7 +104,7 @@ function postgresExporter(input: ChartInput): ChartObject[] {
   return monitored(input, {
     platform,
     component: 'postgres-exporter',
-    image: images.postgresExporter,
+    image: imageOf(platform, 'postgresExporter'),
     replicas,
     amounts,
     stopSeconds: 10,
@@ -107,7 +118,7 @@ function postgresExporter(input: ChartInput): ChartObject[] {
     ingress: [serve(platform, 'all', 9187)],
     egress: [
       ...resolveNames(),
-      ...reachStores(region.cidr),
+      ...reachStores(platform, region),
       ...(platform.cluster.addons.includes('postgres') ? [reach(platform, 'postgres', 5432)] : []),
     ],
   });
@@ -118,7 +129,7 @@ function redisExporter(input: ChartInput): ChartObject[] {
   return monitored(input, {
     platform,
     component: 'redis-exporter',
-    image: images.redisExporter,
+    image: imageOf(platform, 'redisExporter'),
     replicas,
     amounts,
     stopSeconds: 10,
@@ -131,7 +142,7 @@ function redisExporter(input: ChartInput): ChartObject[] {
     ingress: [serve(platform, 'all', 9121)],
     egress: [
       ...resolveNames(),
-      ...reachStores(region.cidr),
+      ...reachStores(platform, region),
       ...(platform.cluster.addons.includes('redis') ? [reach(platform, 'redis', 6379)] : []),
     ],
   });

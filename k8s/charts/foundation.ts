@@ -1,20 +1,25 @@
 import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { gatewaySecretName, kubernetes, ports } from '../../lib/platform/names.ts';
-import type { Platform } from '../../lib/platform/platform.ts';
+import { parse } from 'yaml';
+import { gatewaySecretName, kubernetes, ports, secretNameOf } from '../../lib/platform/names.ts';
+import type { AddonName, Platform } from '../../lib/platform/platform.ts';
 import { configKey } from '../blocks/container.ts';
 import { labels, selector } from '../blocks/labels.ts';
 import type { ChartObject } from '../blocks/object.ts';
 import { restrictedNamespace } from '../blocks/security.ts';
 import {
   denyAll,
+  distinctRules,
   type Egress,
   reach,
-  reachPodIdentity,
+  reachAddress,
+  reachIdentity,
   reachStores,
   reachTheWorld,
+  reachUrls,
   resolveNames,
   serveClients,
+  urlsIn,
 } from '../blocks/traffic.ts';
 import { storageClass } from '../blocks/volume.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
@@ -54,24 +59,34 @@ export function foundationChart({ platform, region, config }: ChartInput): Chart
       }),
     },
     ...(volumes === undefined ? [] : [{ manifest: volumes }]),
-    ...externalSecret(platform, common),
+    ...externalSecrets(platform, common),
     policy('deny-all', denyAll()),
     policy('gateway', {
       podSelector: { matchLabels: selector(platform, 'gateway') },
       policyTypes: ['Ingress', 'Egress'],
-      ingress: serveClients(region.cidr),
-      egress: [
+      ingress: serveClients(platform, region),
+      egress: distinctRules([
         ...resolveNames(),
-        ...reachStores(region.cidr),
+        ...reachStores(platform, region),
         ...reachTheWorld(),
-        ...reachPodIdentity(),
+        ...reachIdentity(platform),
         ...reachAddons(platform),
-      ],
+        // Models that somebody hosts themselves, on whatever port: those that the config names, and those that it takes
+        // from variables, which nobody knows here.
+        ...reachUrls(urlsIn(parse(config))),
+        ...platform.cluster.outbound.flatMap((address) => reachOutbound(address)),
+      ]),
     }),
     policy('migration', {
       podSelector: { matchLabels: selector(platform, 'migration') },
       policyTypes: ['Egress'],
-      egress: [...resolveNames(), ...reachStores(region.cidr), ...reachDatabasePods(platform)],
+      egress: [
+        ...resolveNames(),
+        ...reachStores(platform, region),
+        ...reachDatabasePods(platform),
+        // Google's proxy to the database asks Google's API with the cloud's credentials.
+        ...(platform.cluster.kind === 'gke' ? [...reachTheWorld(), ...reachIdentity(platform)] : []),
+      ],
     }),
   ];
   return newChart('foundation', objects.map(inFirstWave));
@@ -85,6 +100,12 @@ const inFirstWave = (object: ChartObject): ChartObject => ({
     metadata: { ...object.manifest.metadata, annotations: { 'argocd.argoproj.io/sync-wave': '-2' } },
   },
 });
+
+/** `HOST:PORT`, as the platform's validation lets it through. */
+function reachOutbound(address: string): Egress[] {
+  const [host = '', number] = address.split(':');
+  return reachAddress(host, Number(number));
+}
 
 /** What runs in this namespace and not behind an address of the VPC. */
 function reachAddons(platform: Platform): Egress[] {
@@ -104,25 +125,46 @@ function reachAddons(platform: Platform): Egress[] {
 const reachDatabasePods = (platform: Platform): Egress[] =>
   platform.cluster.addons.includes('postgres') ? [reach(platform, 'postgres', ports.postgres)] : [];
 
-/** Fills the gateway's Secret from a store outside, once an hour. Running pods keep what they read at their start. */
-function externalSecret(platform: Platform, common: Record<string, string>): ChartObject[] {
+/**
+ * Fills the Secrets of the gateway and its neighbours from a store outside, once an hour. Running pods keep what they read
+ * at their start. Certificates are not among them: who issues those renews them, too.
+ */
+function externalSecrets(platform: Platform, common: Record<string, string>): ChartObject[] {
   const { secretStore } = platform.cluster;
   if (secretStore === undefined) return [];
-  return [
-    {
-      manifest: {
-        apiVersion: 'external-secrets.io/v1',
-        kind: 'ExternalSecret',
-        metadata: { name: kubernetes.secret, namespace: kubernetes.namespace, labels: common },
-        spec: {
-          refreshInterval: '1h',
-          secretStoreRef: { kind: 'ClusterSecretStore', name: secretStore },
-          target: { name: kubernetes.secret, creationPolicy: 'Owner' },
-          dataFrom: [{ extract: { key: gatewaySecretName(platform) } }],
-        },
+  return secretsOf(platform).map((name) => ({
+    manifest: {
+      apiVersion: 'external-secrets.io/v1',
+      kind: 'ExternalSecret',
+      metadata: { name, namespace: kubernetes.namespace, labels: common },
+      spec: {
+        refreshInterval: '1h',
+        secretStoreRef: { kind: 'ClusterSecretStore', name: secretStore },
+        target: { name, creationPolicy: 'Owner' },
+        dataFrom: [
+          { extract: { key: name === kubernetes.secret ? gatewaySecretName(platform) : secretNameOf(platform, name) } },
+        ],
       },
     },
+  }));
+}
+
+/** Every Secret that some pod of this platform reads, certificates left out. */
+function secretsOf({ cluster: { addons, kind } }: Platform): string[] {
+  const has = (...names: readonly AddonName[]): boolean => names.some((name) => addons.includes(name));
+  const needed: readonly (readonly [needed: boolean, name: string])[] = [
+    [true, kubernetes.secret],
+    [has('pgbouncer'), kubernetes.pgbouncerSecret],
+    [has('vllm'), kubernetes.vllmSecret],
+    [has('agentgateway'), kubernetes.agentGatewaySecret],
+    [has('exporters'), kubernetes.exporterSecret],
+    [has('redis'), kubernetes.redisSecret],
+    [has('drills'), kubernetes.loadTestSecret],
+    [kind !== 'eks' && has('backup', 'postgres', 'vault'), kubernetes.objectStoreSecret],
+    [kind !== 'eks' && has('vault'), kubernetes.vaultSealSecret],
+    [kind === 'gke', kubernetes.cloudSqlSecret],
   ];
+  return needed.filter(([is]) => is).map(([, name]) => name);
 }
 
 const namespaceLabels = (common: Readonly<Record<string, string>>): Record<string, string> => ({

@@ -156,7 +156,7 @@ function podSpec(input: ChartInput): k8s.PodSpec {
     priorityClassName: priorityClass,
     terminationGracePeriodSeconds,
     securityContext: podSecurity(),
-    ...(platform.cluster.kind === 'gke' ? { initContainers: [cloudSqlProxy()] } : {}),
+    ...(platform.cluster.kind === 'gke' ? { initContainers: [cloudSqlProxy(platform)] } : {}),
     containers: [
       holdfastContainer(platform, {
         name: kubernetes.gateway,

@@ -5,7 +5,7 @@ import { gatewayPort, healthPaths, longestStreamSeconds } from '../../gateway/co
 import { kubernetes, regionalDomain, targetGroupName } from '../../lib/platform/names.ts';
 import { labels, selector } from '../blocks/labels.ts';
 import { httpPort } from '../blocks/probes.ts';
-import { deregistrationSeconds } from '../blocks/shutdown.ts';
+import { lastStreamSeconds } from '../blocks/shutdown.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
 
 /** Longer than the longest stream, so that the gateway ends it with an error event and not the load balancer in silence. */
@@ -155,7 +155,7 @@ function googleLoadBalancer(input: ChartInput): ApiObjectProps[] {
       metadata,
       spec: {
         timeoutSec: timeoutSeconds,
-        connectionDraining: { drainingTimeoutSec: deregistrationSeconds },
+        connectionDraining: { drainingTimeoutSec: lastStreamSeconds },
         healthCheck: {
           type: 'HTTP',
           port: gatewayPort,

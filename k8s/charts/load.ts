@@ -3,7 +3,7 @@ import { k8s } from 'cdk8s-plus-28';
 import { gatewayPort } from '../../gateway/contract.ts';
 import { kubernetes } from '../../lib/platform/names.ts';
 import { resources, scratch } from '../blocks/container.ts';
-import { images } from '../blocks/images.ts';
+import { imageOf } from '../blocks/images.ts';
 import { jobSpec } from '../blocks/job.ts';
 import { reach, resolveNames } from '../blocks/traffic.ts';
 import { metadataOf, networkPolicy } from '../blocks/workload.ts';
@@ -39,7 +39,7 @@ export default function () {
  * can take it. In `drills/`, so that nobody starts it by applying everything.
  */
 export function loadChart({ platform }: ChartInput): Chart {
-  const component = { platform, component: 'load-test', image: images.k6 } as const;
+  const component = { platform, component: 'load-test', image: imageOf(platform, 'k6') } as const;
   const metadata = metadataOf(component);
   const job = {
     ...component,
@@ -49,7 +49,7 @@ export function loadChart({ platform }: ChartInput): Chart {
     steps: [
       {
         name: 'k6',
-        image: images.k6,
+        image: imageOf(platform, 'k6'),
         args: ['run', '--no-usage-report', '/script/load.js'],
         env: [
           { name: 'MODEL', value: 'gpt-4o-mini' },

@@ -46,8 +46,15 @@ export function migrationChart({ platform }: ChartInput): Chart {
           serviceAccountName: kubernetes.gatewayServiceAccount,
           restartPolicy: 'Never',
           securityContext: podSecurity(),
-          ...(platform.cluster.kind === 'gke' ? { initContainers: [cloudSqlProxy()] } : {}),
-          containers: [holdfastContainer(platform, { name: 'migrate', command, resources: migrationResources() })],
+          ...(platform.cluster.kind === 'gke' ? { initContainers: [cloudSqlProxy(platform)] } : {}),
+          containers: [
+            holdfastContainer(platform, {
+              name: 'migrate',
+              command,
+              resources: migrationResources(),
+              env: [pastPooler],
+            }),
+          ],
           volumes: volumes(),
         },
       },
@@ -55,6 +62,15 @@ export function migrationChart({ platform }: ChartInput): Chart {
   });
   return newChart('migration', [{ manifest }]);
 }
+
+/**
+ * The lock that keeps two migrations apart belongs to a session, which a pooler of transactions does not give. Optional:
+ * without it DATABASE_URL is the database itself.
+ */
+const pastPooler: k8s.EnvVar = {
+  name: 'DATABASE_URL',
+  valueFrom: { secretKeyRef: { name: kubernetes.secret, key: 'DIRECT_DATABASE_URL', optional: true } },
+};
 
 /** Named after the image: Kubernetes refuses to change a Job, so each release has its own, and the same one no second. */
 const jobName = (image: string): string =>

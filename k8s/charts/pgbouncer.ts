@@ -1,6 +1,6 @@
 import type { Chart } from 'cdk8s';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
-import { images } from '../blocks/images.ts';
+import { imageOf } from '../blocks/images.ts';
 import { reach, reachStores, resolveNames, serve } from '../blocks/traffic.ts';
 import { tcpProbe, workload } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
@@ -44,7 +44,7 @@ export function pgbouncerChart({ platform, region }: ChartInput): Chart {
     workload({
       platform,
       component: 'pgbouncer',
-      image: images.pgbouncer,
+      image: imageOf(platform, 'pgbouncer'),
       replicas: platform.tier.zones,
       files: { 'pgbouncer.ini': settings },
       amounts: { cpu: '250m', memory: '256Mi', 'ephemeral-storage': '64Mi' },
@@ -70,7 +70,7 @@ export function pgbouncerChart({ platform, region }: ChartInput): Chart {
       ingress: [serve(platform, ['gateway', 'migration'], ports.pgbouncer)],
       egress: [
         ...resolveNames(),
-        ...reachStores(region.cidr),
+        ...reachStores(platform, region),
         ...(platform.cluster.addons.includes('postgres') ? [reach(platform, 'postgres', ports.postgres)] : []),
       ],
     }),

@@ -1,14 +1,14 @@
 import type { ApiObjectProps, Chart } from 'cdk8s';
 import { backupBucketName, database, kubernetes, ports } from '../../lib/platform/names.ts';
 import type { AddonName, Region } from '../../lib/platform/platform.ts';
+import { imageOf } from '../blocks/images.ts';
 import { type Component, labels, selector } from '../blocks/labels.ts';
 import { placement } from '../blocks/placement.ts';
-import { reach, reachKubernetes, reachPodIdentity, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { reach, reachKubernetes, reachObjectStore, resolveNames, serve } from '../blocks/traffic.ts';
 import { storageClassField } from '../blocks/volume.ts';
 import { networkPolicy } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
 
-const image = 'ghcr.io/cloudnative-pg/postgresql:18';
 const statusPort = 8000;
 
 /**
@@ -16,9 +16,14 @@ const statusPort = 8000;
  * one of which has every commit before the client hears of it, and the log in S3 all the time.
  *
  * Every region has one cluster of the same form. `replica.primary` names who writes; a standby follows from the archive
- * of that one. Promotion changes no file: demote the old one first (`replica.primary` to the new name there gives a token
- * in its status), then set the same name and `replica.promotionToken` here. Without a token, when the old region is lost,
- * what was not archived is lost.
+ * of that one. Promotion changes no file. First demote the old one, which leaves a token in `.status.demotionToken`:
+ *
+ *     kubectl -n holdfast patch cluster postgres-OLD --type merge -p '{"metadata":{"annotations":
+ *       {"holdfast/database-writer":"postgres-NEW"}},"spec":{"replica":{"primary":"postgres-NEW"}}}'
+ *
+ * Then the same in the new region, with `"promotionToken": "..."` beside `primary`: it waits until everything before the
+ * token has been replayed, so nothing is lost. Without a token, when the old region is gone, what was not archived is lost.
+ * These files go on naming the first writer: `roleGuard` keeps them from taking the role back when they are applied again.
  */
 export function postgresChart(input: ChartInput): Chart {
   const { platform } = input;
@@ -26,7 +31,7 @@ export function postgresChart(input: ChartInput): Chart {
     networkPolicy({
       platform,
       component: 'postgres',
-      image,
+      image: imageOf(platform, 'cloudNativePg'),
       ingress: [
         serve(platform, ['postgres', 'gateway', 'migration', ...callers(input)], ports.postgres),
         // The operator asks each instance how it is.
@@ -37,13 +42,13 @@ export function postgresChart(input: ChartInput): Chart {
         ...resolveNames(),
         reach(platform, 'postgres', ports.postgres, statusPort),
         reachKubernetes(),
-        ...reachTheWorld(),
-        ...reachPodIdentity(),
+        ...reachObjectStore(platform),
       ],
     }),
     ...platform.regions.map((region) => ({ manifest: archive(input, region) })),
     { manifest: cluster(input) },
     { manifest: schedule(input) },
+    ...(platform.regions.length > 1 ? roleGuard(input).map((manifest) => ({ manifest })) : []),
   ]);
 }
 
@@ -62,7 +67,7 @@ const clusterName = (region: Region): string => `${kubernetes.postgres}-${region
 const metadataOf = ({ platform }: ChartInput, name: string) => ({
   name,
   namespace: kubernetes.namespace,
-  labels: labels(platform, 'postgres', image),
+  labels: labels(platform, 'postgres', imageOf(platform, 'cloudNativePg')),
 });
 
 /** Where a region's log and base backups are; a standby reads the primary's. */
@@ -74,6 +79,9 @@ const archive = (input: ChartInput, region: Region): ApiObjectProps => ({
     retentionPolicy: '30d',
     configuration: {
       destinationPath: `s3://${backupBucketName(input.platform, region)}/cloudnative-pg/`,
+      ...(input.platform.cluster.objectStoreUrl === undefined
+        ? {}
+        : { endpointURL: input.platform.cluster.objectStoreUrl }),
       s3Credentials: credentials(input),
       wal: { compression: 'gzip', maxParallel: 8 },
       data: { compression: 'gzip', jobs: 2 },
@@ -98,6 +106,7 @@ const plugin = (region: Region, more: Record<string, unknown> = {}): unknown => 
 function cluster(input: ChartInput): ApiObjectProps {
   const { platform, region } = input;
   const { tier, regions, primary } = platform;
+  const image = imageOf(platform, 'cloudNativePg');
   const own = labels(platform, 'postgres', image);
   const { affinity, topologySpreadConstraints } = placement(selector(platform, 'postgres'), 'StatefulSet');
   return {
@@ -144,6 +153,59 @@ function cluster(input: ChartInput): ApiObjectProps {
         : {}),
     },
   };
+}
+
+/** The annotation that a promotion sets together with the new writer. */
+const writerAnnotation = 'holdfast/database-writer';
+
+/**
+ * Refuses a change of who writes that is no promotion: files of the time before one, applied again by a person or by
+ * GitOps, would demote the database that takes writes now.
+ */
+function roleGuard(input: ChartInput): ApiObjectProps[] {
+  const name = `${kubernetes.namespace}-database-role`;
+  const metadata = { name, labels: metadataOf(input, name).labels };
+  const [now, before] = ['object.spec.replica.primary', 'oldObject.spec.replica.primary'];
+  const annotations = 'object.metadata.annotations';
+  return [
+    {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingAdmissionPolicy',
+      metadata,
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: {
+          resourceRules: [
+            {
+              apiGroups: ['postgresql.cnpg.io'],
+              apiVersions: ['v1'],
+              operations: ['UPDATE'],
+              resources: ['clusters'],
+            },
+          ],
+        },
+        matchConditions: [{ name: 'has-a-role', expression: `has(oldObject.spec.replica) && has(${before})` }],
+        validations: [
+          {
+            expression: `has(object.spec.replica) && has(${now}) && (${now} == ${before} || (has(${annotations}) && '${writerAnnotation}' in ${annotations} && ${annotations}['${writerAnnotation}'] == ${now}))`,
+            message: `This would change which region's database takes writes. If that is meant, set the annotation ${writerAnnotation} to the new writer in the same change; if not, these manifests are older than the last promotion.`,
+          },
+        ],
+      },
+    },
+    {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingAdmissionPolicyBinding',
+      metadata,
+      spec: {
+        policyName: name,
+        validationActions: ['Deny'],
+        matchResources: {
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': kubernetes.namespace } },
+        },
+      },
+    },
+  ];
 }
 
 /** Six fields, seconds first: every day at 02:00 UTC. */

@@ -3,8 +3,8 @@ import { k8s } from 'cdk8s-plus-28';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import { resources, scratch } from '../blocks/container.ts';
 import { disruptionBudget } from '../blocks/disruption.ts';
-import { images } from '../blocks/images.ts';
-import { selector } from '../blocks/labels.ts';
+import { imageOf } from '../blocks/images.ts';
+import { type Component, selector } from '../blocks/labels.ts';
 import type { ChartObject } from '../blocks/object.ts';
 import { placement } from '../blocks/placement.ts';
 import { redisScript, sentinelScript } from '../blocks/redis-scripts.ts';
@@ -25,11 +25,15 @@ export const redisChart = (input: ChartInput): Chart =>
   newChart('redis', [...members(input, 'redis'), ...members(input, 'redis-sentinel')]);
 
 function members({ platform }: ChartInput, component: 'redis' | 'redis-sentinel'): ChartObject[] {
-  const options = { platform, component, image: images.redis } as const;
+  const options = { platform, component, image: imageOf(platform, 'redis') } as const;
   const metadata = metadataOf(options);
   const pods = selector(platform, component);
   const port = component === 'redis' ? ports.valkey : ports.sentinel;
-  const exporter = platform.cluster.addons.includes('exporters') ? (['redis-exporter'] as const) : [];
+  const { addons } = platform.cluster;
+  const others: Component[] = [
+    ...(addons.includes('exporters') ? (['redis-exporter'] as const) : []),
+    ...(addons.includes('backup') ? (['redis-backup'] as const) : []),
+  ];
   return [
     {
       manifest: k8s.KubeConfigMap.manifest({
@@ -39,7 +43,7 @@ function members({ platform }: ChartInput, component: 'redis' | 'redis-sentinel'
     },
     networkPolicy({
       ...options,
-      ingress: [serve(platform, ['gateway', 'redis', 'redis-sentinel', ...exporter], port)],
+      ingress: [serve(platform, ['gateway', 'redis', 'redis-sentinel', ...others], port)],
       egress: [
         ...resolveNames(),
         reach(platform, 'redis', ports.valkey),
@@ -76,7 +80,7 @@ function members({ platform }: ChartInput, component: 'redis' | 'redis-sentinel'
               containers: [
                 {
                   name: component,
-                  image: images.redis,
+                  image: imageOf(platform, 'redis'),
                   imagePullPolicy: 'IfNotPresent',
                   command: ['/bin/sh', '/script/start.sh'],
                   env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],

@@ -2,9 +2,9 @@ import type { Chart } from 'cdk8s';
 import { stringify } from 'yaml';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
-import { images } from '../blocks/images.ts';
+import { imageOf } from '../blocks/images.ts';
 import type { Component } from '../blocks/labels.ts';
-import { reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { reachTheWorld, reachUrls, resolveNames, serve } from '../blocks/traffic.ts';
 import { httpProbe, workload } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
 
@@ -18,7 +18,7 @@ export function telemetryChart({ platform, region }: ChartInput): Chart {
     workload({
       platform,
       component: 'otel-collector',
-      image: images.otelCollector,
+      image: imageOf(platform, 'otelCollector'),
       replicas: 2,
       files: { 'config.yaml': stringify(collector(platform.cluster.otlpEndpoint, region.region)) },
       amounts: { cpu: '250m', memory: '512Mi', 'ephemeral-storage': '64Mi' },
@@ -36,11 +36,7 @@ export function telemetryChart({ platform, region }: ChartInput): Chart {
       },
       pod: { volumes: [{ name: 'config', configMap: { name: kubernetes.otelCollector } }] },
       ingress: [serve(platform, ['gateway', ...tracedAddons(platform)], grpcPort, ports.otlp)],
-      egress: [
-        ...resolveNames(),
-        ...reachTheWorld(),
-        { to: [{ namespaceSelector: {} }], ports: serve(platform, 'all', ports.otlp).ports ?? [] },
-      ],
+      egress: [...resolveNames(), ...reachTheWorld(), ...reachUrls([platform.cluster.otlpEndpoint])],
     }),
   );
 }

@@ -1,18 +1,18 @@
 import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { backupBucketName, kubernetes, ports, vaultKeyAlias } from '../../lib/platform/names.ts';
+import { kubernetes, objectKeys, ports, vaultKeyAlias } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { resources, scratch } from '../blocks/container.ts';
 import { disruptionBudget } from '../blocks/disruption.ts';
-import { images } from '../blocks/images.ts';
+import { imageOf } from '../blocks/images.ts';
 import { cronJob, identity } from '../blocks/job.ts';
 import { selector } from '../blocks/labels.ts';
 import type { ChartObject } from '../blocks/object.ts';
 import { placement } from '../blocks/placement.ts';
 import { containerSecurity, isolated, podSecurity } from '../blocks/security.ts';
 import { endpointSeconds, preStopPause } from '../blocks/shutdown.ts';
-import { reach, reachPodIdentity, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
-import { upload } from '../blocks/upload.ts';
+import { reach, reachIdentity, reachObjectStore, reachTheWorld, resolveNames, serve } from '../blocks/traffic.ts';
+import { slots, upload } from '../blocks/upload.ts';
 import { claim } from '../blocks/volume.ts';
 import { metadataOf, networkPolicy } from '../blocks/workload.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
@@ -32,7 +32,7 @@ export function vaultChart(input: ChartInput): Chart {
 
 function vaultItself(input: ChartInput): ChartObject[] {
   const { platform } = input;
-  const component = { platform, component: 'vault', image: images.vault } as const;
+  const component = { platform, component: 'vault', image: imageOf(platform, 'vault') } as const;
   const metadata = metadataOf(component);
   const pods = selector(platform, 'vault');
   const config = `${kubernetes.vault}-config`;
@@ -51,7 +51,7 @@ function vaultItself(input: ChartInput): ChartObject[] {
         ...resolveNames(),
         reach(platform, 'vault', ports.vault, clusterPort),
         ...reachTheWorld(),
-        ...reachPodIdentity(),
+        ...reachIdentity(platform),
       ],
     }),
     {
@@ -102,19 +102,20 @@ const podSpec = (platform: Platform, config: string): k8s.PodSpec => ({
   containers: [
     {
       name: kubernetes.vault,
-      image: images.vault,
+      image: imageOf(platform, 'vault'),
       imagePullPolicy: 'IfNotPresent',
       command: ['vault', 'server', '-config=/vault/config/vault.hcl'],
       env: [
         { name: 'VAULT_RAFT_NODE_ID', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-        { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
-        { name: 'VAULT_API_ADDR', value: `https://$(POD_IP):${ports.vault}` },
+        // A name that its certificate has: clients that are sent on to the leader check it.
+        { name: 'VAULT_API_ADDR', value: `https://$(VAULT_RAFT_NODE_ID).${kubernetes.vault}:${ports.vault}` },
         {
           name: 'VAULT_CLUSTER_ADDR',
           value: `https://$(VAULT_RAFT_NODE_ID).${kubernetes.vault}:${clusterPort}`,
         },
         { name: 'HOME', value: '/tmp' },
       ],
+      ...(platform.cluster.kind === 'eks' ? {} : { envFrom: [{ secretRef: { name: kubernetes.vaultSealSecret } }] }),
       ports: [
         { name: 'api', containerPort: ports.vault, protocol: 'TCP' },
         { name: 'cluster', containerPort: clusterPort, protocol: 'TCP' },
@@ -173,7 +174,7 @@ const retryJoin = (index: number): string => `  retry_join {
   }`;
 
 function snapshots({ platform, region }: ChartInput): ChartObject[] {
-  const component = { platform, component: kubernetes.vaultSnapshot, image: images.vault } as const;
+  const component = { platform, component: kubernetes.vaultSnapshot, image: imageOf(platform, 'vault') } as const;
   const amounts = resources({ cpu: '100m', memory: '256Mi', 'ephemeral-storage': '1Gi' });
   const volumeMounts = [
     { name: 'snapshot', mountPath: '/snapshot' },
@@ -190,7 +191,7 @@ function snapshots({ platform, region }: ChartInput): ChartObject[] {
     networkPolicy({
       ...component,
       ingress: [],
-      egress: [...resolveNames(), reach(platform, 'vault', ports.vault), ...reachTheWorld(), ...reachPodIdentity()],
+      egress: [...resolveNames(), reach(platform, 'vault', ports.vault), ...reachObjectStore(platform)],
     }),
     cronJob({
       ...component,
@@ -202,10 +203,14 @@ function snapshots({ platform, region }: ChartInput): ChartObject[] {
       steps: [
         {
           name: 'take',
-          image: images.vault,
+          image: imageOf(platform, 'vault'),
           command: ['/bin/sh', '-euc'],
           args: [
-            `VAULT_TOKEN=$(vault write -field=token auth/kubernetes/login role=${kubernetes.vaultSnapshot} jwt=@/var/run/secrets/vault/token)
+            // Asked for a snapshot, a standby sends its client on to the leader, which the client does not follow.
+            `VAULT_ADDR=$(vault status -format=json | sed -n 's/^ *"leader_address": "\\(https:[^"]*\\)".*/\\1/p')
+test -n "$VAULT_ADDR"
+export VAULT_ADDR
+VAULT_TOKEN=$(vault write -field=token auth/kubernetes/login role=${kubernetes.vaultSnapshot} jwt=@/var/run/secrets/vault/token)
 export VAULT_TOKEN
 vault operator raft snapshot save /snapshot/vault.snap
 vault operator raft snapshot inspect /snapshot/vault.snap`,
@@ -214,11 +219,13 @@ vault operator raft snapshot inspect /snapshot/vault.snap`,
           resources: amounts,
           volumeMounts,
         },
-        upload(
-          `aws s3 cp --only-show-errors /snapshot/vault.snap "s3://${backupBucketName(platform, region)}/vault/$(date -u +%Y%m%dT%H%M%SZ).snap"`,
-          [{ name: 'snapshot', mountPath: '/snapshot' }],
-          region.region,
-        ),
+        upload({
+          platform,
+          region,
+          file: '/snapshot/vault.snap',
+          key: `${objectKeys.vaultSnapshots}${slots.hourOfWeek}.snap`,
+          volumeMounts: [{ name: 'snapshot', mountPath: '/snapshot' }],
+        }),
       ],
       volumes: [
         scratch('snapshot', '1Gi'),

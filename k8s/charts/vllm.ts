@@ -2,7 +2,7 @@ import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import { scratch } from '../blocks/container.ts';
-import { images } from '../blocks/images.ts';
+import { imageOf } from '../blocks/images.ts';
 import { selector } from '../blocks/labels.ts';
 import { prometheusTrigger, scaledObject } from '../blocks/scaling.ts';
 import { serviceMonitor } from '../blocks/service-monitor.ts';
@@ -19,7 +19,7 @@ const port = 'http';
  * whatever scales the gateway: a GPU's CPU says nothing, its queue and its KV cache do.
  */
 export function vllmChart({ platform, region }: ChartInput): Chart {
-  const component = { platform, component: 'vllm', image: images.vllm } as const;
+  const component = { platform, component: 'vllm', image: imageOf(platform, 'vllm') } as const;
   const replicas = 2;
   const { prometheusUrl, vllmModel } = platform.cluster;
   const series = `{namespace="${kubernetes.namespace}"}`;
@@ -30,6 +30,8 @@ export function vllmChart({ platform, region }: ChartInput): Chart {
       scaled: true,
       amounts: { cpu: '4', memory: '24Gi', 'ephemeral-storage': '8Gi' },
       devices: { 'nvidia.com/gpu': '1' },
+      // Longer than a first start may take.
+      progressSeconds: 2400,
       // Running generations end by themselves; a new pod takes minutes to load, so they are worth waiting for.
       stopSeconds: 300,
       container: {
@@ -37,14 +39,10 @@ export function vllmChart({ platform, region }: ChartInput): Chart {
         ports: [{ name: port, containerPort: ports.vllm, protocol: 'TCP' }],
         // VLLM_API_KEY, without which nobody is served, and HF_TOKEN for models that ask for one.
         envFrom: [{ secretRef: { name: kubernetes.vllmSecret } }],
-        env: [
-          'HOME',
-          'HF_HOME',
-          'VLLM_CACHE_ROOT',
-          'TRITON_CACHE_DIR',
-          'TORCHINDUCTOR_CACHE_DIR',
-          'XDG_CACHE_HOME',
-        ].map((name) => ({ name, value: cache })),
+        env: ['HOME', 'HF_HOME', 'VLLM_CACHE_ROOT', 'TRITON_CACHE_DIR', 'TORCHINDUCTOR_CACHE_DIR', 'XDG_CACHE_HOME']
+          .map((name) => ({ name, value: cache }))
+          // The image knows no user of that number, and PyTorch asks for its name.
+          .concat({ name: 'USER', value: 'vllm' }),
         // The first start downloads the model: up to half an hour. Until then the other two wait.
         startupProbe: httpProbe('/health', port, { periodSeconds: 10, failureThreshold: 180 }),
         readinessProbe: httpProbe('/health', port, { periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2 }),

@@ -40,4 +40,14 @@ export const capacityAlerts: readonly Alert[] = [
       'The loss of that zone would stop the region. `kubectl get nodes -L topology.kubernetes.io/zone`: if the other zones have no ready nodes, look at their node pools, quota and any zonal shift that nobody ended. If they have, `kubectl -n holdfast rollout restart` spreads the pods again.',
     origin: 'High availability patterns',
   },
+  {
+    name: 'AutoscalerAtLimit',
+    expression: `max by (horizontalpodautoscaler) (kube_horizontalpodautoscaler_status_current_replicas{${namespace}}) >= max by (horizontalpodautoscaler) (kube_horizontalpodautoscaler_spec_max_replicas{${namespace}})`,
+    forSeconds: 900,
+    severity: 'warning',
+    summary: '{{ $labels.horizontalpodautoscaler }} has as many pods as it may',
+    firstResponse:
+      'More load would be met by nobody. Is it load (`sum(rate(litellm_proxy_total_requests_metric_total[5m]))`) or pods that are slow (CPU, a slow provider: `holdfast_upstream_attempts_total`)? To win time: `kubectl -n holdfast patch hpa NAME -p \'{"spec":{"maxReplicas":N}}\'` (with KEDA the ScaledObject), and see that the node pools may grow as far. Then raise the tier or its number.',
+    origin: 'Holdfast',
+  },
 ];

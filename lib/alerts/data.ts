@@ -2,7 +2,7 @@
 import { metricNames } from '../../gateway/contract.ts';
 import { kubernetes } from '../platform/names.ts';
 import type { Alert } from './alert.ts';
-import { gatewayJob } from './scope.ts';
+import { exporterJobs, gatewayJob } from './scope.ts';
 
 const hour = 3600;
 
@@ -27,16 +27,38 @@ export const dataAlerts: readonly Alert[] = [
   {
     // Depending on its version, the exporter says 0 while everything received is replayed, so a replica that is cut off
     // looks perfect. Hence the second half: a replica that has replayed nothing for five minutes. A writer in use is never
-    // silent for so long, since its leader renews its lease in the database.
+    // silent for so long, since its leader renews its lease in the database. Once a region, not once for each exporter.
     name: 'DatabaseReplicationLag',
     expression:
-      'pg_replication_lag_seconds > 30 or (pg_replication_last_replay_seconds > 300 and on (instance) pg_replication_is_replica == 1)',
+      'max by (region) (pg_replication_lag_seconds) > 30 or max by (region) (pg_replication_last_replay_seconds and on (instance) pg_replication_is_replica == 1) > 300',
     forSeconds: 300,
     severity: 'warning',
-    summary: 'PostgreSQL replication lag > 30s ({{ $value | humanizeDuration }} at {{ $labels.instance }})',
+    summary: 'PostgreSQL replication lag > 30s ({{ $value | humanizeDuration }} in {{ $labels.region }})',
     firstResponse:
       'A failover now would lose what the replica has not replayed. On the writer: `select client_addr, state, replay_lag from pg_stat_replication` (no row: the link is cut; look at peering and security groups). With a row: a long query on the replica, or too small an instance. Do not start a switchover until it is below a second.',
     origin: 'High availability patterns',
+  },
+  {
+    name: 'RedisUnreachable',
+    expression: `min by (region) (${metricNames.redisUp}{${gatewayJob}}) == 0`,
+    forSeconds: 300,
+    severity: 'warning',
+    summary: 'A gateway in {{ $labels.region }} cannot reach Redis',
+    firstResponse:
+      'Requests are served. Limits are shares of each process meanwhile, cooldowns and cached answers are not shared. `aws elasticache describe-replication-groups` (failover, maintenance), or `kubectl -n holdfast get pods -l app.kubernetes.io/component=redis`. One gateway alone: its network policy or its password; its log names the reason.',
+    origin: 'Holdfast',
+  },
+  {
+    // Asked of a leader it counts its replicas; asked of a replica, its link says that there are two.
+    name: 'RedisWithoutReplica',
+    expression:
+      'max by (region) (redis_connected_slaves) < 1 unless on (region) max by (region) (redis_master_link_up) == 1',
+    forSeconds: 600,
+    severity: 'warning',
+    summary: 'Redis in {{ $labels.region }} has no replica',
+    firstResponse:
+      'The loss of one more node takes the cache and the counters of limits of this region away; nothing that must be kept. See why the replica does not come back: `kubectl -n holdfast describe pods -l app.kubernetes.io/component=redis` (its zone, its volume), or the events of the replication group in ElastiCache.',
+    origin: 'Holdfast',
   },
   {
     name: 'SpendDropped',
@@ -87,6 +109,27 @@ export const dataAlerts: readonly Alert[] = [
     firstResponse:
       'The daily dump to S3 has not succeeded. Point-in-time recovery of the database service is another matter and may be fine. `kubectl -n holdfast logs -l app.kubernetes.io/component=database-backup --tail=50`, mend the cause, then `kubectl -n holdfast create job --from=cronjob/database-backup database-backup-now`.',
     runbook: 'database-restore',
+    origin: 'Holdfast',
+  },
+  {
+    name: 'ConfigurationBackupOverdue',
+    expression: `${sinceSuccess(kubernetes.configurationBackup)} > ${26 * hour}`,
+    forSeconds: 300,
+    severity: 'warning',
+    summary: 'The last backup of configuration and secrets is {{ $value | humanizeDuration }} old',
+    firstResponse:
+      'A cluster that is lost now comes back with the keys of that time. `kubectl -n holdfast logs -l app.kubernetes.io/component=configuration-backup --all-containers --tail=50`, mend the cause, then `kubectl -n holdfast create job --from=cronjob/configuration-backup configuration-backup-now`.',
+    origin: 'Holdfast',
+  },
+  {
+    // What an exporter cannot see fires nothing: a silent exporter looks like a sound database.
+    name: 'AlertsBlind',
+    expression: `max by (region, job) (up{${exporterJobs}}) == 0 or max by (region, job) (pg_up{${exporterJobs}}) == 0 or max by (region, job) (redis_up{${exporterJobs}}) == 0`,
+    forSeconds: 300,
+    severity: 'warning',
+    summary: '{{ $labels.job }} in {{ $labels.region }} sees nothing: alerts that rest on it cannot fire',
+    firstResponse:
+      'postgres-exporter: replication lag is unknown, so start no switchover. kube-state-metrics: neither replicas nor backups are watched. `kubectl -n holdfast logs deploy/JOB`: a wrong password (Secret exporter-secrets), a database that is away (DatabaseConnectionFailed says so, too), or no right at the Kubernetes API.',
     origin: 'Holdfast',
   },
 ];

@@ -3,7 +3,7 @@
  * A metric that stands in neither place does not exist for us, and a test refuses the alert.
  */
 export interface ExporterMetric {
-  readonly exporter: 'prometheus' | 'kube-state-metrics' | 'postgres_exporter' | 'vllm';
+  readonly exporter: 'prometheus' | 'kube-state-metrics' | 'postgres_exporter' | 'redis_exporter' | 'vllm';
   /** The page or file that says so. */
   readonly source: string;
 }
@@ -16,6 +16,11 @@ const kubeStateMetrics = (page: string): ExporterMetric => ({
 const replication: ExporterMetric = {
   exporter: 'postgres_exporter',
   source: 'https://github.com/prometheus-community/postgres_exporter/blob/master/collector/pg_replication.go',
+};
+
+const redis: ExporterMetric = {
+  exporter: 'redis_exporter',
+  source: 'https://github.com/oliver006/redis_exporter/blob/master/exporter/exporter.go',
 };
 
 const vllm: ExporterMetric = { exporter: 'vllm', source: 'https://docs.vllm.ai/en/latest/usage/metrics.html' };
@@ -31,6 +36,16 @@ export const exporterMetrics: Readonly<Record<string, ExporterMetric>> = {
   kube_node_labels: kubeStateMetrics('cluster/node-metrics.md'),
   kube_cronjob_created: kubeStateMetrics('workload/cronjob-metrics.md'),
   kube_cronjob_status_last_successful_time: kubeStateMetrics('workload/cronjob-metrics.md'),
+  kube_horizontalpodautoscaler_status_current_replicas: kubeStateMetrics('workload/horizontalpodautoscaler-metrics.md'),
+  kube_horizontalpodautoscaler_spec_max_replicas: kubeStateMetrics('workload/horizontalpodautoscaler-metrics.md'),
+  pg_up: {
+    exporter: 'postgres_exporter',
+    source:
+      'https://github.com/prometheus-community/postgres_exporter/blob/master/cmd/postgres_exporter/postgres_exporter.go',
+  },
+  redis_up: redis,
+  redis_connected_slaves: redis,
+  redis_master_link_up: redis,
   pg_replication_lag_seconds: replication,
   pg_replication_is_replica: replication,
   pg_replication_last_replay_seconds: replication,

@@ -3,6 +3,9 @@ import { kubernetes } from '../platform/names.ts';
 /** Label matchers of the gateway's own series: Prometheus names a job after the Service that it was found through. */
 export const gatewayJob = `namespace="${kubernetes.namespace}",job="${kubernetes.gateway}"`;
 
+/** Label matchers of the exporters' series. */
+export const exporterJobs = `namespace="${kubernetes.namespace}",job=~"kube-state-metrics|postgres-exporter|redis-exporter"`;
+
 /** What the cluster runs for requests, as a regular expression over names. */
 export const servingWorkloads = `${kubernetes.gateway}|${kubernetes.agentGateway}`;
 

@@ -3,10 +3,11 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 
-/** A bucket for a load balancer's access logs, kept for a quarter. */
+/** A bucket for the access logs of load balancers and buckets, kept for a quarter. */
 export class AccessLogBucket extends s3.Bucket {
-  constructor(scope: Construct, id: string) {
+  constructor(scope: Construct, id: string, name?: string) {
     super(scope, id, {
+      ...(name !== undefined && { bucketName: name }),
       // Load balancers write with S3's own keys only.
       encryption: s3.BucketEncryption.S3_MANAGED,
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,

@@ -1,4 +1,4 @@
-import { CfnDeletionPolicy } from 'aws-cdk-lib';
+import { Aws, type CfnCondition, CfnDeletionPolicy, Fn, Token } from 'aws-cdk-lib';
 import * as rds from 'aws-cdk-lib/aws-rds';
 import type { Construct } from 'constructs';
 import type { Tier } from '../platform/tiers.ts';
@@ -9,6 +9,16 @@ export interface DatabaseInstanceProps {
   readonly tier: Tier;
   readonly surroundings: DatabaseSurroundings;
   readonly multiAz: boolean;
+  /** Where its backups and log are copied to as they are made, so that it can be restored there to any moment. */
+  readonly backupCopies?: BackupCopies;
+}
+
+export interface BackupCopies {
+  readonly region: string;
+  /** Key of that region, by its alias: its id is not known here. */
+  readonly keyArn: string;
+  /** No copies while this does not hold. */
+  readonly when: CfnCondition;
 }
 
 /**
@@ -47,6 +57,7 @@ export class DatabaseInstance extends rds.CfnDBInstance {
       enablePerformanceInsights: true,
       performanceInsightsKmsKeyId: surroundings.key.keyArn,
       performanceInsightsRetentionPeriod: 7,
+      ...copiesOf(props),
       ...props.lineage,
     });
     // CloudFormation deletes nothing that holds data: not when the stack goes, not when a change would replace it.
@@ -54,4 +65,14 @@ export class DatabaseInstance extends rds.CfnDBInstance {
     this.cfnOptions.updateReplacePolicy = CfnDeletionPolicy.RETAIN;
     acknowledgeDatabaseFindings(this);
   }
+}
+
+function copiesOf({ backupCopies: copies, tier }: DatabaseInstanceProps): Partial<rds.CfnDBInstanceProps> {
+  if (copies === undefined) return {};
+  const given = (value: string | number) => Fn.conditionIf(copies.when.logicalId, value, Aws.NO_VALUE);
+  return {
+    automaticBackupReplicationRegion: given(copies.region).toString(),
+    automaticBackupReplicationKmsKeyId: given(copies.keyArn).toString(),
+    automaticBackupReplicationRetentionPeriod: Token.asNumber(given(tier.database.backupRetentionDays)),
+  };
 }

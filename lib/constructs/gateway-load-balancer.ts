@@ -79,8 +79,8 @@ export class GatewayLoadBalancer extends Construct {
       port: gatewayPort,
       // Streams last from milliseconds to minutes, so turns in a circle would pile up; the idlest target is better.
       loadBalancingAlgorithmType: elb.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
-      // As long as a leaving gateway goes on answering.
-      deregistrationDelay: Duration.seconds(drain.noticeSeconds + drain.deadlineSeconds),
+      // As long as a leaving gateway goes on answering, counted like this from the decision to end it.
+      deregistrationDelay: Duration.seconds(drain.pauseSeconds + drain.noticeSeconds + drain.deadlineSeconds),
       healthCheck: {
         path: healthPaths.readiness,
         port: String(gatewayPort),

@@ -11,7 +11,12 @@ export interface RoutedAliasProps {
   readonly routing?: {
     readonly setIdentifier: string;
     readonly healthCheck?: route53.IHealthCheck;
-  } & ({ readonly failover: route53.Failover } | { readonly latencyOf: string });
+  } & (
+    | { readonly failover: route53.Failover }
+    | { readonly latencyOf: string }
+    /** May be a token. */
+    | { readonly weight: number }
+  );
 }
 
 /**
@@ -30,8 +35,13 @@ export class RoutedAlias extends route53.ARecord {
       ...(routing !== undefined && {
         setIdentifier: routing.setIdentifier,
         healthCheck: routing.healthCheck,
-        ...('failover' in routing ? { failover: routing.failover } : { region: routing.latencyOf }),
+        ...rule(routing),
       }),
     });
   }
+}
+
+function rule(routing: NonNullable<RoutedAliasProps['routing']>): Partial<route53.ARecordProps> {
+  if ('failover' in routing) return { failover: routing.failover };
+  return 'weight' in routing ? { weight: routing.weight } : { region: routing.latencyOf };
 }

@@ -5,7 +5,17 @@
 import type { DatabaseRef, Platform, Region } from './platform.ts';
 
 /** The stacks of one region, in the order in which they are deployed. */
-export const regionalStackKinds = ['network', 'data', 'cache', 'cluster', 'ingress'] as const;
+export const regionalStackKinds = [
+  'storage',
+  'network',
+  'data',
+  'cache',
+  'cluster',
+  'ingress',
+  'monitoring',
+  'backup',
+  'resilience',
+] as const;
 
 export type RegionalStackKind = (typeof regionalStackKinds)[number];
 
@@ -15,8 +25,14 @@ export const parameters = {
   regionRole: 'RegionRole',
   /** `stack` lets the stack update promote; `external` when the RDS API already did (exactly one of the two). */
   dbPromotion: 'DbPromotion',
+  /** Percent of the traffic that the primary gets back while another region takes over; in the dns stack. */
+  failbackPercent: 'FailbackPercent',
   /** Id of the public hosted zone; in the ingress stack, only while `holdfast.config.ts` does not know it yet. */
   hostedZoneId: 'HostedZoneId',
+  /** `on` or `off`: whether copies go to other regions, whose storage stacks must stand then. */
+  crossRegionCopies: 'CrossRegionCopies',
+  /** ARN of the key that unseals Vault in the primary region; in a standby's storage stack. */
+  vaultKeyArn: 'VaultKeyArn',
 } as const;
 
 /** CloudFormation outputs that other parts read. */
@@ -43,6 +59,13 @@ export const stackName = (platform: Platform, region: string, kind: RegionalStac
 /** The one global stack: `holdfast-production-dns`. */
 export const dnsStackName = (platform: Platform): string => `${prefix(platform)}-dns`;
 
+/** What stands in a region that serves nobody: a witness of the claim, a place for backups. */
+export const satelliteStackName = (platform: Platform, region: string): string =>
+  `${prefix(platform)}-${region}-satellite`;
+
+/** AWS's own recovery plan, where the configuration asks for it: `holdfast-production-region-switch`. */
+export const regionSwitchStackName = (platform: Platform): string => `${prefix(platform)}-region-switch`;
+
 /** Database instance identifier; a failback makes a new generation, never reuses an old one. */
 export const databaseIdentifier = (platform: Platform, region: DatabaseRef): string =>
   `${prefix(platform)}-${region.region}-db-${region.databaseGeneration}`;
@@ -64,6 +87,9 @@ export const cacheSecretName = (platform: Platform): string => `${prefix(platfor
 /** Secret with what the gateway's pods read as variables; the External Secrets operator copies it into the cluster. */
 export const gatewaySecretName = (platform: Platform): string => `${prefix(platform)}/gateway`;
 
+/** Secret outside of the cluster that fills one of the same name inside: `holdfast-production/vllm-secrets`. */
+export const secretNameOf = (platform: Platform, name: string): string => `${prefix(platform)}/${name}`;
+
 /** ElastiCache replication group id; AWS allows 40 characters. */
 export const cacheName = (platform: Platform): string => `${prefix(platform)}-cache`;
 
@@ -73,11 +99,24 @@ export const regionalDomain = (platform: Platform, region: string): string => `$
 /** Name of the set of standbys that failover records point at when there are several: `standby.gateway.example.com`. */
 export const standbyDomain = (platform: Platform): string => `standby.${platform.domain}`;
 
+/**
+ * Name that answers while the primary does not: the standbys, and during a failback a growing part of the primary again.
+ * `failback.gateway.example.com`
+ */
+export const failbackDomain = (platform: Platform): string => `failback.${platform.domain}`;
+
+/** With active-active: what clients near the primary get, the primary or what takes its place. */
+export const homeDomain = (platform: Platform): string => `home.${platform.domain}`;
+
 /** Record set identifiers of the dns stack. */
 export const recordSetId = (platform: Platform, region: string): string => `${prefix(platform)}-${region}`;
 
 /** EKS cluster name. */
 export const clusterName = (platform: Platform, region: string): string => `${prefix(platform)}-${region}`;
+
+/** ARN of a region's cluster. */
+export const clusterArn = (platform: Platform, { region, account }: BucketPlace): string =>
+  `arn:aws:eks:${region}:${account}:cluster/${clusterName(platform, region)}`;
 
 /** Application load balancer name. AWS allows 32 characters; a longer one loses its end, it is unique in its region anyway. */
 export const loadBalancerName = (platform: Platform, region: string): string =>
@@ -87,9 +126,86 @@ export const loadBalancerName = (platform: Platform, region: string): string =>
 export const targetGroupName = (platform: Platform, region: string): string =>
   `${prefix(platform)}-${region}`.slice(0, 32).replace(/-+$/, '');
 
+/** Buckets that every region has, each replicated to the same bucket of every other region. */
+export const replicatedBuckets = ['config', 'models', 'backup', 'outbox', 'journal'] as const;
+
+/**
+ * `config`: the gateway's configuration. `models`: routing models. `backup`: dumps and snapshots. `outbox`: sealed
+ * segments of spend. `journal`: what runs of runbooks did. `claim`: who may write. `takeover`: who takes the traffic over.
+ * `logs`: who asked for what. `canary`: what the canary saw.
+ */
+export type BucketKind = (typeof replicatedBuckets)[number] | 'claim' | 'takeover' | 'logs' | 'canary';
+
+/** A place for buckets: a region and the account that owns them there. */
+export type BucketPlace = Pick<Region, 'region' | 'account'>;
+
+/** Bucket of a region: names are world-wide, so the account is part of them. */
+export const bucketName = (
+  platform: Pick<Platform, 'name' | 'environment'>,
+  place: BucketPlace,
+  kind: BucketKind,
+): string => `${platform.name}-${platform.environment}-${place.region}-${kind}-${place.account}`;
+
 /** Bucket of a region for dumps and snapshots. */
-export const backupBucketName = (platform: Platform, region: Region): string =>
-  `${prefix(platform)}-${region.region}-backup-${region.account}`;
+export const backupBucketName = (platform: Platform, region: BucketPlace): string =>
+  bucketName(platform, region, 'backup');
+
+/** Keys of the objects that gateways and runbooks agree on. */
+export const objectKeys = {
+  /** In every claim bucket. */
+  claim: 'claim.json',
+  /** In the takeover bucket of the region that takes over; health checks read it without credentials. */
+  takeover: 'takeover.json',
+  /** Folders of the backup bucket, with what writes there. */
+  databaseDumps: 'postgresql/',
+  vaultSnapshots: 'vault/',
+  configurationBackups: 'configuration/',
+  redisSnapshots: 'redis/',
+} as const;
+
+/** Where health checks find the takeover object of a region. */
+export const takeoverHost = (platform: Platform, place: BucketPlace): string =>
+  `${bucketName(platform, place, 'takeover')}.s3.${place.region}.amazonaws.com`;
+
+/** Replication rule of a bucket towards another region; metrics and alarms name it. */
+export const replicationRuleId = ({ region }: Pick<BucketPlace, 'region'>): string => `to-${region}`;
+
+/** KMS alias of a region's buckets, and of the copies of another region's backups. */
+export const storageKeyAlias = (platform: Platform): string => `${prefix(platform)}/storage`;
+
+/** Container repository of the gateway; each region has its own copy of every image. */
+export const repositoryName = (platform: Platform): string => `${prefix(platform)}/gateway`;
+
+/** KMS alias of a region's backup vault. */
+export const backupKeyAlias = (platform: Platform): string => `${prefix(platform)}/backups`;
+
+/** AWS Backup vault of a region. */
+export const backupVaultName = (platform: Platform): string => `${prefix(platform)}-backups`;
+
+/** ARN of a vault, computed so that a copy needs nothing from the other region's stack. */
+export const backupVaultArn = (platform: Platform, { region, account }: BucketPlace): string =>
+  `arn:aws:backup:${region}:${account}:backup-vault:${backupVaultName(platform)}`;
+
+/** The canary of a region, which asks for a completion as a client does. */
+export const canaryName = (platform: Platform): string => prefix(platform);
+
+/** Secret with the gateway key that the canary uses. */
+export const canarySecretName = (platform: Platform): string => `${prefix(platform)}/canary`;
+
+/** Namespace in CloudWatch of the gateways' own metrics. */
+export const gatewayMetricNamespace = 'Holdfast';
+
+/** Alarm name in AWS: `holdfast-production-us-east-1-GatewayAbsent`. */
+export const alarmName = (platform: Platform, region: string, name: string): string =>
+  `${prefix(platform)}-${region}-${name}`;
+
+/** ARN of an alarm, for what must stop when it rings. */
+export const alarmArn = (platform: Platform, { region, account }: BucketPlace, name: string): string =>
+  `arn:aws:cloudwatch:${region}:${account}:alarm:${alarmName(platform, region, name)}`;
+
+/** SNS topic of a region for alarms of a severity. */
+export const topicName = (platform: Platform, severity: 'critical' | 'warning'): string =>
+  `${prefix(platform)}-${severity}`;
 
 /** KMS key of a region that unseals Vault. */
 export const vaultKeyAlias = (platform: Platform): string => `alias/${prefix(platform)}-vault`;
@@ -132,13 +248,17 @@ export const kubernetes = {
   vaultTls: 'vault-tls',
   vllmSecret: 'vllm-secrets',
   agentGatewaySecret: 'agentgateway-secrets',
+  /** `instance` of Cloud SQL: PROJECT:REGION:INSTANCE. */
+  cloudSqlSecret: 'cloud-sql',
   /** `DATA_SOURCE_NAME` of a user with pg_monitor; `REDIS_ADDR` and `REDIS_PASSWORD`. */
   exporterSecret: 'exporter-secrets',
   /** `REDIS_PASSWORD` of a Redis of our own. */
   redisSecret: 'redis-secrets',
   /** `GATEWAY_KEY` of the load test. */
   loadTestSecret: 'load-test-secrets',
-  /** Keys of the object store where no role gives access. */
+  /** `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` for the key that unseals Vault, where no role gives access. */
+  vaultSealSecret: 'vault-seal-secrets',
+  /** Where no role gives access: `ACCESS_KEY_ID`, `SECRET_ACCESS_KEY`, and `BACKUP_PASSPHRASE` for backups of secrets. */
   objectStoreSecret: 'object-store-secrets',
   postgres: 'postgres',
   redis: 'redis',
@@ -146,4 +266,7 @@ export const kubernetes = {
   vaultSnapshot: 'vault-snapshot',
   databaseBackup: 'database-backup',
   configurationBackup: 'configuration-backup',
+  redisBackup: 'redis-backup',
+  /** Service account under which AWS FIS deletes pods in a drill. */
+  faultInjection: 'fault-injection',
 } as const;

@@ -2,6 +2,8 @@
  * The platform model: the one description that stacks, manifests, runbooks, alerts and the checklist are made from.
  * A user writes it in `holdfast.config.ts`; everything else reads it through this folder.
  */
+import { claimRegionsOf } from './claims.ts';
+import { partnerRegions } from './partner-regions.ts';
 import { type Tier, tiers } from './tiers.ts';
 import { findFaults } from './validate.ts';
 
@@ -25,6 +27,23 @@ export type AddonName =
   | 'monitoring'
   | 'backup'
   | 'drills';
+
+/** What runs in images of others; one addon may need several. */
+export type ImageName =
+  | 'pgbouncer'
+  | 'vllm'
+  | 'agentgateway'
+  | 'vault'
+  | 'awsCli'
+  | 'postgres'
+  | 'cloudNativePg'
+  | 'kubeStateMetrics'
+  | 'postgresExporter'
+  | 'redisExporter'
+  | 'otelCollector'
+  | 'redis'
+  | 'k6'
+  | 'cloudSqlProxy';
 
 /** Who may administer Kubernetes, what kind of cluster it is, and what runs beside the gateway. */
 export interface ClusterSpec {
@@ -52,8 +71,31 @@ export interface ClusterSpec {
   readonly vllmModel?: string;
   /** MCP servers that agents reach through agentgateway, by name. */
   readonly mcpServers?: Readonly<Record<string, string>>;
+  /**
+   * What gateways call besides HTTPS on port 443, the stores of their region and the addresses in config.yaml: `HOST:PORT`.
+   * HOST is a name in the cluster (`llm.models`), one outside, an IPv4 address, or a range such as `10.20.0.0/16`.
+   */
+  readonly outbound?: readonly string[];
+  /** Images from a registry of your own, by digest or by a tag that is never given twice; those of the release if not given. */
+  readonly images?: Readonly<Partial<Record<ImageName, string>>>;
+  /** Where backups go on a cluster without S3 of AWS: the address of a store that speaks its language. */
+  readonly objectStoreUrl?: string;
   /** What runs beside the gateway; nothing if not given. */
   readonly addons?: readonly AddonName[];
+}
+
+/** Who answers, and where they are told. */
+export interface OperationsSpec {
+  /** Addresses that get every alarm of both severities, in each region. Each has to confirm once. */
+  readonly alertEmails?: readonly string[];
+  /** Where the pages of this repository can be read, for example `https://git.example.com/holdfast/blob/main`. */
+  readonly runbookUrl?: string;
+  /** Model that the canary asks, the cheapest that counts as service; `gpt-4o-mini` if not given. */
+  readonly canaryModel?: string;
+  /** The on-call rotation: where it is kept, and since when somebody is on it (`2026-11-01`). */
+  readonly onCall?: { readonly rotation: string; readonly since: string };
+  /** When the next failover drill is held (`2027-01-15`); quarterly is the least. */
+  readonly nextDrill?: string;
 }
 
 /** One region as the user describes it. */
@@ -95,6 +137,10 @@ export interface PlatformSpec {
   readonly regions: readonly RegionSpec[];
   /** Region of the one global stack (dns). It must not be a primary: a stack that dies with its region cannot help. */
   readonly dnsRegion?: string;
+  /** A third place for the claim beside two regions: a bucket there, and nothing else. `critical` needs three places. */
+  readonly witnessRegion?: string;
+  /** Where a single region's backups are copied to; a partner region under the same law if not given. */
+  readonly backupRegion?: string;
   /** Raised at each failback: the new replica in the old home gets a new identifier. */
   readonly databaseGeneration?: Readonly<Record<string, number>>;
   /**
@@ -102,6 +148,16 @@ export interface PlatformSpec {
    * Written down once at each failback and kept: AWS refuses to change the source of an existing replica.
    */
   readonly databaseSource?: Readonly<Record<string, { readonly region: string; readonly generation: number }>>;
+  /** Why the loss of its only region is acceptable for a tier that promises to survive it; printed in every review. */
+  readonly regionLoss?: { readonly optOutReason: string };
+  /**
+   * Adds AWS's own recovery plan (ARC Region switch) beside the runbooks: it scales, promotes and changes records, and
+   * knows no claim. Off if not given; it costs a fee for each month that it stands.
+   */
+  readonly regionSwitchPlan?: boolean;
+  /** Qualifier that the accounts were bootstrapped with (`cdk bootstrap --qualifier`); CDK's own if not given. */
+  readonly bootstrapQualifier?: string;
+  readonly operations?: OperationsSpec;
   readonly cluster?: ClusterSpec;
   /** Gateway image. Pin by digest for anything that matters. */
   readonly image: string;
@@ -123,6 +179,16 @@ export interface Region {
   readonly databaseSource: DatabaseRef | undefined;
 }
 
+/** A region that serves nobody. */
+export interface Satellite {
+  readonly region: string;
+  readonly account: string;
+  /** It holds a third of the claim. */
+  readonly witness: boolean;
+  /** It holds the copies of a single region's backups. */
+  readonly copies: boolean;
+}
+
 /** A checked platform with its tier's numbers filled in. */
 export interface Platform {
   readonly name: string;
@@ -136,7 +202,17 @@ export interface Platform {
   readonly primary: Region;
   readonly standbys: readonly Region[];
   readonly dnsRegion: string;
-  readonly cluster: Required<Omit<ClusterSpec, 'secretStore'>> & Pick<ClusterSpec, 'secretStore'>;
+  readonly cluster: Required<Omit<ClusterSpec, 'secretStore' | 'objectStoreUrl'>> &
+    Pick<ClusterSpec, 'secretStore' | 'objectStoreUrl'>;
+  /** Regions whose bucket holds the claim; empty where only one region can write. */
+  readonly claimRegions: readonly string[];
+  /** Regions that serve nobody but hold a claim or copies of backups. */
+  readonly satellites: readonly Satellite[];
+  readonly regionLoss?: { readonly optOutReason: string };
+  readonly bootstrapQualifier?: string;
+  readonly regionSwitchPlan: boolean;
+  readonly operations: Omit<OperationsSpec, 'alertEmails' | 'canaryModel'> &
+    Required<Pick<OperationsSpec, 'alertEmails' | 'canaryModel'>>;
   readonly image: string;
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -175,10 +251,25 @@ export function definePlatform(spec: PlatformSpec): Platform {
     primary,
     standbys,
     dnsRegion: spec.dnsRegion ?? standbys[0]?.region ?? primary.region,
+    claimRegions: claimRegionsOf(spec),
+    satellites: resolveSatellites(spec, primary),
+    ...(spec.regionLoss !== undefined && { regionLoss: spec.regionLoss }),
+    ...(spec.bootstrapQualifier !== undefined && { bootstrapQualifier: spec.bootstrapQualifier }),
+    regionSwitchPlan: spec.regionSwitchPlan ?? false,
+    operations: { alertEmails: [], canaryModel: 'gpt-4o-mini', ...spec.operations },
     cluster: resolveCluster(spec.cluster),
     image: spec.image,
     tags: { ...spec.tags, 'holdfast:platform': spec.name, 'holdfast:environment': spec.environment },
   };
+}
+
+function resolveSatellites(spec: PlatformSpec, primary: Region): Satellite[] {
+  const { account, witnessRegion } = spec;
+  if (spec.topology === 'single-region') {
+    const region = spec.backupRegion ?? partnerRegions[primary.region];
+    return region === undefined ? [] : [{ region, account, witness: false, copies: true }];
+  }
+  return witnessRegion === undefined ? [] : [{ region: witnessRegion, account, witness: true, copies: false }];
 }
 
 function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {
@@ -194,6 +285,8 @@ function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {
     otlpEndpoint: 'http://tempo.monitoring:4318',
     vllmModel: 'Qwen/Qwen3-8B',
     mcpServers: {},
+    outbound: [],
+    images: {},
     addons: [],
     ...cluster,
     ingress,

@@ -54,6 +54,14 @@ export interface Tier {
   readonly strategy: 'backup-and-restore' | 'warm standby' | 'multi-site active-active';
 }
 
+/** How long AWS Backup keeps what it made or copied. Recovery to a moment is another matter: `backupRetentionDays`. */
+export const copiesKeptDays = {
+  /** Nobody can delete a younger one. */
+  atLeast: 7,
+  daily: 35,
+  monthly: 365,
+} as const;
+
 const minute = 60;
 const hour = 60 * minute;
 

@@ -11,3 +11,12 @@ export const regionDetectionSeconds = regionHealthCheck.intervalSeconds * region
 
 /** Route 53 answers alias records with this time to live; it cannot be set. */
 export const aliasTtlSeconds = 60;
+
+/**
+ * How Route 53 sees that a region takes over. An object that can be read is no accident, so once is enough; it is seen
+ * within one interval.
+ */
+export const takeoverCheck = { intervalSeconds: 10, failureThreshold: 1 } as const;
+
+/** Percent of the traffic that a primary gets back, step by step, in a failback. */
+export const failbackPercents = [0, 10, 25, 50, 75, 100] as const;

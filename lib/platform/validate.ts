@@ -1,5 +1,7 @@
 /** Every rule that a platform description must satisfy, before anything is synthesized. */
 
+import { bucketName } from './names.ts';
+import { partnerRegions } from './partner-regions.ts';
 import type { PlatformSpec } from './platform.ts';
 import { tiers } from './tiers.ts';
 import { findDatabaseFaults } from './validate-databases.ts';
@@ -16,6 +18,7 @@ export function findFaults(spec: PlatformSpec): string[] {
     ...regionFaults(spec),
     ...roleFaults(spec),
     ...tierFaults(spec),
+    ...satelliteFaults(spec),
     ...networkFaults(spec),
     ...findDatabaseFaults(spec),
     ...clusterFaults(spec),
@@ -48,6 +51,9 @@ function nameFaults(spec: PlatformSpec): string[] {
     faults.push(
       `hostedZone.id: "${spec.hostedZone.id}" is not a Route 53 zone id such as Z0123456789EXAMPLE; leave it out and the dns stack creates the zone`,
     );
+  }
+  if (spec.bootstrapQualifier !== undefined && !/^[a-z0-9]{1,10}$/.test(spec.bootstrapQualifier)) {
+    faults.push(`bootstrapQualifier: "${spec.bootstrapQualifier}" must be 1 to 10 lower case letters or digits`);
   }
   if (!/^[^\s/]+(\/[^\s/]+)*$/.test(spec.image)) {
     faults.push(`image: "${spec.image}" is not an image name, for example ghcr.io/holdfast/gateway:0.1.0`);
@@ -121,9 +127,14 @@ function tierFaults(spec: PlatformSpec): string[] {
       `topology: "${spec.topology}" needs a second region in regions; a standby without a source or a primary without a standby protects nothing`,
     );
   }
-  if (spec.topology === 'single-region' && tier.regionsAtLeast > 1) {
+  const optOut = spec.regionLoss?.optOutReason.trim();
+  if (optOut === '') faults.push('regionLoss.optOutReason: say why the loss of the region is acceptable');
+  if (optOut !== undefined && (spec.topology !== 'single-region' || tier.regionsAtLeast === 1)) {
+    faults.push('regionLoss: nothing to opt out of here; leave it out');
+  }
+  if (spec.topology === 'single-region' && tier.regionsAtLeast > 1 && optOut === undefined) {
     faults.push(
-      `tier: "${tier.name}" promises recovery in ${tier.rtoSeconds / 60} minutes with at most ${tier.rpoSeconds / 60} minutes of data lost when a region fails; one region cannot keep that. Choose tier "standard" or add a region`,
+      `tier: "${tier.name}" promises recovery in ${tier.rtoSeconds / 60} minutes with at most ${tier.rpoSeconds / 60} minutes of data lost when a region fails; one region cannot keep that. Choose tier "standard", add a region, or say why that is acceptable (regionLoss.optOutReason)`,
     );
   }
   for (const [index, region] of spec.regions.entries()) {
@@ -132,6 +143,59 @@ function tierFaults(spec: PlatformSpec): string[] {
         `regions[${index}].zones: tier "${tier.name}" needs ${tier.zones} zones, ${region.region} has ${region.zones.length}`,
       );
     }
+  }
+  return faults;
+}
+
+/** Longest name of a bucket. */
+const bucketNameLimit = 63;
+
+function satelliteFaults(spec: PlatformSpec): string[] {
+  const faults: string[] = [];
+  const { witnessRegion, backupRegion, account } = spec;
+  const names = spec.regions.map(({ region }) => region);
+  for (const [field, region] of [
+    ['witnessRegion', witnessRegion],
+    ['backupRegion', backupRegion],
+  ] as const) {
+    if (region === undefined) continue;
+    if (!isRegion(region)) faults.push(`${field}: "${region}" is not an AWS region, for example us-east-2`);
+    if (names.includes(region)) {
+      faults.push(`${field}: "${region}" is one of regions; it would be lost together with what it is to outlive`);
+    }
+  }
+  const single = spec.topology === 'single-region';
+  if (single && witnessRegion !== undefined) {
+    faults.push('witnessRegion: a single region has nobody to share the right to write with; leave it out');
+  }
+  if (!single && backupRegion !== undefined) {
+    faults.push('backupRegion: several regions hold each other’s backups; leave it out');
+  }
+  if (
+    single &&
+    backupRegion === undefined &&
+    spec.regions.some(({ region }) => isRegion(region) && !partnerRegions[region])
+  ) {
+    faults.push(
+      `backupRegion: ${names.join(', ')} has no partner region under the same law; name the region that backups are copied to`,
+    );
+  }
+  if (spec.tier === 'critical' && !single && names.length < 3 && witnessRegion === undefined) {
+    faults.push(
+      'witnessRegion: tier "critical" needs the claim in three places, so that the loss of any one stops no write; name a third region, a bucket there is enough',
+    );
+  }
+  const places = [...names, witnessRegion, backupRegion].filter((region) => region !== undefined);
+  if (spec.regionSwitchPlan === true && names.length !== 2) {
+    faults.push(`regionSwitchPlan: ARC Region switch knows two regions, regions lists ${names.length}; leave it out`);
+  }
+  const longest = places
+    .map((region) => bucketName(spec, { region, account }, 'takeover'))
+    .reduce((left, right) => (right.length > left.length ? right : left), '');
+  if (longest.length > bucketNameLimit) {
+    faults.push(
+      `name: "${spec.name}" is too long: the bucket ${longest} would have ${longest.length} characters, S3 allows ${bucketNameLimit}; shorten the name by ${longest.length - bucketNameLimit}`,
+    );
   }
   return faults;
 }
@@ -168,6 +232,28 @@ function clusterFaults(spec: PlatformSpec): string[] {
   }
   for (const [index, addon] of addons.entries()) {
     if (addons.indexOf(addon) !== index) faults.push(`cluster.addons[${index}]: "${addon}" appears twice`);
+  }
+  for (const [index, address] of (spec.cluster?.outbound ?? []).entries()) {
+    const [, host = '', port] = /^([\w.-]+(?:\/(?:[89]|[12]\d|3[0-2]))?):(\d{1,5})$/.exec(address) ?? [];
+    if (host === '' || Number(port) < 1 || Number(port) > 65_535 || host.startsWith('169.254.')) {
+      faults.push(
+        `cluster.outbound[${index}]: "${address}" is not HOST:PORT such as llm.models:8000 or 10.20.0.0/16:8000 (no node addresses)`,
+      );
+    }
+  }
+  for (const [name, image] of Object.entries(spec.cluster?.images ?? {})) {
+    if (!/@sha256:[0-9a-f]{64}$|:[^:/@]*\d+\.\d+[^:/@]*$/.test(image)) {
+      faults.push(
+        `cluster.images.${name}: "${image}" may be another image tomorrow; name it by digest (@sha256:...) or by an exact version`,
+      );
+    }
+  }
+  const { objectStoreUrl } = spec.cluster ?? {};
+  if (objectStoreUrl !== undefined && !/^https?:\/\/[\w.-]+(:\d+)?\/?$/.test(objectStoreUrl)) {
+    faults.push(`cluster.objectStoreUrl: "${objectStoreUrl}" is not an address such as https://minio.storage:9000`);
+  }
+  if (objectStoreUrl !== undefined && kind === 'eks') {
+    faults.push('cluster.objectStoreUrl: on "eks" backups go to S3 by the pods’ roles; leave it out');
   }
   for (const [index, arn] of (spec.cluster?.adminRoleArns ?? []).entries()) {
     if (!/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(arn)) {

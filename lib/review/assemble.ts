@@ -26,6 +26,7 @@ export function assemble(platform: Platform, options: AssembleOptions): Assembly
       // The findings are read from the report and shown in the review, not thrown at the reader as a wall of text.
       context: { ...options.context, '@aws-cdk/core:failSynthOnValidationErrors': false },
     }),
+    platform,
   );
   const assembly = app.synth();
   const stacks: SynthesizedStack[] = assembly.stacks.map((stack) => ({

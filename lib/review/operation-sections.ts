@@ -1,5 +1,15 @@
 /** The parts of the review that tell what to do: apply, promote, mend, deploy. */
-import { databaseArn, dnsStackName, parameters, prefix } from '../platform/names.ts';
+import {
+  bucketName,
+  databaseArn,
+  dnsStackName,
+  objectKeys,
+  parameters,
+  prefix,
+  type RegionalStackKind,
+  satelliteStackName,
+} from '../platform/names.ts';
+import { failbackPercents, takeoverCheck } from '../platform/traffic.ts';
 import type { ManifestFile, Review } from './review.ts';
 import type { Section } from './section.ts';
 import { table } from './table.ts';
@@ -66,6 +76,30 @@ export function promotionSection({ stacks, promotions }: Review): Section {
 const continued = (parts: readonly string[]): string[] =>
   parts.map((part, index) => `${index === 0 ? '  ' : '    '}${part}${index === parts.length - 1 ? '' : ' \\'}`);
 
+/** How traffic is moved by hand, and given back: no record is edited. */
+export function trafficSection({ platform }: Review): Section {
+  if (platform.standbys.length === 0) {
+    return { title: 'Moving traffic', lines: ['One region: there is nowhere to move it to.'] };
+  }
+  const [, middle = 10] = failbackPercents;
+  return {
+    title: 'Moving traffic, whatever the health checks say',
+    lines: [
+      'Away from the primary: an object in the region that takes over (runbook region-failover writes it)',
+      ...platform.standbys.flatMap((standby) => [
+        `  aws s3api put-object --region ${standby.region} --bucket ${bucketName(platform, standby, 'takeover')} \\`,
+        `    --key ${objectKeys.takeover} --body ${objectKeys.takeover}`,
+      ]),
+      `Back, step by step (${failbackPercents.join(', ')} %), and at the end the object is deleted and the percent is 0 again`,
+      `  aws cloudformation update-stack --region ${platform.dnsRegion} --stack-name ${dnsStackName(platform)} \\`,
+      `    --use-previous-template --parameters ParameterKey=${parameters.failbackPercent},ParameterValue=${middle}`,
+      ...wrap(
+        `Route 53 sees the object within ${takeoverCheck.intervalSeconds * takeoverCheck.failureThreshold} s. Where the account blocks public access to all of S3, health checks cannot see it: except this one bucket.`,
+      ),
+    ],
+  };
+}
+
 /** What the rules object to. */
 export function findingsSection({ findings, exceptions }: Review): Section {
   const errors = findings.filter((finding) => finding.severity === 'error').length;
@@ -77,8 +111,10 @@ export function findingsSection({ findings, exceptions }: Review): Section {
   return {
     title: `Rules: ${counts.join(', ')}`,
     lines: [
-      'Checked: CloudFormation’s own validation, and AWS Solutions by cdk-nag.',
-      ...(exceptions.length > 0 ? ['Each exception with its reason: cdk.out/review.md'] : []),
+      'Checked: CloudFormation’s own validation, our Guard rules, and AWS Solutions by cdk-nag.',
+      ...(exceptions.length > 0
+        ? ['Each exception with its reason: cdk.out/review.md, and review.html with a picture.']
+        : []),
       ...findings.flatMap(({ severity, checker, rule, description, where }) => [
         ...wrap(`${severity.toUpperCase()} ${rule}: ${description} (${checker})`),
         ...where.map((path) => `  at ${path}`),
@@ -104,12 +140,21 @@ export function deploymentSection({ platform, deployable }: Review): Section {
     (left, right) =>
       Number(sources.has(databaseArn(platform, right))) - Number(sources.has(databaseArn(platform, left))),
   );
+  const places = [...order, ...platform.satellites];
+  const storage = `${prefix(platform)}-*-${'storage' satisfies RegionalStackKind}`;
+  const qualifier = platform.bootstrapQualifier === undefined ? '' : ` --qualifier ${platform.bootstrapQualifier}`;
   return {
     title: 'Deploy, in this order',
     lines: [
-      ...order.map(({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}   # once`),
+      ...places.map(({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}${qualifier}   # once`),
+      ...platform.satellites.map(({ region }) => `  npx cdk deploy ${satelliteStackName(platform, region)}`),
+      `  npx cdk deploy '${storage}'   # buckets and keys first: copies of the others arrive here`,
       ...order.map(({ region }) => `  npx cdk deploy '${prefix(platform)}-${region}-*'`),
+      `  npx cdk deploy '${storage}' --parameters ${parameters.crossRegionCopies}=on   # once all stand`,
       `  npx cdk deploy ${dnsStackName(platform)}`,
+      ...wrap(
+        `While another region is lost, a new stack here takes --parameters ${parameters.crossRegionCopies}=off; standing ones need nothing.`,
+      ),
       ...(platform.cluster.adminRoleArns.length === 0
         ? wrap('Nobody may administer Kubernetes yet: name a role in holdfast.config.ts (cluster.adminRoleArns).')
         : []),

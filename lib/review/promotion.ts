@@ -1,3 +1,4 @@
+import { takesWrites } from '../platform/lineage.ts';
 import { parameters, stackName } from '../platform/names.ts';
 import type { Platform, Region } from '../platform/platform.ts';
 
@@ -14,7 +15,9 @@ export interface PromotionCommands {
  * Commands that promote a region's replica. Rollback is off: CloudFormation would try to make the promoted database a
  * replica again, which RDS cannot do.
  */
-export function promotionCommands(platform: Platform, { region }: Region): PromotionCommands {
+export function promotionCommands(platform: Platform, of: Region): PromotionCommands {
+  const { region } = of;
+  const kept = [parameters.dbPromotion, ...(takesWrites(platform, of) ? [parameters.crossRegionCopies] : [])];
   const stack = stackName(platform, region, 'data');
   return {
     region,
@@ -22,7 +25,7 @@ export function promotionCommands(platform: Platform, { region }: Region): Promo
       `aws cloudformation update-stack --region ${region} --stack-name ${stack}`,
       '--use-previous-template --disable-rollback --parameters',
       `ParameterKey=${parameters.regionRole},ParameterValue=primary`,
-      `ParameterKey=${parameters.dbPromotion},UsePreviousValue=true`,
+      ...kept.map((name) => `ParameterKey=${name},UsePreviousValue=true`),
     ],
     cdk: [`npx cdk deploy ${stack} --exclusively --no-rollback`, `--parameters ${parameters.regionRole}=primary`],
   };

@@ -1,5 +1,9 @@
 import type { Platform } from '../platform/platform.ts';
 import type { Assembly } from './assemble.ts';
+import { servingAvailability } from './availability.ts';
+import type { StackChange } from './changes.ts';
+import { checklist } from './checklist.ts';
+import type { Evidence } from './evidence.ts';
 import { type PromotionCommands, promotionCommands } from './promotion.ts';
 
 /** Manifests written for one region. */
@@ -8,10 +12,21 @@ export interface ManifestFile {
   readonly file: string;
   readonly resources: number;
   readonly kinds: Readonly<Record<string, number>>;
+  /** What is in it. */
+  readonly text?: string;
+}
+
+/** What a review is held against, beside the templates. */
+export interface Background {
+  /** `2026-11-21`; evidence has an age. */
+  readonly today: string;
+  readonly evidence: readonly Evidence[];
+  /** Undefined when there is no earlier synth. */
+  readonly changes: readonly StackChange[] | undefined;
 }
 
 /** Everything that `npm run synth` shows. */
-export interface Review extends Assembly {
+export interface Review extends Assembly, Background {
   readonly platform: Platform;
   readonly manifests: readonly ManifestFile[];
   /** One for each region whose database is a replica. */
@@ -21,9 +36,15 @@ export interface Review extends Assembly {
 }
 
 /** Puts together what was synthesized. */
-export function review(platform: Platform, assembly: Assembly, manifests: readonly ManifestFile[]): Review {
+export function review(
+  platform: Platform,
+  assembly: Assembly,
+  manifests: readonly ManifestFile[],
+  background: Background,
+): Review {
   return {
     ...assembly,
+    ...background,
     platform,
     manifests,
     promotions: platform.regions
@@ -34,7 +55,8 @@ export function review(platform: Platform, assembly: Assembly, manifests: readon
 }
 
 /** The review for programs: names and numbers, without the templates. */
-export function reviewAsJson({ platform, stacks, ...rest }: Review): string {
+export function reviewAsJson(whole: Review): string {
+  const { platform, stacks, manifests, ...rest } = whole;
   return JSON.stringify(
     {
       platform,
@@ -44,6 +66,9 @@ export function reviewAsJson({ platform, stacks, ...rest }: Review): string {
         resources: Object.keys(template.Resources).length,
         parameters: template.Parameters ?? {},
       })),
+      manifests: manifests.map(({ text: _, ...manifest }) => manifest),
+      checklist: checklist(whole),
+      servingAvailability: servingAvailability(platform),
       ...rest,
     },
     null,

@@ -1,11 +1,16 @@
-import { type App, Validations } from 'aws-cdk-lib';
+import { type App, CloudFormationValidatePlugin, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
+import type { Platform } from '../platform/platform.ts';
+import { guardRules } from './guard-rules.ts';
 
 /**
- * Rules that every synth checks, beside CloudFormation's own: a finding either is mended or is acknowledged, with a
- * reason, where it arises.
+ * Rules that every synth checks: CloudFormation's own with those of CDK and ours beside them, and AWS Solutions. A finding
+ * either is mended or is acknowledged, with a reason, where it arises.
  */
-export function withRules(app: App): App {
-  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+export function withRules(app: App, platform: Platform): App {
+  Validations.of(app).addPlugins(
+    new CloudFormationValidatePlugin({ guardRules: [{ name: 'holdfast', content: guardRules(platform) }] }),
+    new AwsSolutionsChecks(app),
+  );
   return app;
 }

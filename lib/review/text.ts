@@ -1,16 +1,31 @@
-import { deploymentSection, findingsSection, manifestsSection, promotionSection } from './operation-sections.ts';
+import { availabilitySection } from './availability.ts';
+import { changesSection } from './changes.ts';
+import { checklistSection } from './checklist.ts';
+import { costSection } from './cost.ts';
+import {
+  deploymentSection,
+  findingsSection,
+  manifestsSection,
+  promotionSection,
+  trafficSection,
+} from './operation-sections.ts';
 import { namesSection, platformSection, redundancySection, stacksSection } from './platform-sections.ts';
 import type { Review } from './review.ts';
 import type { Section } from './section.ts';
 import { reviewWidth } from './wrap.ts';
 
-const sections: readonly ((review: Review) => Section)[] = [
+export const sections: readonly ((review: Review) => Section)[] = [
   platformSection,
   stacksSection,
   redundancySection,
   namesSection,
   manifestsSection,
+  costSection,
+  availabilitySection,
+  checklistSection,
   promotionSection,
+  trafficSection,
+  changesSection,
   findingsSection,
   deploymentSection,
 ];
@@ -27,12 +42,4 @@ export function reviewAsText(review: Review, heading: (title: string) => string)
       return [heading(`── ${title} ${rule}`), ...lines.map((line) => line.trimEnd())].join('\n');
     })
     .join('\n\n');
-}
-
-/** The exceptions as a document, for whoever has to judge them. */
-export function exceptionsAsMarkdown({ exceptions }: Review): string {
-  const entries = exceptions.map(({ rule, reason, where }) =>
-    [`## ${rule}`, '', reason, '', ...where.map((path) => `- \`${path}\``), ''].join('\n'),
-  );
-  return ['# Rules that are not followed, and why', '', ...entries].join('\n');
 }

@@ -2,8 +2,9 @@ import { CfnOutput } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import { AutoModeCluster } from '../constructs/auto-mode-cluster.ts';
-import { GatewayIdentity } from '../constructs/gateway-identity.ts';
-import { cacheSecretName, clusterName, databaseSecretName, outputs, ports } from '../platform/names.ts';
+import { podGrants } from '../constructs/pod-grants.ts';
+import { PodIdentity } from '../constructs/pod-identity.ts';
+import { clusterName, outputs, ports } from '../platform/names.ts';
 import type { CacheStack } from './cache.ts';
 import type { DataStack } from './data.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
@@ -14,7 +15,7 @@ export interface ClusterStackProps extends RegionalProps {
   readonly cache: CacheStack;
 }
 
-/** The region's Kubernetes, the gateway's identity in it, and its nodes' way to the stores. */
+/** The region's Kubernetes, its pods' identities, and its nodes' way to the stores. */
 export class ClusterStack extends RegionalStack {
   /** Group of the cluster's nodes and pods. */
   readonly nodeSecurityGroupId: string;
@@ -30,13 +31,15 @@ export class ClusterStack extends RegionalStack {
       publicApiCidrs: platform.cluster.publicApiCidrs,
     });
     this.nodeSecurityGroupId = cluster.clusterSecurityGroupId;
-    new GatewayIdentity(this, 'GatewayIdentity', {
-      clusterName: cluster.clusterName,
-      region: region.region,
-      account: region.account,
-      secretNames: [databaseSecretName(platform), cacheSecretName(platform)],
-      keys: [data.key, cache.key],
-    });
+    for (const [serviceAccount, grants] of Object.entries(podGrants(platform, region))) {
+      new PodIdentity(this, `Identity-${serviceAccount}`, {
+        clusterName: cluster.clusterName,
+        region: region.region,
+        account: region.account,
+        serviceAccount,
+        grants,
+      });
+    }
     this.admitNodes('ToDatabase', data.securityGroup, ports.postgres);
     this.admitNodes('ToCache', cache.securityGroup, ports.valkey);
     new CfnOutput(this, outputs.clusterName, { value: cluster.clusterName });

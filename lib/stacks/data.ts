@@ -3,13 +3,15 @@ import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as rds from 'aws-cdk-lib/aws-rds';
 import type { Construct } from 'constructs';
+import { CopiesParameter } from '../constructs/copies-parameter.ts';
 import { CrossRegionReplica } from '../constructs/cross-region-replica.ts';
+import type { BackupCopies } from '../constructs/database-instance.ts';
 import { DatabaseSecret } from '../constructs/database-secret.ts';
 import { DatabaseSurroundings } from '../constructs/database-surroundings.ts';
 import { OriginDatabase } from '../constructs/origin-database.ts';
 import { ReadReplica } from '../constructs/read-replica.ts';
 import { RoleParameters } from '../constructs/role-parameters.ts';
-import { feedsReplicas } from '../platform/lineage.ts';
+import { takesWrites } from '../platform/lineage.ts';
 import {
   databaseArn,
   databaseIdentifier,
@@ -17,7 +19,9 @@ import {
   outputs,
   prefix,
   readReplicaIdentifier,
+  storageKeyAlias,
 } from '../platform/names.ts';
+import { backupPlace } from '../platform/places.ts';
 import type { DatabaseRef } from '../platform/platform.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
 
@@ -33,7 +37,9 @@ export interface DataStackProps extends RegionalProps {
 export class DataStack extends RegionalStack {
   readonly key: kms.Key;
   readonly securityGroup: ec2.SecurityGroup;
+  readonly subnetGroupName: string;
   private readonly surroundings: DatabaseSurroundings;
+  private readonly backupCopies: BackupCopies | undefined;
 
   constructor(scope: Construct, props: DataStackProps) {
     super(scope, 'data', props);
@@ -52,7 +58,9 @@ export class DataStack extends RegionalStack {
       vpc: props.vpc,
       identifiers: [identifier, ...readReplicas],
     });
+    this.backupCopies = takesWrites(platform, region) ? this.copies(props) : undefined;
     this.key = this.surroundings.key;
+    this.subnetGroupName = this.surroundings.subnetGroup.ref;
     this.securityGroup = this.surroundings.securityGroup;
     const database = source === undefined ? this.origin(props) : this.replica(props, source, parameters);
     for (const [index, name] of readReplicas.entries()) this.readReplica(props, database, name, index);
@@ -72,7 +80,23 @@ export class DataStack extends RegionalStack {
       tier: platform.tier,
       surroundings: this.surroundings,
       secret,
+      ...this.copied,
     });
+  }
+
+  private get copied(): { backupCopies?: BackupCopies } {
+    return this.backupCopies === undefined ? {} : { backupCopies: this.backupCopies };
+  }
+
+  /** Replicas need no copies: the database that they follow has them. */
+  private copies({ platform, region }: DataStackProps): BackupCopies | undefined {
+    const place = backupPlace(platform, region);
+    if (place === undefined) return undefined;
+    return {
+      region: place.region,
+      keyArn: `arn:aws:kms:${place.region}:${place.account}:alias/${storageKeyAlias(platform)}`,
+      when: new CopiesParameter(this, 'Copies', { initially: 'on' }).copies,
+    };
   }
 
   private replica(
@@ -85,7 +109,8 @@ export class DataStack extends RegionalStack {
       tier: platform.tier,
       surroundings: this.surroundings,
       // Once others follow it, it is the database that takes writes, and in peace it is made as safe as the first one was.
-      multiAz: platform.tier.database.replicaMultiAz || feedsReplicas(platform, region),
+      multiAz: platform.tier.database.replicaMultiAz || takesWrites(platform, region),
+      ...this.copied,
       sourceArn: databaseArn(platform, source),
       sourceRegion: source.region,
       parameters,

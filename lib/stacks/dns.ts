@@ -1,11 +1,23 @@
-import { CfnOutput, DefaultStackSynthesizer, Fn, Stack } from 'aws-cdk-lib';
+import { CfnOutput, Fn, Stack } from 'aws-cdk-lib';
 import * as route53 from 'aws-cdk-lib/aws-route53';
 import type { Construct } from 'constructs';
+import { FailbackWeights } from '../constructs/failback-weights.ts';
 import { PublicZone } from '../constructs/public-zone.ts';
 import { RegionHealthCheck } from '../constructs/region-health-check.ts';
 import { RoutedAlias } from '../constructs/routed-alias.ts';
-import { dnsStackName, outputs, recordSetId, regionalDomain, standbyDomain } from '../platform/names.ts';
+import { TakeoverCheck } from '../constructs/takeover-check.ts';
+import {
+  dnsStackName,
+  failbackDomain,
+  homeDomain,
+  outputs,
+  recordSetId,
+  regionalDomain,
+  standbyDomain,
+  takeoverHost,
+} from '../platform/names.ts';
 import type { Platform, Region } from '../platform/platform.ts';
+import { stackSettings } from './stack-settings.ts';
 
 /**
  * The one global stack: which region answers for the platform's name. It refers to regions by their names alone. It is
@@ -16,13 +28,8 @@ export class DnsStack extends Stack {
   private readonly healthChecks = new Map<string, route53.IHealthCheck>();
 
   constructor(scope: Construct, platform: Platform) {
-    super(scope, dnsStackName(platform), {
-      description: `Holdfast ${platform.name} ${platform.environment}: names and health checks of all regions`,
-      env: { account: platform.account, region: platform.dnsRegion },
-      terminationProtection: platform.environment === 'production',
-      synthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }),
-      tags: { ...platform.tags },
-    });
+    const place = { region: platform.dnsRegion, account: platform.account };
+    super(scope, dnsStackName(platform), stackSettings(platform, place, 'names and health checks of all regions'));
     this.platform = platform;
     const zone = this.zone();
     // A zone that was only just created holds no regional names yet, and Route 53 refuses an alias to a missing name.
@@ -56,62 +63,118 @@ export class DnsStack extends Stack {
         });
         return;
       case 'active-passive':
-        this.routeByFailover(zone);
+        this.routeByFailover(zone, platform.domain);
         return;
       case 'active-active':
-        for (const region of platform.regions) this.routeByLatency(zone, platform.domain, region);
+        this.routeByLatency(zone, platform.domain, platform.primary, {
+          target: homeDomain(platform),
+          healthCheck: this.anyOf('AnyRegion', platform.regions),
+        });
+        for (const region of platform.standbys) this.routeByLatency(zone, platform.domain, region);
+        this.routeByFailover(zone, homeDomain(platform));
         return;
     }
   }
 
-  /** The primary answers while it is healthy, else the standby; of several standbys the nearest healthy one. */
-  private routeByFailover(zone: route53.IHostedZone): void {
+  /**
+   * The primary answers while it is healthy and nobody takes over, else the standbys; of several the nearest healthy one.
+   * While somebody takes over, a failback gives the primary a growing part.
+   */
+  private routeByFailover(zone: route53.IHostedZone, name: string): void {
     const { platform } = this;
-    const { primary, standbys, domain } = platform;
+    const { primary, standbys } = platform;
+    const [first, ...others] = standbys;
+    if (first === undefined) return;
+    const several = others.length > 0;
+    const healthOfStandbys = several ? this.anyOf('AnyStandby', standbys) : this.healthChecks.get(first.region);
+    const standby = several ? standbyDomain(platform) : regionalDomain(platform, first.region);
     new RoutedAlias(this, 'Primary', {
       zone,
-      name: domain,
+      name,
       target: regionalDomain(platform, primary.region),
       routing: {
         failover: route53.Failover.PRIMARY,
         setIdentifier: recordSetId(platform, primary.region),
+        healthCheck: this.primaryGate(),
+      },
+    });
+    new RoutedAlias(this, 'Secondary', {
+      zone,
+      name,
+      target: failbackDomain(platform),
+      routing: {
+        failover: route53.Failover.SECONDARY,
+        setIdentifier: recordSetId(platform, several ? 'standby' : first.region),
+        healthCheck: healthOfStandbys,
+      },
+    });
+    const weights = new FailbackWeights(this, 'Failback');
+    new RoutedAlias(this, 'FailbackPrimary', {
+      zone,
+      name: failbackDomain(platform),
+      target: regionalDomain(platform, primary.region),
+      routing: {
+        weight: weights.primary,
+        setIdentifier: recordSetId(platform, primary.region),
         healthCheck: this.healthChecks.get(primary.region),
       },
     });
-    const [only, ...others] = standbys;
-    if (only === undefined) return;
-    const several = others.length > 0;
-    new RoutedAlias(this, 'Secondary', {
+    new RoutedAlias(this, 'FailbackStandby', {
       zone,
-      name: domain,
-      target: several ? standbyDomain(platform) : regionalDomain(platform, only.region),
+      name: failbackDomain(platform),
+      target: standby,
       routing: {
-        failover: route53.Failover.SECONDARY,
-        setIdentifier: recordSetId(platform, several ? 'standby' : only.region),
-        healthCheck: several ? this.anyStandby(standbys) : this.healthChecks.get(only.region),
+        weight: weights.others,
+        setIdentifier: recordSetId(platform, several ? 'standby' : first.region),
+        healthCheck: healthOfStandbys,
       },
     });
-    if (several) for (const standby of standbys) this.routeByLatency(zone, standbyDomain(platform), standby);
+    if (several)
+      for (const each of standbys) this.routeByLatency(zone, standbyDomain(platform), each, { id: 'Standby' });
   }
 
-  /** Healthy while at least one standby is. */
-  private anyStandby(standbys: readonly Region[]): route53.IHealthCheck {
-    return new route53.HealthCheck(this, 'AnyStandby', {
+  /** Healthy while the primary answers and nobody takes over: automatic and manual failover share one record. */
+  private primaryGate(): route53.IHealthCheck {
+    const { platform } = this;
+    const takeovers = platform.standbys.map(
+      (place) =>
+        new TakeoverCheck(this, `Takeover-${place.region}`, {
+          host: takeoverHost(platform, place),
+          region: place.region,
+        }),
+    );
+    const endpoint = this.healthChecks.get(platform.primary.region);
+    const children = [...(endpoint === undefined ? [] : [endpoint]), ...takeovers];
+    return new route53.HealthCheck(this, 'PrimaryServes', {
       type: route53.HealthCheckType.CALCULATED,
-      childHealthChecks: standbys.flatMap(({ region }) => this.healthChecks.get(region) ?? []),
+      childHealthChecks: children,
+      healthThreshold: children.length,
+    });
+  }
+
+  /** Healthy while at least one of the regions is. */
+  private anyOf(id: string, regions: readonly Region[]): route53.IHealthCheck {
+    return new route53.HealthCheck(this, id, {
+      type: route53.HealthCheckType.CALCULATED,
+      childHealthChecks: regions.flatMap(({ region }) => this.healthChecks.get(region) ?? []),
       healthThreshold: 1,
     });
   }
 
-  private routeByLatency(zone: route53.IHostedZone, name: string, { region }: Region): void {
-    new RoutedAlias(this, `Latency-${region}`, {
+  private routeByLatency(
+    zone: route53.IHostedZone,
+    name: string,
+    { region }: Region,
+    instead: { readonly id?: string; readonly target?: string; readonly healthCheck?: route53.IHealthCheck } = {},
+  ): void {
+    new RoutedAlias(this, `${instead.id ?? 'Latency'}-${region}`, {
       zone,
       name,
-      target: regionalDomain(this.platform, region),
+      target: instead.target ?? regionalDomain(this.platform, region),
       routing: {
         latencyOf: region,
         setIdentifier: recordSetId(this.platform, region),
-        healthCheck: this.healthChecks.get(region),
+        healthCheck: instead.healthCheck ?? this.healthChecks.get(region),
       },
     });
   }

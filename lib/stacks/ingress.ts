@@ -5,6 +5,7 @@ import * as route53 from 'aws-cdk-lib/aws-route53';
 import { LoadBalancerTarget } from 'aws-cdk-lib/aws-route53-targets';
 import type { Construct } from 'constructs';
 import { gatewayPort } from '../../gateway/contract.ts';
+import type { DeployedNames } from '../alerts/aws-alarms.ts';
 import { GatewayFirewall } from '../constructs/gateway-firewall.ts';
 import { GatewayLoadBalancer } from '../constructs/gateway-load-balancer.ts';
 import { clusterName, loadBalancerName, outputs, parameters, regionalDomain } from '../platform/names.ts';
@@ -22,6 +23,10 @@ export interface IngressStackProps extends RegionalProps {
  * here and not in the dns stack, which would otherwise need every region's load balancer in order to be deployed.
  */
 export class IngressStack extends RegionalStack {
+  /** What alarms need of what AWS named itself. */
+  readonly deployed: DeployedNames;
+  readonly loadBalancerArn: string;
+
   constructor(scope: Construct, props: IngressStackProps) {
     super(scope, 'ingress', props);
     const { platform, region } = props;
@@ -55,6 +60,12 @@ export class IngressStack extends RegionalStack {
       toPort: gatewayPort,
       description: 'Load balancer to gateway pods',
     });
+    this.loadBalancerArn = loadBalancer.loadBalancerArn;
+    this.deployed = {
+      loadBalancer: loadBalancer.loadBalancerFullName,
+      targetGroup: targetGroup.targetGroupFullName,
+      certificateArn: certificate.certificateArn,
+    };
     new CfnOutput(this, outputs.loadBalancerDnsName, { value: loadBalancer.loadBalancerDnsName });
     new CfnOutput(this, outputs.targetGroupArn, { value: targetGroup.targetGroupArn });
   }

@@ -1,7 +1,8 @@
-import { DefaultStackSynthesizer, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { type RegionalStackKind, stackName } from '../platform/names.ts';
 import type { Platform, Region } from '../platform/platform.ts';
+import { stackSettings } from './stack-settings.ts';
 
 export interface RegionalProps {
   readonly platform: Platform;
@@ -17,14 +18,11 @@ export abstract class RegionalStack extends Stack {
 
   constructor(scope: Construct, kind: RegionalStackKind, props: RegionalProps) {
     const { platform, region } = props;
-    super(scope, stackName(platform, region.region, kind), {
-      description: `Holdfast ${platform.name} ${platform.environment}: ${kind} of ${region.region}`,
-      env: { account: region.account, region: region.region },
-      terminationProtection: platform.environment === 'production',
-      // The rule would add a parameter that reads SSM, and a promotion must not depend on one more service.
-      synthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }),
-      tags: { ...platform.tags },
-    });
+    super(
+      scope,
+      stackName(platform, region.region, kind),
+      stackSettings(platform, region, `${kind} of ${region.region}`),
+    );
     this.zones = region.availabilityZones;
   }
 

@@ -23,6 +23,8 @@ export interface DataFolderOptions {
   readonly password?: string | undefined;
   /** Leaves out flushing to disk, for clusters that no power cut needs to spare. */
   readonly volatile: boolean;
+  /** A version before 17, which has no locales of its own. */
+  readonly old?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -86,9 +88,9 @@ async function createCluster(options: DataFolderOptions): Promise<string> {
       `--pwfile=${secret}`,
       '--encoding=UTF8',
       // The builtin provider sorts alike on every machine, so that a copied cluster keeps its indexes valid.
-      '--locale=C',
-      '--locale-provider=builtin',
-      '--builtin-locale=C.UTF-8',
+      ...(options.old === true
+        ? ['--locale=C.UTF-8']
+        : ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']),
       '--no-instructions',
       ...(options.volatile ? ['--no-sync'] : []),
     ]);

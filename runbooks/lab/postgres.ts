@@ -20,6 +20,8 @@ export interface PostgresOptions {
   readonly host?: string;
   /** Server settings, for example `{ fsync: 'off' }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Folder with `initdb` and `postgres` of an older version, for a new cluster; the npm package's if not given. */
+  readonly binaries?: string;
   /** For a new cluster; an existing one remembers its own. */
   readonly password?: string;
   readonly logFile?: string;
@@ -52,14 +54,22 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   if (!/^(127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host)) {
     throw new LauncherError('BadOption', `PostgreSQL listens on loopback only; "${host}" is none. Leave host out.`);
   }
-  const binaries = await findPostgres();
+  const binaries = options.binaries ?? (await findPostgres());
   const dataDirectory = await canonical(options.dataDirectory);
   const owner = ownFolder(dataDirectory);
   try {
     const runAs = await chooseRunAs(signal);
     await clearOrphan(dataDirectory, signal);
     const volatile = options.settings?.fsync === 'off';
-    const folder = { dataDirectory, binaries, runAs, password: options.password, volatile, signal };
+    const folder = {
+      dataDirectory,
+      binaries,
+      runAs,
+      password: options.password,
+      volatile,
+      old: options.binaries !== undefined,
+      signal,
+    };
     const password = await prepareDataFolder(folder);
     await requirePortFree(host, options.port);
     return await runOnceFree({ ...options, host, dataDirectory }, { binaries, runAs, password, owner });
@@ -77,7 +87,7 @@ interface Prepared {
   readonly owner: FolderOwner;
 }
 
-type RunOptions = PostgresOptions & { readonly host: string };
+type RunOptions = Omit<PostgresOptions, 'binaries'> & { readonly host: string };
 
 /** Where survivors of a crash cannot be found, PostgreSQL tells of them; they end by themselves, so it is tried again. */
 async function runOnceFree(options: RunOptions, prepared: Prepared): Promise<PostgresServer> {

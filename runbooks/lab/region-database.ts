@@ -2,7 +2,7 @@
 import { Client } from 'pg';
 import type { DatabaseStatus, RegionDatabase } from '../books/region-world.ts';
 
-const patienceMs = 3_000;
+const patienceMs = 10_000;
 
 /** @param url the operator's own way to it, past every fault. */
 export function labDatabase(url: () => string): RegionDatabase {

@@ -1,9 +1,9 @@
 /**
  * `npm run bench:quick`: CPU microseconds per request of the gateway's full path, against a bare node:http + undici
- * proxy in the same run. CPU time is read from /proc (Linux), so the load generator's own speed does not matter; the
- * ratio holds on a busy machine where requests per second do not.
+ * proxy in the same run. CPU time is read from /proc (Linux), so the load generator's own speed does not matter. A busy
+ * machine makes both dearer, so they take turns in short rounds and are compared round by round.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -17,11 +17,9 @@ import { startPostgres } from '../../runbooks/lab/postgres.ts';
 import { configFor, masterKey, startTestGateway } from '../support/gateway.ts';
 
 const concurrency = 32;
-const warmUpRequests = 8_000;
-const countedRequests = 12_000;
-const repeats = 5;
-/** Linux counts process time in these ticks. */
-const ticksPerSecond = 100;
+const warmUpRequests = 12_000;
+const countedRequests = 2_000;
+const rounds = 24;
 
 const filler = 'The quick brown fox jumps over the lazy dog. '.repeat(30);
 const requestBody = Buffer.from(JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: filler }] }));
@@ -87,11 +85,11 @@ const contestants: readonly Contestant[] = [
   { name: 'gateway, full path', pid: gateway.pid, origin: gateway.url, samples: [] },
 ];
 for (const contestant of contestants) await load(contestant.origin, warmUpRequests);
-for (let repeat = 0; repeat < repeats; repeat++) {
-  for (const { origin, pid, samples } of contestants) {
-    const before = cpuSeconds(pid);
+for (let round = 0; round < rounds; round++) {
+  for (const { origin, pid, samples } of round % 2 === 0 ? contestants : contestants.toReversed()) {
+    const before = cpuMicroseconds(pid);
     await load(origin, countedRequests);
-    samples.push(((cpuSeconds(pid) - before) / countedRequests) * 1e6);
+    samples.push((cpuMicroseconds(pid) - before) / countedRequests);
   }
 }
 
@@ -102,23 +100,26 @@ upstream.closeAllConnections();
 upstream.close();
 await rm(directory, { recursive: true });
 
-const [yardstick, full] = contestants.map(({ samples }) => samples.toSorted((a, b) => a - b));
+const [yardstick, full] = contestants.map(({ samples }) => samples);
 for (const { name, samples } of contestants) {
+  process.stdout.write(`${name.padEnd(26)} ${shown(samples, 1)} us CPU per request\n`);
+}
+const ratios = (full ?? []).map((one, round) => one / (yardstick?.[round] ?? Number.NaN));
+process.stdout.write(`${'ratio'.padEnd(26)} ${shown(ratios, 2)}\n`);
+process.stdout.write(`medians of ${rounds} rounds of ${countedRequests} requests, and the quartiles\n`);
+
+function shown(samples: readonly number[], digits: number): string {
   const sorted = samples.toSorted((a, b) => a - b);
-  process.stdout.write(
-    `${name.padEnd(26)} ${median(sorted).toFixed(1).padStart(6)} us CPU per request (${sorted[0]?.toFixed(1)} to ${sorted.at(-1)?.toFixed(1)}, ${repeats} runs of ${countedRequests})\n`,
-  );
-}
-process.stdout.write(`ratio of medians           ${(median(full ?? []) / median(yardstick ?? [])).toFixed(2)}\n`);
-
-function median(sorted: readonly number[]): number {
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const [lower, middle, upper] = [0.25, 0.5, 0.75].map((share) => sorted[Math.floor((sorted.length - 1) * share)] ?? 0);
+  return `${middle?.toFixed(digits).padStart(6)} (${lower?.toFixed(digits)} to ${upper?.toFixed(digits)})`;
 }
 
-function cpuSeconds(pid: number): number {
-  // Fields 14 and 15, counted behind the command's name, which may hold spaces.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+/** Of all threads. */
+function cpuMicroseconds(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {
+    const [nanoseconds] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ');
+    return sum + Number(nanoseconds) / 1_000;
+  }, 0);
 }
 
 async function load(origin: string, requests: number): Promise<void> {

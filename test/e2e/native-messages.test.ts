@@ -83,6 +83,8 @@ ${deployment('alone', 'alone', `${anthropic}, order: 1`)}
 ${deployment('gpt', 'gpt', openai)}
 ${deployment('mixed', 'mixed-chat', `${openai}, order: 1`)}
 ${deployment('mixed', 'mixed-claude', `${anthropic}, order: 2`)}
+${deployment('both', 'both-claude', `${anthropic}, order: 1`)}
+${deployment('both', 'both-chat', `${openai}, order: 2`)}
 ${deployment('falls', 'falls', `${openai}, order: 3`)}
 router_settings:
   num_retries: 0
@@ -212,6 +214,83 @@ describe('the official Anthropic client, unmodified, over Anthropic', () => {
       { prompt_tokens: 1_110, completion_tokens: 7, cost: expect.any(Number) },
       { prompt_tokens: 1_110, completion_tokens: 42, cost: expect.any(Number) },
     ]);
+  });
+});
+
+describe('a parameter that Anthropic does not have', () => {
+  const withLogprobs = (model: string) => gateway.post('/v1/chat/completions', { model, messages, logprobs: true });
+
+  it.each([
+    ['another deployment of the group', 'both', 'both-chat'],
+    ['a fallback group', 'claude', 'gpt'],
+  ])('leads the request to %s that has it, without a retry', async (_, model, id) => {
+    const response = await withLogprobs(model);
+    expect([response.status, response.headers.get('x-litellm-model-id')]).toEqual([200, id]);
+    expect(response.headers.get('x-litellm-attempted-retries')).toBe('0');
+    expect(chatOnly.last().body).toMatchObject({ logprobs: true });
+    expect(claude.requests).toHaveLength(0);
+  });
+
+  it('is refused by its name where nobody has it, before anybody is asked', async () => {
+    const response = await withLogprobs('alone');
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { param: 'logprobs', code: '400' } });
+    expect(claude.requests).toHaveLength(0);
+  });
+});
+
+describe('/v1/messages/count_tokens', () => {
+  const countedBy = (response: Response) => response.headers.get('x-holdfast-counted-by');
+  const question = { system: rich.system, messages, tools: rich.tools, thinking: rich.thinking };
+
+  it('is answered by Anthropic where it serves the model: the client’s words, its own key', async () => {
+    claude.behave = json(200, { input_tokens: 1_234 });
+    expect(await client.messages.countTokens({ model: 'claude', ...question })).toEqual({ input_tokens: 1_234 });
+    const { path, body, headers } = claude.last();
+    expect(path).toBe('/v1/messages/count_tokens');
+    expect(body).toEqual({ model: 'claude-sonnet-4-5', ...question });
+    expect(headers['x-api-key']).toBe('sk-ant-upstream');
+    const raw = await gateway.post('/v1/messages/count_tokens', { model: 'mixed', ...question });
+    expect([countedBy(raw), await raw.json()]).toEqual(['provider', { input_tokens: 1_234 }]);
+    expect(chatOnly.requests).toHaveLength(0);
+  });
+
+  it('is estimated, and says so, where no provider of the model counts', async () => {
+    const raw = await gateway.post('/v1/messages/count_tokens', { model: 'gpt', messages });
+    expect([raw.status, countedBy(raw)]).toEqual([200, 'estimate']);
+    expect(await raw.json()).toEqual({ input_tokens: expect.closeTo(10, -1) });
+    expect(chatOnly.requests).toHaveLength(0);
+  });
+
+  it.each([
+    ['has no time', json(429, { type: 'error', error: { type: 'rate_limit_error', message: 'Slow down' } })],
+    ['is down', json(529, { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } })],
+    ['answers something else', json(200, { tokens: 'many' })],
+  ])('is estimated when the provider %s', async (_, behaviour) => {
+    claude.behave = behaviour;
+    const raw = await gateway.post('/v1/messages/count_tokens', { model: 'claude', messages });
+    expect([raw.status, countedBy(raw)]).toEqual([200, 'estimate']);
+  });
+
+  it('hands on what the provider says about a wrong prompt', async () => {
+    claude.behave = json(400, { type: 'error', error: { type: 'invalid_request_error', message: 'messages: odd' } });
+    const failure = await client.messages.countTokens({ model: 'claude', messages }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      status: 400,
+      error: { type: 'error', error: { type: 'invalid_request_error', message: expect.stringContaining('odd') } },
+    });
+  });
+
+  it('of a model that the key may not use is refused with 403, and nobody is asked', async () => {
+    const made = await gateway.post('/key/generate', { models: ['gpt'] });
+    const key = String(Reflect.get(Object(await made.json()), 'key'));
+    const raw = await gateway.post(
+      '/v1/messages/count_tokens',
+      { model: 'claude', messages },
+      { authorization: `Bearer ${key}` },
+    );
+    expect(raw.status).toBe(403);
+    expect(claude.requests).toHaveLength(0);
   });
 });
 

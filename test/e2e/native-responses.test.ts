@@ -245,7 +245,7 @@ describe('a stream of the Responses API', () => {
     ['a cut connection', opening + content, true],
     ['an end without response.completed', opening + content, false],
   ])(
-    'that fails after its answer began, by %s, ends with an error event and never as complete',
+    'that fails after its answer began, by %s, ends with an error event and never as complete (#36768)',
     async (_, text, cut) => {
       first.behave = events(text, cut);
       const raw = await gateway.post('/v1/responses', { model: 'native', input: 'x', stream: true });

@@ -43,6 +43,14 @@ function behave({ body }: UpstreamRequest, response: ServerResponse): boolean {
         { 'x-request-id': 'req_7', 'x-ratelimit-remaining-requests': '59', 'set-cookie': 'a=b', server: 'somebody' },
       );
       return true;
+    case 'refuses':
+      sendJson(
+        response,
+        429,
+        { error: { message: 'slow down' } },
+        { 'x-request-id': 'req_8', 'retry-after': '7', 'x-ratelimit-remaining-requests': '0', 'set-cookie': 'a=b' },
+      );
+      return true;
     case 'silent':
       return begin();
     case 'pinging': {
@@ -95,6 +103,7 @@ ${entry('chat', 'upstream-model', ', region_name: eu-1, timeout: 33')}
 ${entry('slow', 'slow', ', stream_timeout: 1.5, stream_idle_timeout: 1.5')}
 ${entry('spare', 'spare-model')}
 ${entry('limits', 'limits')}
+${entry('refuses', 'refuses')}
 ${entry('large', 'large-model')}
   - {model_name: canned, litellm_params: {model: openai/gpt-4o, mock_response: "Canned!", input_cost_per_token: 1}}
   - {model_name: canned-failure, litellm_params: {model: openai/gpt-4o, mock_response: litellm.RateLimitError}}
@@ -213,6 +222,23 @@ describe('test hooks in a request', () => {
       expect(upstream.requests).toHaveLength(before);
     },
   );
+
+  it('allow_client_mock_response in the metadata of a key allows it mock_response alone, and goes with the metadata', async () => {
+    const made = await gateway.post('/key/generate', { metadata: { allow_client_mock_response: true } });
+    const own = String(Reflect.get(Object(await made.json()), 'key'));
+    const pretend = (body: object) =>
+      gateway.post(path, { model: 'chat', messages, ...body }, { authorization: `Bearer ${own}` });
+    const before = upstream.requests.length;
+    const mocked = await pretend({ mock_response: 'As I said.' });
+    expect(mocked.status).toBe(200);
+    expect(await mocked.text()).toContain('As I said.');
+    for (const hook of ['mock_timeout', 'mock_testing_fallbacks', 'mock_testing_rate_limit_error']) {
+      expect((await pretend({ mock_response: 'x', [hook]: true })).status).toBe(403);
+    }
+    expect(upstream.requests).toHaveLength(before);
+    await gateway.post('/key/update', { key: own, metadata: { team: 'blue' } });
+    await until(async () => (await pretend({ mock_response: 'As I said.' })).status === 403);
+  });
 });
 
 describe('fallbacks of a request', () => {
@@ -293,6 +319,20 @@ describe('headers', () => {
     expect([...headers.keys()].filter((name) => /cookie|server/.test(name))).toEqual([]);
   });
 
+  it('of the provider are handed on with its refusal, too', async () => {
+    const { status, headers } = await ask('refuses');
+    expect(status).toBe(429);
+    expect(Object.fromEntries(headers)).toMatchObject({
+      'llm_provider-x-request-id': 'req_8',
+      'llm_provider-retry-after': '7',
+      'llm_provider-x-ratelimit-remaining-requests': '0',
+      'x-ratelimit-remaining-requests': '0',
+      'retry-after': '7',
+      'x-litellm-model-id': 'refuses-id',
+    });
+    expect([...headers.keys()].filter((name) => name.includes('cookie'))).toEqual([]);
+  });
+
   it('of a failure tell how far it came', async () => {
     const { status, headers } = await ask('broken', { disable_fallbacks: true, num_retries: 1 });
     expect(status).toBe(500);
@@ -341,9 +381,15 @@ describe('a stream', () => {
       await until(() => closed.includes(model));
       expect(upstream.requests).toHaveLength(before + 1);
       const row = await rowOf(callId);
-      expect(row).toMatchObject({ status: 200, ending: 'broken', deployment_id: `${model}-id` });
-      // What the provider reported is billed; what it never reported is unknown, and not 0.
-      expect(row['cost_micros']).toBe(model === 'stalls' ? 7_000n : null);
+      const reported = model === 'stalls';
+      expect(row).toMatchObject({ status: 200, ending: 'broken', deployment_id: `${model}-id`, estimated: !reported });
+      // What the provider reported is billed as it said; what it never reported is estimated: the prompt and one word.
+      if (reported) expect(row['cost_micros']).toBe(7_000n);
+      else
+        expect(row).toMatchObject({
+          completion_tokens: 1,
+          cost_micros: BigInt(Number(row['prompt_tokens']) + 1) * 1_000n,
+        });
     },
   );
 

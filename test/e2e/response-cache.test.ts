@@ -166,4 +166,20 @@ describe('/cache', () => {
     expect(flushed).toMatchObject({ status: 'success' });
     expect(hit(await ask(one))).toBe('false');
   });
+
+  it('what is forgotten in one process is forgotten in the others within two seconds', async () => {
+    for (const path of ['/cache/delete', '/cache/flushall']) {
+      const first = await ask(one);
+      await isShared(first);
+      const key = first.headers.get('x-litellm-cache-key');
+      // From here on the other one has a copy in memory.
+      expect(hit(await ask(two))).toBe('true');
+      await one.post(path, path === '/cache/delete' ? { keys: [key] } : {});
+      const removedAtMs = performance.now();
+      // It must not be stored again, or the next look would find that.
+      const looks = async () => hit(await ask(two, { ...question, cache: { 'no-store': true } }));
+      await until(async () => (await looks()) !== 'true', 3_000);
+      expect(performance.now() - removedAtMs).toBeLessThan(2_500);
+    }
+  });
 });

@@ -51,6 +51,8 @@ const bedrock = Array.from({ length: chunks }, (_, index) =>
   ]),
 );
 
+const prices = 'input_cost_per_token: 0.000001, output_cost_per_token: 0.000002';
+
 interface Death {
   readonly contentType: string;
   readonly events: readonly (string | Buffer)[];
@@ -98,13 +100,13 @@ beforeAll(async () => {
   const config = `
 model_list:
   - model_name: openai
-    litellm_params: {model: openai/m, api_base: "${upstream.url}", api_key: sk-x}
+    litellm_params: {model: openai/m, api_base: "${upstream.url}", api_key: sk-x, ${prices}}
   - model_name: azure
-    litellm_params: {model: azure/m, api_base: "${upstream.url}", api_key: sk-x}
+    litellm_params: {model: azure/m, api_base: "${upstream.url}", api_key: sk-x, ${prices}}
   - model_name: anthropic
-    litellm_params: {model: anthropic/m, api_base: "${new URL(upstream.url).origin}", api_key: sk-x}
+    litellm_params: {model: anthropic/m, api_base: "${new URL(upstream.url).origin}", api_key: sk-x, ${prices}}
   - model_name: gemini
-    litellm_params: {model: gemini/m, api_base: "${new URL(upstream.url).origin}", api_key: x}
+    litellm_params: {model: gemini/m, api_base: "${new URL(upstream.url).origin}", api_key: x, ${prices}}
   - model_name: bedrock
     litellm_params:
       model: bedrock/anthropic.claude-sonnet-4-5
@@ -112,6 +114,8 @@ model_list:
       aws_region_name: us-east-1
       aws_access_key_id: AKIAEXAMPLE
       aws_secret_access_key: secret-example
+      input_cost_per_token: 0.000001
+      output_cost_per_token: 0.000002
 router_settings: {num_retries: 0, timeout: 10}
 `;
   gateway = await startTestGateway({ config, databaseUrl: database.url });
@@ -124,7 +128,7 @@ afterAll(async () => {
 });
 
 it.each(['openai', 'azure', 'anthropic', 'gemini', 'bedrock'])(
-  '%s: an upstream that dies after any of 50 events leaves an error or an error event, in time, and exactly one row each',
+  '%s: an upstream that dies after any of 50 events leaves an error or an error event, in time, and exactly one row each, with what went out billed',
   async (model) => {
     const startedAt = performance.now();
     const answers = await Promise.all(
@@ -154,6 +158,19 @@ it.each(['openai', 'azure', 'anthropic', 'gemini', 'bedrock'])(
       );
     await until(async () => (await rows()).length === chunks + 1);
     expect((await rows()).filter((row) => row['n'] !== 1)).toEqual([]);
+    const begun = answers.filter(({ status }) => status === 200).length;
+    expect(begun).toBeGreaterThan(chunks - 5);
+    expect(
+      await query(
+        database.url,
+        `SELECT count(*)::int AS rows, min(prompt_tokens) > 0 AS prompt, min(cost_micros) > 0 AS cost,
+                bool_and(estimated) AS estimated,
+                -- One word a token and event; the first events of some vendors are none.
+                bool_and(completion_tokens BETWEEN split_part(call_id, ' ', 2)::int - 3
+                                               AND split_part(call_id, ' ', 2)::int + 1) AS words
+           FROM spend_entry WHERE requested_model = '${model}' AND status = 200`,
+      ),
+    ).toEqual([{ rows: begun, prompt: true, cost: true, estimated: true, words: true }]);
     const health = await (await gateway.request('/health/backlog')).json();
     expect(health).toEqual({ in_flight_requests: 0 });
   },

@@ -5,7 +5,7 @@ import { type RedisServer, startRedis } from '../../runbooks/lab/redis.ts';
 import { type FaultProxy, faultProxy } from '../support/fault-proxy.ts';
 import { Clients } from '../support/ledgers.ts';
 import { until } from '../support/processes.ts';
-import { openSite, quantile, rows, type Site, statuses, tell, tookBetween } from './site.ts';
+import { expectNoWait, openSite, rows, type Site, slowdown, statuses, tell, tookBetween } from './site.ts';
 
 let site: Site;
 let redis: RedisServer;
@@ -66,14 +66,8 @@ async function underLoad(name: string, fault: () => Promise<void>, heal: () => P
   ];
   // From the second on, everybody knows.
   const later = tookBetween(clients.entries, faultMs + 1_000, healMs);
-  return {
-    clients,
-    added: {
-      p50: quantile(later, 0.5) - quantile(before, 0.5),
-      p99: quantile(during, 0.99) - quantile(before, 0.99),
-      most: Math.max(...during) - quantile(before, 0.99),
-    },
-  };
+  // All of it, and what came once everybody knew.
+  return { clients, change: slowdown(before, during), later: slowdown(before, later) };
 }
 
 const noOverrun = async (): Promise<void> => {
@@ -86,7 +80,7 @@ const noOverrun = async (): Promise<void> => {
 
 it('R1: while Redis is killed and started again, no request fails, and every gateway has it back within a second', async () => {
   let backMs = Number.NaN;
-  const { clients, added } = await underLoad(
+  const { clients, change, later } = await underLoad(
     'r1-',
     async () => {
       redis.kill('SIGKILL');
@@ -100,32 +94,33 @@ it('R1: while Redis is killed and started again, no request fails, and every gat
       backMs = performance.now() - startedAtMs;
     },
   );
-  tell('R1', { answered: clients.answered, added, backMs });
+  tell('R1', { answered: clients.answered, change, backMs });
   expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
-  expect(backMs).toBeLessThan(1_250);
-  expect(added.p50).toBeLessThan(15);
-  expect(added.p99).toBeLessThan(250);
+  // A second, and what the processes need to be seen.
+  expect(backMs).toBeLessThan(1_500);
+  expectNoWait(change);
+  expectNoWait(later);
   await site.reconciled(clients);
   await noOverrun();
 }, 40_000);
 
 it('R2: while Redis hangs, no request fails, the first ones wait a moment for it and later ones nothing', async () => {
-  const { clients, added } = await underLoad(
+  const { clients, change, later } = await underLoad(
     'r2-',
     async () => redis.kill('SIGSTOP'),
     async () => redis.kill('SIGCONT'),
   );
   await connected([true, true, true]);
-  tell('R2', { answered: clients.answered, added });
+  tell('R2', { answered: clients.answered, change, later });
   expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
-  expect(added.p50).toBeLessThan(15);
-  expect(added.p99).toBeLessThan(250);
+  expectNoWait(change);
+  expectNoWait(later);
   await site.reconciled(clients);
   await noOverrun();
 }, 40_000);
 
 it('R4: a gateway that is cut off from Redis alone goes on by itself, and the others notice nothing', async () => {
-  const { clients, added } = await underLoad(
+  const { clients, change, later } = await underLoad(
     'r4-',
     async () => {
       await proxy.set({ freeze: 'both', accept: 'silent' });
@@ -138,10 +133,10 @@ it('R4: a gateway that is cut off from Redis alone goes on by itself, and the ot
     },
   );
   await connected([true, true, true]);
-  tell('R4', { answered: clients.answered, added });
+  tell('R4', { answered: clients.answered, change, later });
   expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
-  expect(added.p50).toBeLessThan(15);
-  expect(added.p99).toBeLessThan(250);
+  expectNoWait(change);
+  expectNoWait(later);
   await site.reconciled(clients);
   await noOverrun();
 }, 40_000);

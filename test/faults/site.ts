@@ -160,6 +160,26 @@ export function quantile(values: readonly number[], part: number): number {
 export const tookBetween = (entries: readonly ClientEntry[], fromMs: number, toMs: number): number[] =>
   entries.filter(({ sentAtMs }) => sentAtMs >= fromMs && sentAtMs < toMs).map(({ tookMs }) => tookMs);
 
+export interface Slowdown {
+  /** Milliseconds. */
+  readonly before: { readonly p50: number; readonly p99: number };
+  readonly during: { readonly p50: number; readonly p99: number };
+}
+
+export const slowdown = (before: readonly number[], during: readonly number[]): Slowdown => ({
+  before: { p50: quantile(before, 0.5), p99: quantile(before, 0.99) },
+  during: { p50: quantile(during, 0.5), p99: quantile(during, 0.99) },
+});
+
+/**
+ * Nobody waited for a store. Two cores that other tests use as well add tens of milliseconds by themselves, and hundreds at
+ * the tail; a store that does not answer would add its time-out to every request that asked it.
+ */
+export function expectNoWait({ before, during }: Slowdown): void {
+  expect(during.p50 - before.p50).toBeLessThan(50);
+  expect(during.p99).toBeLessThan(2 * before.p99 + 250);
+}
+
 /** Of the clients, how many got which status. */
 export const statuses = (entries: readonly ClientEntry[]): Record<string, number> =>
   Object.fromEntries(

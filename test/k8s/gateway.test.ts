@@ -90,6 +90,10 @@ describe.each(everyRegion)('the gateway of $name', ({ platform, region }) => {
     });
   }
 
+  it('keeps clients of the cluster in their zone, in a word that Kubernetes 1.33 knows, too', () => {
+    expect(at(find(objects, 'Service', kubernetes.gateway), 'spec.trafficDistribution')).toBe('PreferClose');
+  });
+
   it('is found by every selector that means it, and by no version', () => {
     expect(podLabels).toMatchObject(Object(selector));
     expect(selector).not.toHaveProperty(['app.kubernetes.io/version']);

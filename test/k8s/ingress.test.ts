@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gatewayPort, healthPaths, longestStreamSeconds } from '../../gateway/contract.ts';
+import { drain, gatewayPort, healthPaths, longestStreamSeconds } from '../../gateway/contract.ts';
 import { targetGroupName } from '../../lib/platform/names.ts';
 import { type ClusterSpec, definePlatform } from '../../lib/platform/platform.ts';
 import { at, find, listAt, numberAt, objectsOf } from './manifests.ts';
@@ -58,6 +58,14 @@ describe('clients get in', () => {
     const health = at(find(objects, 'BackendConfig'), 'spec.healthCheck');
     expect(health).toMatchObject({ requestPath: healthPaths.readiness, port: gatewayPort });
     expect(numberAt(find(objects, 'BackendConfig'), 'spec.timeoutSec')).toBeGreaterThan(longestStreamSeconds);
+    // From the decision to end a pod: the pause, the notice, the drain. Sooner, and it would cut streams that are served.
+    expect(
+      numberAt(find(objects, 'BackendConfig'), 'spec.connectionDraining.drainingTimeoutSec'),
+    ).toBeGreaterThanOrEqual(
+      numberAt(find(objects, 'Deployment'), 'spec.template.spec.containers.0.lifecycle.preStop.sleep.seconds') +
+        drain.noticeSeconds +
+        drain.deadlineSeconds,
+    );
     const ingress = find(objects, 'Ingress');
     expect(Object(at(ingress, 'metadata.annotations'))).toMatchObject({
       'kubernetes.io/ingress.allow-http': 'false',

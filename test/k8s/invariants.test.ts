@@ -17,13 +17,15 @@ const secretsFromOutside: readonly string[] = [
   kubernetes.secret,
   kubernetes.pgbouncerSecret,
   kubernetes.tlsSecret,
-  'cloud-sql',
+  kubernetes.cloudSqlSecret,
   kubernetes.vaultTls,
   kubernetes.vllmSecret,
   kubernetes.agentGatewaySecret,
   kubernetes.exporterSecret,
   kubernetes.redisSecret,
   kubernetes.loadTestSecret,
+  kubernetes.vaultSealSecret,
+  kubernetes.objectStoreSecret,
 ];
 
 describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {
@@ -149,6 +151,16 @@ describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {
     }
   });
 
+  it('is given up as a failed release only after its first start may have taken as long as it is allowed', () => {
+    for (const { object, name, template } of lasting.filter(({ object: { kind } }) => kind === 'Deployment')) {
+      const probe = at(template, 'spec.containers.0.startupProbe');
+      const allowed =
+        Number(at(probe, 'initialDelaySeconds') ?? 0) +
+        Number(at(probe, 'periodSeconds') ?? 10) * Number(at(probe, 'failureThreshold') ?? 0);
+      expect(Number(at(object, 'spec.progressDeadlineSeconds') ?? 600), name).toBeGreaterThan(allowed);
+    }
+  });
+
   it('finds its ConfigMaps here and its Secrets where it is said that they come from', () => {
     const maps = ofKind('ConfigMap').map((map) => at(map, 'metadata.name'));
     for (const { name, template } of running) {
@@ -171,6 +183,25 @@ describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {
       }
     }
   });
+
+  if (platform.cluster.secretStore !== undefined) {
+    it('gets each of its Secrets but certificates from the store outside, and no other', () => {
+      const used = running.flatMap(({ template }) => [
+        ...listAt(template, 'spec.volumes').map((volume) => at(volume, 'secret.secretName')),
+        ...containersOf(template).flatMap((container) => [
+          ...listAt(container, 'envFrom').map((source) => at(source, 'secretRef.name')),
+          ...listAt(container, 'env').map((variable) => at(variable, 'valueFrom.secretKeyRef.name')),
+        ]),
+      ]);
+      const certificates: unknown[] = [kubernetes.vaultTls, kubernetes.tlsSecret];
+      const wanted = new Set(used.filter((name) => name !== undefined && !certificates.includes(name)));
+      const made = ofKind('ExternalSecret').map((secret) => at(secret, 'spec.target.name'));
+      expect(new Set(made)).toEqual(wanted);
+      for (const secret of ofKind('ExternalSecret')) {
+        expect(at(secret, 'spec.dataFrom.0.extract.key')).toMatch(/^holdfast-production\/[a-z-]+$/);
+      }
+    });
+  }
 
   it('is found by its Services, at ports that exist, and by its ServiceMonitor once', () => {
     for (const service of ofKind('Service')) {

@@ -26,9 +26,14 @@ export function synthesizedTexts(platform: Platform, config?: string): Map<strin
   }
 }
 
+/** Syntheses of this test file, which asks for the same platforms again and again; nobody changes what it gets. */
+const known = new WeakMap<Platform, ReadonlyMap<string, string>>();
+
 /** All objects of a region, in the order in which `kubectl apply` takes them. */
-export function objectsOf(platform: Platform, region: string): Manifest[] {
-  return [...synthesizedTexts(platform)]
+export function objectsOf(platform: Platform, region: string, config?: string): Manifest[] {
+  const texts = (config === undefined ? known.get(platform) : undefined) ?? synthesizedTexts(platform, config);
+  if (config === undefined) known.set(platform, texts);
+  return [...texts]
     .filter(([file]) => file.startsWith(`${region}/`))
     .flatMap(([, text]) => parseAllDocuments(text).map((document) => manifest.parse(document.toJS())));
 }

@@ -21,6 +21,10 @@ describe.each([
   ['High availability patterns', patterns],
   ['Deployment guide', guide],
 ] as const)('%s', (_document, rows) => {
+  it('has each field once', () => {
+    expect(new Set(rows.map(({ field }) => field)).size).toBe(rows.length);
+  });
+
   it.each(rows.map((row) => [row.field, row] as const))('%s', (_field, row: Parity) => {
     if (!('at' in row)) {
       expect(row.because.length).toBeGreaterThan(10);

@@ -31,6 +31,15 @@ const gateway = (path: string): Kept['at'] => ['high', 'Deployment', 'gateway', 
 const nginx = (path: string): Kept['at'] => ['nginx', 'Ingress', 'gateway', path];
 const database = (path: string): Kept['at'] => ['generic', 'Cluster', 'postgres-us-east-1', path];
 const standby = (path: string): Kept['at'] => ['generic-standby', 'Cluster', 'postgres-us-west-2', path];
+/** A name of ours in the place of the document's. */
+const named = (field: string, value: unknown, at: Kept['at'], ours: unknown): Kept => ({
+  field,
+  value,
+  at,
+  ours,
+  because: ourNames,
+});
+const component = 'app¹kubernetes¹io/component';
 const ourNames = 'the product has names of its own, and labels by Kubernetes’ convention';
 
 /** LiteLLM: High availability. */
@@ -65,6 +74,14 @@ export const litellm: readonly Parity[] = [
     ours: 'gateway-tls',
     because: ourNames,
   },
+  named('Ingress metadata.name', 'litellm-ingress', nginx('metadata.name'), 'gateway'),
+  {
+    field: 'Ingress rules.host',
+    value: 'api.yourdomain.com',
+    at: nginx('spec.rules.0.host'),
+    ours: 'gateway.example.com',
+    because: 'the platform’s own domain; a second rule has the region’s',
+  },
   { field: 'Ingress path', value: '/', at: nginx('spec.rules.0.http.paths.0.path') },
   { field: 'Ingress pathType', value: 'Prefix', at: nginx('spec.rules.0.http.paths.0.pathType') },
   {
@@ -82,6 +99,14 @@ export const litellm: readonly Parity[] = [
     because: 'the Service’s port; the pods’ is 4000',
   },
   { field: 'HPA target', value: 'litellm', at: hpa('spec.scaleTargetRef.name'), ours: 'gateway', because: ourNames },
+  named('HPA metadata.name', 'litellm-hpa', hpa('metadata.name'), 'gateway'),
+  { field: 'HPA scaleTargetRef.apiVersion', value: 'apps/v1', at: hpa('spec.scaleTargetRef.apiVersion') },
+  { field: 'HPA CPU type', value: 'Resource', at: hpa('spec.metrics.0.type') },
+  { field: 'HPA CPU name', value: 'cpu', at: hpa('spec.metrics.0.resource.name') },
+  { field: 'HPA CPU target', value: 'Utilization', at: hpa('spec.metrics.0.resource.target.type') },
+  { field: 'HPA memory type', value: 'Resource', at: hpa('spec.metrics.1.type') },
+  { field: 'HPA memory name', value: 'memory', at: hpa('spec.metrics.1.resource.name') },
+  { field: 'HPA memory target', value: 'Utilization', at: hpa('spec.metrics.1.resource.target.type') },
   { field: 'HPA kind', value: 'Deployment', at: hpa('spec.scaleTargetRef.kind') },
   { field: 'HPA minReplicas', value: 3, at: hpa('spec.minReplicas') },
   { field: 'HPA maxReplicas', value: 20, at: hpa('spec.maxReplicas') },
@@ -107,6 +132,16 @@ export const litellm: readonly Parity[] = [
     ours: 7,
     because: 'the tier’s six and one for updates',
   },
+  named('KEDA metadata.name', 'litellm-scaler', keda('metadata.name'), 'gateway'),
+  { field: 'KEDA first trigger', value: 'prometheus', at: keda('spec.triggers.0.type') },
+  {
+    field: 'KEDA second trigger',
+    value: 'rabbitmq',
+    at: keda('spec.triggers.1.type'),
+    ours: 'prometheus',
+    because: 'the gateway has no broker: its queue is the requests that run, which it reports itself',
+  },
+  { field: 'KEDA third trigger', value: 'cpu', at: keda('spec.triggers.2.type') },
   { field: 'KEDA maxReplicaCount', value: 50, at: keda('spec.maxReplicaCount') },
   { field: 'KEDA pollingInterval', value: 15, at: keda('spec.pollingInterval') },
   { field: 'KEDA cooldownPeriod', value: 300, at: keda('spec.cooldownPeriod') },
@@ -140,6 +175,18 @@ export const litellm: readonly Parity[] = [
   },
   { field: 'KEDA cpu', value: '70', at: keda('spec.triggers.2.metadata.value') },
   { field: 'KEDA cpu metadataType', value: 'Utilization', at: keda('spec.triggers.2.metricType') },
+  named(
+    'PodChaos metadata.name',
+    'litellm-pod-failure',
+    ['high', 'PodChaos', 'gateway-pod-failure', 'metadata.name'],
+    'gateway-pod-failure',
+  ),
+  named(
+    'PodChaos labelSelectors.app',
+    'litellm',
+    ['high', 'PodChaos', 'gateway-pod-failure', `spec.selector.labelSelectors.${component}`],
+    'gateway',
+  ),
   { field: 'PodChaos action', value: 'pod-failure', at: ['high', 'PodChaos', 'gateway-pod-failure', 'spec.action'] },
   { field: 'PodChaos mode', value: 'one', at: ['high', 'PodChaos', 'gateway-pod-failure', 'spec.mode'] },
   { field: 'PodChaos duration', value: '30s', at: ['high', 'PodChaos', 'gateway-pod-failure', 'spec.duration'] },
@@ -154,6 +201,53 @@ export const litellm: readonly Parity[] = [
 
 /** High availability patterns. */
 export const patterns: readonly Parity[] = [
+  named('Deployment metadata.name', 'litellm', gateway('metadata.name'), 'gateway'),
+  named('Deployment container name', 'litellm', gateway(`${container}.name`), 'gateway'),
+  named(
+    'Deployment topologySpreadConstraints.labelSelector',
+    'app: litellm',
+    gateway(`${gatewayPod}.topologySpreadConstraints.0.labelSelector.matchLabels.${component}`),
+    'gateway',
+  ),
+  named(
+    'Deployment podAntiAffinity.labelSelector',
+    'app: litellm',
+    gateway(
+      `${gatewayPod}.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution.0.podAffinityTerm.labelSelector.matchLabels.${component}`,
+    ),
+    'gateway',
+  ),
+  named(
+    'litellm-pdb metadata.name',
+    'litellm-pdb',
+    ['high', 'PodDisruptionBudget', 'gateway', 'metadata.name'],
+    'gateway',
+  ),
+  named(
+    'litellm-pdb selector',
+    'app: litellm',
+    ['high', 'PodDisruptionBudget', 'gateway', `spec.selector.matchLabels.${component}`],
+    'gateway',
+  ),
+  {
+    field: 'postgres-pdb name and selector',
+    value: 'app: postgresql',
+    because: 'CloudNativePG makes the budget and its selector',
+  },
+  {
+    field: 'readiness port',
+    value: 4000,
+    at: gateway(`${container}.readinessProbe.httpGet.port`),
+    ours: 'http',
+    because: 'the name of the port 4000',
+  },
+  {
+    field: 'startup port',
+    value: 4000,
+    at: gateway(`${container}.startupProbe.httpGet.port`),
+    ours: 'http',
+    because: 'the name of the port 4000',
+  },
   { field: 'Deployment replicas', value: 3, because: 'the autoscaler owns the number; its least is 3' },
   {
     field: 'Deployment required podAntiAffinity by zone',
@@ -194,6 +288,52 @@ export const patterns: readonly Parity[] = [
   { field: 'startup initialDelaySeconds', value: 10, at: gateway(`${container}.startupProbe.initialDelaySeconds`) },
   { field: 'startup periodSeconds', value: 5, at: gateway(`${container}.startupProbe.periodSeconds`) },
   { field: 'startup failureThreshold', value: 30, at: gateway(`${container}.startupProbe.failureThreshold`) },
+  named('Cluster metadata.name', 'postgres-primary', database('metadata.name'), 'postgres-us-east-1'),
+  named('Cluster metadata.namespace', 'ai-gateway', database('metadata.namespace'), 'holdfast'),
+  {
+    field: 'Cluster connectionParameters.user and dbname',
+    value: 'replication, litellm',
+    because: 'regions follow by the archive, which has no users',
+  },
+  named(
+    'Cluster s3Credentials.accessKeyId.name',
+    'aws-creds',
+    ['generic', 'ObjectStore', 'postgres-us-west-2', 'spec.configuration.s3Credentials.accessKeyId.name'],
+    'object-store-secrets',
+  ),
+  named(
+    'Cluster s3Credentials.secretAccessKey.name',
+    'aws-creds',
+    ['generic', 'ObjectStore', 'postgres-us-west-2', 'spec.configuration.s3Credentials.secretAccessKey.name'],
+    'object-store-secrets',
+  ),
+  {
+    field: 'Cluster s3Credentials.secretAccessKey.key',
+    value: 'SECRET_ACCESS_KEY',
+    at: ['generic', 'ObjectStore', 'postgres-us-west-2', 'spec.configuration.s3Credentials.secretAccessKey.key'],
+  },
+  named('Cluster (recovery) metadata.name', 'postgres-dr', standby('metadata.name'), 'postgres-us-west-2'),
+  { field: 'Cluster (recovery) instances', value: 3, at: standby('spec.instances') },
+  named(
+    'Cluster (recovery) externalClusters.name',
+    'postgres-backup',
+    standby('spec.externalClusters.0.name'),
+    'postgres-us-east-1',
+  ),
+  {
+    field: 'Cluster (recovery) destinationPath',
+    value: '$BACKUP_BUCKET/postgres/',
+    at: ['generic-standby', 'ObjectStore', 'postgres-us-east-1', 'spec.configuration.destinationPath'],
+    ours: 's3://holdfast-production-us-east-1-backup-111111111111/cloudnative-pg/',
+    because: 'each region has an archive of its own, and every other reads it',
+  },
+  {
+    field: 'Cluster (recovery) s3Credentials',
+    value: 'aws-creds',
+    at: ['generic-standby', 'ObjectStore', 'postgres-us-east-1', 'spec.configuration.s3Credentials.accessKeyId'],
+    ours: { name: 'object-store-secrets', key: 'ACCESS_KEY_ID' },
+    because: ourNames,
+  },
   { field: 'Cluster instances', value: 3, at: database('spec.instances') },
   { field: 'Cluster max_connections', value: '200', at: database('spec.postgresql.parameters.max_connections') },
   { field: 'Cluster shared_buffers', value: '2GB', at: database('spec.postgresql.parameters.shared_buffers') },
@@ -282,6 +422,22 @@ export const guide: readonly Parity[] = [
     value: 3,
     at: ['standard', 'HorizontalPodAutoscaler', 'gateway', 'spec.minReplicas'],
   },
+  named('Deployment metadata.name', 'routeiq-gateway', gateway('metadata.name'), 'gateway'),
+  named('Deployment selector', 'app: routeiq-gateway', gateway(`spec.selector.matchLabels.${component}`), 'gateway'),
+  named(
+    'Deployment pod labels',
+    'app: routeiq-gateway',
+    gateway(`spec.template.metadata.labels.${component}`),
+    'gateway',
+  ),
+  { field: 'Deployment container name', value: 'gateway', at: gateway(`${container}.name`) },
+  {
+    field: 'Deployment image',
+    value: 'ghcr.io/baladithyab/litellm-llm-router:latest',
+    at: gateway(`${container}.image`),
+    ours: `ghcr.io/holdfast/gateway@sha256:${'ab'.repeat(32)}`,
+    because: 'the platform’s image; `latest` is another one every day',
+  },
   { field: 'runAsNonRoot', value: true, at: gateway(`${gatewayPod}.securityContext.runAsNonRoot`) },
   { field: 'runAsUser', value: 1000, at: gateway(`${gatewayPod}.securityContext.runAsUser`) },
   {
@@ -298,6 +454,20 @@ export const guide: readonly Parity[] = [
     at: gateway(`${container}.envFrom.0.secretRef.name`),
     ours: 'gateway-secrets',
     because: 'all of the Secret, since provider keys stand in it too',
+  },
+  {
+    field: 'env DATABASE_URL secretKeyRef.key',
+    value: 'database-url',
+    because: 'the Secret’s keys are the variables’ names, so that none is listed twice',
+  },
+  named('volumeMounts.name', 'config-volume', gateway(`${container}.volumeMounts.0.name`), 'config'),
+  named('volumes.name', 'config-volume', gateway(`${gatewayPod}.volumes.0.name`), 'config'),
+  {
+    field: 'readiness port',
+    value: 4000,
+    at: gateway(`${container}.readinessProbe.httpGet.port`),
+    ours: 'http',
+    because: 'the name of the port 4000',
   },
   { field: 'env REDIS_HOST', value: 'redis-master', because: 'REDIS_URL is in the Secret: it holds the password' },
   {
@@ -324,6 +494,12 @@ export const guide: readonly Parity[] = [
     value: 2,
     because: 'its own Deployment has three; two cannot lose one in an update of a node',
   },
+  named('HPA metadata.name', 'routeiq-gateway-hpa', hpa('metadata.name'), 'gateway'),
+  { field: 'HPA scaleTargetRef.apiVersion', value: 'apps/v1', at: hpa('spec.scaleTargetRef.apiVersion') },
+  { field: 'HPA scaleTargetRef.kind', value: 'Deployment', at: hpa('spec.scaleTargetRef.kind') },
+  named('HPA scaleTargetRef.name', 'routeiq-gateway', hpa('spec.scaleTargetRef.name'), 'gateway'),
+  { field: 'HPA CPU', value: 70, at: hpa('spec.metrics.0.resource.target.averageUtilization') },
+  { field: 'HPA memory', value: 80, at: hpa('spec.metrics.1.resource.target.averageUtilization') },
   { field: 'HPA maxReplicas', value: 10, at: ['standard', 'HorizontalPodAutoscaler', 'gateway', 'spec.maxReplicas'] },
   {
     field: 'Job helm.sh/hook',
@@ -334,6 +510,26 @@ export const guide: readonly Parity[] = [
     field: 'Job helm.sh/hook-weight',
     value: '-1',
     at: ['high', 'Job', 'migration', 'metadata.annotations.helm¹sh/hook-weight'],
+  },
+  {
+    field: 'Job metadata.name',
+    value: 'routeiq-db-migrate',
+    because: 'named after the image as well: a Job cannot be changed, so each release has its own',
+  },
+  { field: 'Job container name', value: 'migrate', at: ['high', 'Job', 'migration', `${container}.name`] },
+  {
+    field: 'Job image',
+    value: 'ghcr.io/baladithyab/litellm-llm-router:latest',
+    at: ['high', 'Job', 'migration', `${container}.image`],
+    ours: `ghcr.io/holdfast/gateway@sha256:${'ab'.repeat(32)}`,
+    because: 'the image of the gateways that follow it',
+  },
+  {
+    field: 'Job env DATABASE_URL',
+    value: 'database-url',
+    at: ['high', 'Job', 'migration', `${container}.env.4.valueFrom.secretKeyRef.key`],
+    ours: 'DIRECT_DATABASE_URL',
+    because: 'past PgBouncer where there is one: the lock of a migration belongs to a session',
   },
   { field: 'Job restartPolicy', value: 'Never', at: ['high', 'Job', 'migration', 'spec.template.spec.restartPolicy'] },
   {

@@ -21,6 +21,7 @@ function region(tier: TierName, gatewayReplicas: number) {
       { region: 'us-east-1', role: 'primary', zones: ['a', 'b', 'c'], cidr: '10.0.0.0/16', gatewayReplicas },
       { region: 'us-west-2', role: 'standby', zones: ['a', 'b', 'c'], cidr: '10.1.0.0/16' },
     ],
+    ...(tier === 'critical' && { witnessRegion: 'us-east-2' }),
     image: 'gateway:1',
   });
   const objects = objectsOf(platform, 'us-east-1');

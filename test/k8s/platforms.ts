@@ -22,6 +22,7 @@ export const ofTier = (tier: TierName, cluster: ClusterSpec = {}): Platform =>
       { region: 'us-east-1', role: 'primary' as const, zones: ['a', 'b', 'c'], cidr: '10.0.0.0/16' },
       { region: 'us-west-2', role: 'standby' as const, zones: ['a', 'b', 'c'], cidr: '10.1.0.0/16' },
     ].slice(0, tier === 'standard' ? 1 : 2),
+    ...(tier === 'critical' && { witnessRegion: 'us-east-2' }),
     cluster,
     image: `ghcr.io/holdfast/gateway@sha256:${'ab'.repeat(32)}`,
   });
@@ -49,7 +50,7 @@ export const variants: readonly { readonly name: string; readonly platform: Plat
   { name: 'EKS, critical, KEDA', platform: ofTier('critical', { addons: besideAws, autoscaler: 'keda' }) },
   {
     name: 'EKS with a controller of its own and External Secrets',
-    platform: ofTier('standard', { loadBalancerController: 'self-managed', secretStore: 'aws' }),
+    platform: ofTier('standard', { loadBalancerController: 'self-managed', secretStore: 'aws', addons: ['exporters'] }),
   },
   {
     name: 'any cluster, Gateway API, own databases',
@@ -57,13 +58,18 @@ export const variants: readonly { readonly name: string; readonly platform: Plat
       kind: 'generic',
       addons: [...besideAws, 'postgres', 'redis'],
       mcpServers: { search: 'https://mcp.example.com/mcp' },
+      objectStoreUrl: 'https://minio.storage:9000',
+      secretStore: 'vault',
     }),
   },
   {
     name: 'any cluster, ingress-nginx, own databases',
     platform: ofTier('standard', { kind: 'generic', ingress: 'ingress-nginx', addons: ['postgres', 'redis'] }),
   },
-  { name: 'GKE in one region', platform: ofTier('standard', { kind: 'gke', addons: ['monitoring'] }) },
+  {
+    name: 'GKE in one region',
+    platform: ofTier('standard', { kind: 'gke', secretStore: 'google', addons: ['monitoring', 'backup'] }),
+  },
   { name: 'GKE in two regions', platform: ofTier('critical', { kind: 'gke', addons: ['monitoring'] }) },
 ];
 

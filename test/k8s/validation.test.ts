@@ -72,5 +72,5 @@ it.skipIf(process.env['CI'] === undefined && !installed)(
     // Guards the check itself.
     expect(refused.faults).toHaveLength(versions.length);
   },
-  70_000,
+  120_000,
 );

@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { healthPaths } from '../../gateway/contract.ts';
-import { dnsStackName, regionalDomain, standbyDomain } from '../../lib/platform/names.ts';
+import {
+  dnsStackName,
+  failbackDomain,
+  homeDomain,
+  regionalDomain,
+  standbyDomain,
+  takeoverHost,
+} from '../../lib/platform/names.ts';
 import { definePlatform, type Platform } from '../../lib/platform/platform.ts';
 import { spec, specOf } from './specs.ts';
 import { type Resource, resourcesOf, stackNamed, synthesize } from './synthesize.ts';
@@ -70,7 +77,12 @@ describe.each(Object.entries(platforms).map(([name, platform]) => ({ name, platf
 
   test('records point at names of the zone and at no load balancer', () => {
     const targets = records.map(({ Properties }) => String(Object(Properties['AliasTarget'])['DNSName']));
-    const names = [...platform.regions.map(({ region }) => regionalDomain(platform, region)), standbyDomain(platform)];
+    const names = [
+      ...platform.regions.map(({ region }) => regionalDomain(platform, region)),
+      standbyDomain(platform),
+      failbackDomain(platform),
+      homeDomain(platform),
+    ];
     expect(targets.filter((target) => !names.includes(target))).toEqual([]);
   });
 });
@@ -79,6 +91,7 @@ const route = z.object({
   Name: z.string(),
   Failover: z.string().optional(),
   Region: z.string().optional(),
+  Weight: z.object({ 'Fn::FindInMap': z.tuple([z.string(), z.unknown(), z.string()]) }).optional(),
   AliasTarget: z.object({ DNSName: z.string() }),
 });
 
@@ -87,14 +100,21 @@ const routesOf = (records: readonly Resource[], name: string): string[] =>
   records
     .map(({ Properties }) => route.parse(Properties))
     .filter(({ Name }) => Name === `${name}.`)
-    .map(({ Failover, Region, AliasTarget }) => `${Failover ?? Region ?? 'alone'} -> ${AliasTarget.DNSName}`)
+    .map(({ Failover, Region, Weight, AliasTarget }) => {
+      const weight = Weight && `weight of ${Weight['Fn::FindInMap'][2]}`;
+      return `${Failover ?? Region ?? weight ?? 'alone'} -> ${AliasTarget.DNSName}`;
+    })
     .sort();
 
 test('with one standby the primary answers, and the standby when it is gone', () => {
   const { records } = dnsOf(platforms['active-passive, one standby']);
   expect(routesOf(records, 'gateway.acme.example')).toEqual([
     'PRIMARY -> us-east-1.gateway.acme.example',
-    'SECONDARY -> us-west-2.gateway.acme.example',
+    'SECONDARY -> failback.gateway.acme.example',
+  ]);
+  expect(routesOf(records, 'failback.gateway.acme.example')).toEqual([
+    'weight of others -> us-west-2.gateway.acme.example',
+    'weight of primary -> us-east-1.gateway.acme.example',
   ]);
 });
 
@@ -102,7 +122,11 @@ test('with several standbys the nearest healthy one takes over', () => {
   const { records, checks } = dnsOf(platforms['active-passive, two standbys']);
   expect(routesOf(records, 'gateway.acme.example')).toEqual([
     'PRIMARY -> us-east-1.gateway.acme.example',
-    'SECONDARY -> standby.gateway.acme.example',
+    'SECONDARY -> failback.gateway.acme.example',
+  ]);
+  expect(routesOf(records, 'failback.gateway.acme.example')).toEqual([
+    'weight of others -> standby.gateway.acme.example',
+    'weight of primary -> us-east-1.gateway.acme.example',
   ]);
   expect(routesOf(records, 'standby.gateway.acme.example')).toEqual([
     'eu-west-1 -> eu-west-1.gateway.acme.example',
@@ -116,9 +140,60 @@ test('active-active answers with the nearest healthy region', () => {
   const { records } = dnsOf(platforms['active-active']);
   expect(routesOf(records, 'gateway.acme.example')).toEqual([
     'eu-west-1 -> eu-west-1.gateway.acme.example',
-    'us-east-1 -> us-east-1.gateway.acme.example',
+    'us-east-1 -> home.gateway.acme.example',
     'us-west-2 -> us-west-2.gateway.acme.example',
   ]);
+  expect(routesOf(records, 'home.gateway.acme.example')).toEqual([
+    'PRIMARY -> us-east-1.gateway.acme.example',
+    'SECONDARY -> failback.gateway.acme.example',
+  ]);
+});
+
+describe.each(Object.entries(platforms).map(([name, platform]) => ({ name, platform })))(
+  'a takeover, $name,',
+  ({ platform }) => {
+    const { records, checks } = dnsOf(platform);
+    const configOf = (id: string): Record<string, unknown> =>
+      Object(checks.find((check) => check.id === id)?.Properties['HealthCheckConfig']);
+
+    test('is an object in the bucket of the region that takes over, which the primary’s health looks at', () => {
+      const asked = checks.map(({ Properties }) => Properties['HealthCheckConfig']);
+      for (const standby of platform.standbys) {
+        expect(asked).toContainEqual(
+          expect.objectContaining({
+            Type: 'HTTPS',
+            FullyQualifiedDomainName: takeoverHost(platform, standby),
+            ResourcePath: '/takeover.json',
+            Inverted: true,
+          }),
+        );
+      }
+    });
+
+    test('ends the primary’s answers although it is healthy: its record wants every check at once', () => {
+      const primary = records.find(({ Properties }) => Properties['Failover'] === 'PRIMARY');
+      const gate = configOf(String(Object(primary?.Properties['HealthCheckId']).Ref));
+      const children: unknown[] = Array.isArray(gate['ChildHealthChecks']) ? gate['ChildHealthChecks'] : [];
+      expect(gate).toMatchObject({ Type: 'CALCULATED', HealthThreshold: 1 + platform.standbys.length });
+      const inverted = children.filter((child) => configOf(String(Object(child).Ref))['Inverted'] === true);
+      expect(inverted).toHaveLength(platform.standbys.length);
+      expect(children).toHaveLength(1 + platform.standbys.length);
+    });
+  },
+);
+
+test('a failback gives the primary its traffic back by one parameter, and at first none', () => {
+  const dns = stackNamed(synthesize(platforms['active-active']).stacks, dnsStackName(platforms['active-active']));
+  expect(dns.template.Parameters['FailbackPercent']).toMatchObject({
+    Default: '0',
+    AllowedValues: ['0', '10', '25', '50', '75', '100'],
+  });
+  const weights: unknown = Object(dns.template['Mappings'])['FailbackWeights'];
+  expect(weights).toMatchObject({ '0': { primary: 0, others: 100 }, '25': { primary: 25, others: 75 } });
+  for (const each of Object.values(Object(weights))) {
+    const { primary, others } = z.object({ primary: z.number(), others: z.number() }).parse(each);
+    expect(primary + others).toBe(100);
+  }
 });
 
 test('a single region has one record', () => {

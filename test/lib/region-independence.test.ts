@@ -7,7 +7,7 @@ const synthesis = synthesize(shipped);
 const { stacks } = synthesis;
 const regionNames = shipped.regions.map(({ region }) => region);
 
-test('each region has its own network, data, cache, cluster and ingress stack, and one dns stack stands above them', () => {
+test('each region has a stack of every kind of its own, and one dns stack stands above them', () => {
   const expected = regionNames.flatMap((region) => regionalStackKinds.map((kind) => stackName(shipped, region, kind)));
   expect(stacks.map(({ name }) => name).sort()).toEqual([...expected, dnsStackName(shipped)].sort());
 });

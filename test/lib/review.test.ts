@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { definePlatform, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { reviewAsHtml, reviewAsMarkdown } from '../../lib/review/document.ts';
 import type { Finding } from '../../lib/review/findings.ts';
-import { type Review, review, reviewAsJson } from '../../lib/review/review.ts';
-import { exceptionsAsMarkdown, reviewAsText } from '../../lib/review/text.ts';
+import { type Background, type Review, review, reviewAsJson } from '../../lib/review/review.ts';
+import { reviewAsText } from '../../lib/review/text.ts';
 import { reviewWidth } from '../../lib/review/wrap.ts';
 import { spec, specOf } from './specs.ts';
 import { synthesize } from './synthesize.ts';
@@ -17,9 +18,19 @@ const manifests = [
   },
 ];
 
-function reviewOf(description: PlatformSpec, findings: readonly Finding[] = []): Review {
+function reviewOf(
+  description: PlatformSpec,
+  findings: readonly Finding[] = [],
+  background: Partial<Background> = {},
+): Review {
   const platform = definePlatform(description);
-  return review(platform, { stacks: synthesize(platform).stacks, findings, exceptions }, manifests);
+  const assembly = { stacks: synthesize(platform).stacks, findings, exceptions };
+  return review(platform, assembly, manifests, {
+    today: '2026-11-21',
+    evidence: [],
+    changes: undefined,
+    ...background,
+  });
 }
 
 const textOf = (subject: Review): string => reviewAsText(subject, (title) => title);
@@ -43,9 +54,14 @@ describe('the review of an active-passive platform', () => {
       'aws cloudformation update-stack --region us-west-2 --stack-name acme-production-us-west-2-data',
     ],
     ['the exceptions', '1 exception'],
+    ['an estimate of the cost, as one', /about \d+ \$ a month \(an estimate\)/],
+    ['downtime a month', /high \(yours\) +99\.95 % +21\.9 min/],
+    ['the checklist', /High availability checklist: \d+ of 13/],
+    ['how traffic is moved', '--bucket acme-production-us-west-2-takeover-222222222222'],
+    ['how it is given back', 'ParameterKey=FailbackPercent,ParameterValue=10'],
     [
       'the order of deployment',
-      /deploy 'acme-production-us-east-1-\*'\n.*us-west-2-\*'\n.*eu-west-1-\*'\n.*deploy acme-production-dns/,
+      /deploy 'acme-production-\*-storage'.*\n.*us-east-1-\*'\n.*us-west-2-\*'\n.*eu-west-1-\*'\n.*=on.*\n.*deploy acme-production-dns/,
     ],
   ])('tells %s', (_, expected) => {
     expect(text).toMatch(expected);
@@ -53,7 +69,7 @@ describe('the review of an active-passive platform', () => {
 
   test('is the same for programs', () => {
     const parsed: unknown = JSON.parse(reviewAsJson(reviewOf(spec())));
-    expect(parsed).toMatchObject({ deployable: true, platform: { name: 'acme' }, stacks: { length: 16 } });
+    expect(parsed).toMatchObject({ deployable: true, platform: { name: 'acme' }, stacks: { length: 28 } });
   });
 });
 
@@ -89,7 +105,7 @@ test('a zone that does not exist yet is announced, with what to do', () => {
 });
 
 test('each exception is written down with its reason and its places', () => {
-  expect(exceptionsAsMarkdown(reviewOf(spec()))).toContain(
+  expect(reviewAsMarkdown(reviewOf(spec()))).toContain(
     '## AwsSolutions-X1\n\nBecause of the tests.\n\n- `stack/thing`',
   );
 });

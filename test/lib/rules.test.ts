@@ -2,13 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
-import { CfnDBInstance } from 'aws-cdk-lib/aws-rds';
+import { CfnNatGateway } from 'aws-cdk-lib/aws-ec2';
+import { CfnReplicationGroup } from 'aws-cdk-lib/aws-elasticache';
+import { CfnListener } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import { CfnDBInstance, CfnDBParameterGroup } from 'aws-cdk-lib/aws-rds';
 import type { Construct } from 'constructs';
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { acknowledge } from '../../lib/constructs/acknowledge.ts';
+import { definePlatform } from '../../lib/platform/platform.ts';
 import { collectExceptions } from '../../lib/review/exceptions.ts';
 import { readFindings } from '../../lib/review/findings.ts';
 import { withRules } from '../../lib/review/rules.ts';
+import { spec } from './specs.ts';
 import { context } from './synthesize.ts';
 
 /** What the rules say about one stack. */
@@ -18,7 +23,7 @@ function findingsIn(build: (stack: Construct) => void) {
   try {
     const app = new App({ outdir, context: { ...context, '@aws-cdk/core:failSynthOnValidationErrors': false } });
     build(new Stack(app, 'stack', { env: { account: '222222222222', region: 'us-east-1' } }));
-    withRules(app).synth();
+    withRules(app, definePlatform(spec())).synth();
     return { findings: readFindings(outdir), exceptions: collectExceptions(app) };
   } finally {
     rmSync(outdir, { recursive: true });
@@ -49,4 +54,39 @@ test('an acknowledged finding is gone, and is listed with its reason instead', (
   });
   expect(findings.filter(({ rule }) => rule === 'AwsSolutions-RDS3')).toEqual([]);
   expect(exceptions).toEqual([{ rule: 'AwsSolutions-RDS3', reason: 'It is only a test.', where: ['stack/Database'] }]);
+});
+
+describe('our own rules find', () => {
+  const { findings } = findingsIn((stack) => {
+    new CfnDBInstance(stack, 'Database', {
+      engine: 'postgres',
+      engineVersion: '18.6',
+      dbInstanceClass: 'db.r6g.large',
+      allocatedStorage: '100',
+      publiclyAccessible: true,
+      backupRetentionPeriod: 1,
+    });
+    new CfnNatGateway(stack, 'Nat', { subnetId: 'subnet-1' });
+    new CfnReplicationGroup(stack, 'Cache', {
+      replicationGroupDescription: 'one node',
+      cacheNodeType: 'cache.r7g.large',
+    });
+    new CfnDBParameterGroup(stack, 'Parameters', { family: 'postgres18', description: 'none', parameters: {} });
+    new CfnListener(stack, 'Http', { loadBalancerArn: 'arn', protocol: 'HTTP', port: 80, defaultActions: [] });
+  });
+
+  test.each([
+    ['a database that answers the internet', 'HOLDFAST_DATABASE_PRIVATE'],
+    ['a database that can be deleted by mistake', 'HOLDFAST_DATABASE_DELETION_PROTECTION'],
+    ['a database in one zone', 'HOLDFAST_DATABASE_MULTI_AZ'],
+    ['backups that do not reach back as far as the tier promises', 'HOLDFAST_DATABASE_BACKUPS'],
+    ['a database without TLS', 'HOLDFAST_DATABASE_TLS'],
+    ['a cache that does not fail over', 'HOLDFAST_CACHE_FAILOVER'],
+    ['a listener without TLS', 'HOLDFAST_LISTENER_TLS'],
+    ['one NAT gateway for all zones', 'HOLDFAST_NAT_PER_ZONE'],
+  ])('%s, as an error', (_, rule) => {
+    expect(findings.filter((finding) => finding.rule.includes(rule)).map(({ severity }) => severity)).toContain(
+      'error',
+    );
+  });
 });

@@ -32,12 +32,32 @@ const anonymous = (region: string, kind: (typeof regionalStackKinds)[number]): s
     .replaceAll(new RegExp(`arn:aws:iam::(?!${shipped.account})\\d{12}:root`, 'g'), 'AWS');
 };
 
-describe('standbys are built alike', () => {
-  test.each(regionalStackKinds)('%s of eu-west-1 is that of us-west-2 but for names and ranges', (kind) => {
-    expect(anonymous('eu-west-1', kind)).toBe(anonymous('us-west-2', kind));
-  });
+/** Stacks in which the primary differs: its database is the origin, its key unseals Vault, its backups are taken. */
+const ofRole: readonly string[] = ['storage', 'data', 'monitoring', 'backup', 'resilience'];
 
-  test.each(regionalStackKinds.filter((kind) => kind !== 'data'))('%s of a standby is that of the primary', (kind) => {
-    expect(anonymous('us-west-2', kind)).toBe(anonymous('us-east-1', kind));
+describe('standbys are built alike', () => {
+  // Each names the others: where copies go, which link is cut.
+  const naming: readonly string[] = ['storage', 'cluster', 'monitoring', 'resilience'];
+
+  test.each(regionalStackKinds.filter((kind) => !naming.includes(kind)))(
+    '%s of eu-west-1 is that of us-west-2 but for names and ranges',
+    (kind) => {
+      expect(anonymous('eu-west-1', kind)).toBe(anonymous('us-west-2', kind));
+    },
+  );
+
+  test.each(regionalStackKinds.filter((kind) => !naming.includes(kind) && !ofRole.includes(kind)))(
+    '%s of a standby is that of the primary',
+    (kind) => {
+      expect(anonymous('us-west-2', kind)).toBe(anonymous('us-east-1', kind));
+    },
+  );
+
+  test.each(naming)('%s of a standby has the same resources as that of another', (kind) => {
+    const typesIn = (region: string): string[] =>
+      Object.values(stackNamed(stacks, `holdfast-production-${region}-${kind}`).template.Resources)
+        .map(({ Type }) => Type)
+        .sort();
+    expect(typesIn('eu-west-1')).toEqual(typesIn('us-west-2'));
   });
 });

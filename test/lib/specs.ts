@@ -33,5 +33,11 @@ export function specOf(
   topology: TopologyName,
   count = topology === 'single-region' ? 1 : 3,
 ): PlatformSpec {
-  return spec({ tier, topology, regions: regions.slice(0, count) });
+  const needsWitness = tier === 'critical' && count === 2;
+  return spec({
+    tier,
+    topology,
+    regions: regions.slice(0, count),
+    ...(needsWitness && { witnessRegion: 'us-east-2' }),
+  });
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import shipped from '../../holdfast.config.ts';
+import { regionalStackKinds } from '../../lib/platform/names.ts';
 import { reviewWidth } from '../../lib/review/wrap.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -34,6 +35,6 @@ test.skipIf(!canIsolate)(
     expect(existsSync(`${root}cdk.out/review.md`)).toBe(true);
 
     const { stdout: listed } = await isolated(`${root}node_modules/.bin/cdk`, 'ls', '--app', 'cdk.out');
-    expect(listed.trim().split('\n')).toHaveLength(1 + 5 * shipped.regions.length);
+    expect(listed.trim().split('\n')).toHaveLength(1 + regionalStackKinds.length * shipped.regions.length);
   },
 );

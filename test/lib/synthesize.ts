@@ -18,7 +18,7 @@ const parameterSchema = z.looseObject({
   AllowedValues: z.array(z.string()).optional(),
 });
 
-const templateSchema = z.looseObject({
+export const templateSchema = z.looseObject({
   Resources: z.record(z.string(), resourceSchema),
   Parameters: z.record(z.string(), parameterSchema).default({}),
   Conditions: z.record(z.string(), z.unknown()).default({}),
@@ -51,8 +51,18 @@ export const { context } = z
   .object({ context: z.record(z.string(), z.unknown()) })
   .parse(JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')));
 
-/** All stacks of a platform; nothing is left behind on the disk. */
+const known = new WeakMap<Platform, Synthesis>();
+
+/** All stacks of a platform, synthesized once; nothing is left behind on the disk. */
 export function synthesize(platform: Platform): Synthesis {
+  const before = known.get(platform);
+  if (before !== undefined) return before;
+  const synthesis = synthesizeAnew(platform);
+  known.set(platform, synthesis);
+  return synthesis;
+}
+
+function synthesizeAnew(platform: Platform): Synthesis {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-cdk-'));
   try {
     const assembly = buildApp(platform, { outdir: directory, context, analyticsReporting: false }).synth();

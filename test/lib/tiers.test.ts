@@ -2,17 +2,22 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { regionalStackKinds } from '../../lib/platform/names.ts';
 import { definePlatform, PlatformError, type PlatformSpec } from '../../lib/platform/platform.ts';
 import { tiers } from '../../lib/platform/tiers.ts';
 import { assemble } from '../../lib/review/assemble.ts';
 import { spec, specOf, tierNames, topologyNames } from './specs.ts';
 import { context } from './synthesize.ts';
 
-const combinations = tierNames.flatMap((tier) => topologyNames.map((topology) => ({ tier, topology })));
-const possible = combinations.filter(
-  ({ tier, topology }) => topology !== 'single-region' || tiers[tier].regionsAtLeast === 1,
+/** All nine; a tier that survives a lost region needs a reason to be in one. */
+const combinations = tierNames.flatMap((tier) =>
+  topologyNames.map((topology) => ({
+    tier,
+    topology,
+    breaksPromise: topology === 'single-region' && tiers[tier].regionsAtLeast > 1,
+  })),
 );
-const impossible = combinations.filter((combination) => !possible.includes(combination));
+const impossible = combinations.filter(({ breaksPromise }) => breaksPromise);
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -26,12 +31,26 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
     databaseSource: { 'us-east-1': { region: 'us-west-2', generation: 1 } },
   }),
   'administrators and a reachable Kubernetes API': spec({
-    cluster: { adminRoleArns: ['arn:aws:iam::222222222222:role/Admin'], publicApiCidrs: ['198.51.100.0/24'] },
+    cluster: {
+      adminRoleArns: ['arn:aws:iam::222222222222:role/Admin'],
+      publicApiCidrs: ['198.51.100.0/24'],
+      addons: ['vault', 'backup'],
+    },
   }),
+  'two regions with a witness, recovered by AWS': {
+    ...specOf('critical', 'active-passive', 2),
+    witnessRegion: 'us-east-2',
+    regionSwitchPlan: true,
+    bootstrapQualifier: 'acme',
+    operations: { alertEmails: ['oncall@acme.example'], runbookUrl: 'https://wiki.acme.example/holdfast' },
+  },
 };
 
 const described = [
-  ...possible.map(({ tier, topology }) => ({ name: `tier ${tier}, ${topology}`, description: specOf(tier, topology) })),
+  ...combinations.map(({ tier, topology, breaksPromise }) => ({
+    name: `tier ${tier}, ${topology}`,
+    description: { ...specOf(tier, topology), ...(breaksPromise && { regionLoss: { optOutReason: 'A trial.' } }) },
+  })),
   ...Object.entries(variants).map(([name, description]) => ({ name, description })),
 ];
 
@@ -40,9 +59,12 @@ describe.each(described)('$name', ({ description }) => {
     vi.stubEnv('CDK_VALIDATION', 'true');
     const directory = mkdtempSync(join(tmpdir(), 'holdfast-cdk-'));
     try {
-      const { findings, stacks } = assemble(definePlatform(description), { directory, context });
+      const platform = definePlatform(description);
+      const { findings, stacks } = assemble(platform, { directory, context });
       expect(findings).toEqual([]);
-      expect(stacks).toHaveLength(1 + 5 * description.regions.length);
+      const regional = regionalStackKinds.length * description.regions.length;
+      const extra = platform.satellites.length + (platform.regionSwitchPlan ? 1 : 0);
+      expect(stacks).toHaveLength(1 + regional + extra);
     } finally {
       rmSync(directory, { recursive: true });
     }

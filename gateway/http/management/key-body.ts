@@ -57,11 +57,16 @@ export function rulesFrom(body: KeyFields, current: Rules): Rules {
     tags: changed(body.tags ?? tagsOf(body.metadata), current.tags),
     disableFallbacks: body.disable_fallbacks ?? disablesFallbacks(body.metadata) ?? current.disableFallbacks,
     allowedModelRegion: changed(body.allowed_model_region, current.allowedModelRegion),
+    // The metadata is replaced as a whole, and what it allowed goes with it.
+    mayMock: body.metadata === undefined ? current.mayMock : allowsMocks(body.metadata),
   };
   return stated;
 }
 
-/** LiteLLM reads both from the metadata. */
+const allowsMocks = (stated: KeyFields['metadata']): true | undefined =>
+  stated?.['allow_client_mock_response'] === true ? true : undefined;
+
+/** LiteLLM reads these from the metadata, too. */
 const disablesFallbacks = (stated: KeyFields['metadata']): boolean | undefined =>
   typeof stated?.['disable_fallbacks'] === 'boolean' ? stated['disable_fallbacks'] : undefined;
 

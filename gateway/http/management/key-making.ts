@@ -171,7 +171,7 @@ export async function checkDelegation(
 }
 
 async function grantOf(key: Draft, groups: AccessGroups, reader: IdentityReader): Promise<Grant> {
-  const { allowedRoutes, allowedCacheControls, tags, allowedModelRegion } = key.rules;
+  const { allowedRoutes, allowedCacheControls, tags, allowedModelRegion, mayMock } = key.rules;
   return {
     models: [expandModels(key.models, groups, key.teamId !== undefined)],
     limits: [await limitsInForce(key, reader)],
@@ -180,6 +180,7 @@ async function grantOf(key: Draft, groups: AccessGroups, reader: IdentityReader)
     tags: tags ?? [],
     cacheControls: allowedCacheControls,
     region: allowedModelRegion,
+    mayMock: mayMock === true,
   };
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../../domain/management.ts';
 import type { AccessGroups } from '../../domain/model-access.ts';
 import type { RegionDesk } from '../../domain/region.ts';
+import type { PriceEntry } from '../../domain/repricing.ts';
 import type { RouteGroup } from '../../domain/routes.ts';
 import { readKey } from '../authentication.ts';
 import { invalid, meets, type Need, type Principal, principalOf } from './actor.ts';
@@ -28,6 +29,8 @@ export interface ManagementOptions {
   readonly accessGroups: AccessGroups;
   /** Seals secrets of model definitions; undefined = no key to do so. */
   readonly sealSecret: ((secret: string) => string) | undefined;
+  /** By the prices that are known now. */
+  readonly priceEntry: PriceEntry;
 }
 
 /** What a route's work gets to know of a request. */

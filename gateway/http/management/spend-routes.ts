@@ -235,6 +235,19 @@ const reset = defineRoute({
   },
 });
 
+const reprice = defineRoute({
+  method: 'POST',
+  paths: ['/spend/reprice'],
+  tag: 'spend',
+  summary: 'Give up to 1000 requests whose cost was unknown the prices that are known now; go on with `next`',
+  needs: 'admin',
+  body: z.strictObject({ after: z.strictObject({ day, id: z.uuid() }).optional() }),
+  write: async (writer, { body, options }) => {
+    const { seen, priced, micros, next } = await writer.reprice(options.priceEntry, body.after);
+    return { seen, priced, spend: toDollars(micros), next: next ?? null };
+  },
+});
+
 export const spendRoutes = [
   logs,
   keys,
@@ -243,4 +256,5 @@ export const spendRoutes = [
   simpleTop('/spend/tags', 'tag', 'Tags by what their requests have cost, largest first'),
   report,
   reset,
+  reprice,
 ] as const;

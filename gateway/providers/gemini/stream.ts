@@ -66,11 +66,12 @@ class CandidateStream implements StreamDecoder {
     if (data['error'] !== undefined) return [{ is: 'error', error: fromStream(data['error'], this.#deployment) }];
     this.#id = textOf(data['responseId']) ?? this.#id;
     this.#chunks.name(textOf(data['responseId']), textOf(data['modelVersion']));
+    // It counts what stands beside it, too.
     const usage = this.#onUsage(data['usageMetadata']);
     const candidates = objectsOf(data['candidates']);
     const refusal = candidates.length === 0 ? blocked(data['promptFeedback'], this.#deployment) : undefined;
     if (refusal !== undefined) return [...usage, { is: 'error', error: refusal }];
-    return [...usage, ...candidates.flatMap((candidate) => this.#onCandidate(candidate))];
+    return [...candidates.flatMap((candidate) => this.#onCandidate(candidate)), ...usage];
   }
 
   #onUsage(value: unknown): StreamPart[] {

@@ -41,6 +41,9 @@ export const nativeMessages: NativeAdapter = {
   },
 
   decoder: (_request, deployment) => new NativeStream(new MessageEvents(), deployment),
+
+  /** https://platform.claude.com/docs/en/api/messages/count_tokens */
+  countSuffix: '/count_tokens',
 };
 
 /** Anthropic takes nothing else in it. */

@@ -188,16 +188,16 @@ export class RegionGateway {
 
 /** Does it again and again until told to stop. Never rejects. */
 export function repeat(work: () => unknown, pauseMs: () => number): { stop(): Promise<void> } {
-  let stopped = false;
+  const stopping = new AbortController();
   const loop = (async () => {
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       await work();
       await sleep(pauseMs());
     }
   })();
   return {
     stop: () => {
-      stopped = true;
+      stopping.abort();
       return loop;
     },
   };

@@ -17,6 +17,11 @@ export interface RunOptions {
   readonly variant?: Variant;
   /** What happens, instead of what the seed says. */
   readonly script?: Script;
+  /** Of the lease; short, so that a history is. */
+  readonly ttlSeconds?: number;
+  readonly buckets?: 1 | 3;
+  /** How long spend may take to arrive after everything is mended; what has not by then is lost. */
+  readonly settleSeconds?: number;
 }
 
 /** What a script can do. */
@@ -25,6 +30,8 @@ export interface Stage {
   readonly random: Random;
   readonly operator: Operator;
   readonly gateways: readonly RegionGateway[];
+  /** Everything so far; it grows. */
+  readonly history: readonly HistoryEvent[];
   /** Which region writes, as far as the script has brought it. */
   writer: RegionName;
   /** Names of what went wrong. */
@@ -41,8 +48,6 @@ export interface RunResult {
   readonly events: number;
   readonly did: readonly string[];
 }
-
-const ttlSeconds = 1;
 
 /** Notes in the database itself by whom, in which epoch and under which row each change was made. */
 export const makeRunTemplate = (directory: string, migrate: (url: string) => Promise<void>): Promise<string> =>
@@ -61,14 +66,14 @@ export const makeRunTemplate = (directory: string, migrate: (url: string) => Pro
   });
 
 export async function run(options: RunOptions): Promise<RunResult> {
-  const { seed, variant = chosen, script = seededScript } = options;
+  const { seed, variant = chosen, script = seeded, ttlSeconds = 2, settleSeconds = 40 } = options;
   const { rules, waits, reports } = variant;
   const random = new Random(seed);
   const directory = join(options.directory, `run-${seed}-${Math.random().toString(36).slice(2, 8)}`);
   const history: HistoryEvent[] = [{ is: 'epoch', epoch: 1, writer: 'a', planned: false }];
   const did: string[] = [];
   const record = (event: HistoryEvent): void => void history.push(event);
-  const buckets = random.chance(0.3) ? 3 : 1;
+  const buckets = options.buckets ?? (random.chance(0.3) ? 3 : 1);
   const lab = await startTwoRegions({
     directory,
     template: options.template,
@@ -88,6 +93,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     random,
     operator,
     gateways,
+    history,
     writer: 'a',
     did,
     repair: async () => {
@@ -124,7 +130,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
         ),
       );
     }
-    await until(() => history.some(({ is }) => is === 'acknowledged'), 8_000);
+    await until(() => history.some(({ is }) => is === 'acknowledged'), 20_000);
     await script(stage);
     await stage.repair();
     for (const gateway of gateways) {
@@ -133,23 +139,22 @@ export async function run(options: RunOptions): Promise<RunResult> {
     }
     const mended = history.length;
     const isWritable = () => history.slice(mended).some(({ is }) => is === 'acknowledged');
-    const writable = await until(isWritable, 8_000);
+    const writable = await until(isWritable, Math.min(settleSeconds * 1000, 20_000));
     await Promise.all(loops.map((loop) => loop.stop()));
     const accepted = history.flatMap((event) => (event.is === 'accepted' ? [event.event] : []));
     const isSettled = async (): Promise<boolean> => {
       await Promise.all(gateways.map(({ outbox }) => outbox.heartbeat.beat()));
-      const counted = await countedIn(lab, stage.writer);
+      const { counted } = await spendIn(lab, stage.writer);
       return accepted.every((event) => counted.has(event)) && gateways.every(({ outbox }) => outbox.queued === 0);
     };
-    const settled = await until(isSettled, 15_000);
+    const settled = await until(isSettled, settleSeconds * 1000);
     did.push(`settled ${settled}, queued ${gateways.map(({ outbox }) => outbox.queued).join()}, buckets ${buckets}`);
     const survivor = await rowsIn(lab, stage.writer);
     for (const row of survivor) everywhere.set(row.write, row);
     const ends: Ends = {
       everywhere: [...everywhere.values()],
       survivor,
-      counted: await countedIn(lab, stage.writer),
-      spentMicros: await spentIn(lab, stage.writer),
+      ...(await spendIn(lab, stage.writer)),
       // What is not there by now, with everything sound and shipped, is nowhere.
       kept: new Set(),
       writable,
@@ -166,11 +171,11 @@ export async function run(options: RunOptions): Promise<RunResult> {
 }
 
 /** Up to two rounds of trouble; clients' commits and the network are slow now and then. */
-const seededScript: Script = async (stage) => {
+const seeded: Script = async (stage) => {
   const { lab, random, gateways } = stage;
   for (const gateway of gateways) {
     const slow = async (): Promise<void> => {
-      if (random.chance(0.05)) await sleep(random.integer(ttlSeconds * 1_600));
+      if (random.chance(0.05)) await sleep(random.integer(1_600));
     };
     gateway.beforeCommit = slow;
     gateway.afterCommit = slow;
@@ -188,7 +193,7 @@ const seededScript: Script = async (stage) => {
   }
 };
 
-type Trouble = (stage: Stage, run: string) => Promise<void>;
+type Trouble = (stage: Stage, runId: string) => Promise<void>;
 
 const otherOf = (name: RegionName): RegionName => (name === 'a' ? 'b' : 'a');
 
@@ -210,35 +215,35 @@ async function interrupted({ operator, random }: Stage, work: () => Promise<void
 
 class Left extends Error {}
 
-const failover = async (stage: Stage, run: string): Promise<void> => {
+const failover = async (stage: Stage, runId: string): Promise<void> => {
   const target = otherOf(stage.writer);
-  await interrupted(stage, () => stage.operator.failover(target, run));
+  await interrupted(stage, () => stage.operator.failover(target, runId));
   stage.writer = target;
   await sleep(stage.random.integer(800));
 };
 
 const troubles: Readonly<Record<string, Trouble>> = {
-  'partition and failover': async (stage, run) => {
+  'partition and failover': async (stage, runId) => {
     await stage.lab.partition();
     await sleep(stage.random.integer(1_200));
-    await failover(stage, run);
+    await failover(stage, runId);
   },
-  'database killed and failover': async (stage, run) => {
+  'database killed and failover': async (stage, runId) => {
     stage.lab.region(stage.writer).database.kill('SIGKILL');
-    await failover(stage, run);
+    await failover(stage, runId);
   },
-  'database frozen and failover': async (stage, run) => {
+  'database frozen and failover': async (stage, runId) => {
     await stage.lab.region(stage.writer).freezeDatabase();
-    await failover(stage, run);
+    await failover(stage, runId);
   },
-  'answers lost and failover': async (stage, run) => {
+  'answers lost and failover': async (stage, runId) => {
     // One way: the answers of the database are lost, the questions are not.
     await stage.lab.link(`${stage.writer}.gateways>${stage.writer}.database`).set({ freeze: 'down' });
-    await failover(stage, run);
+    await failover(stage, runId);
   },
-  switchover: async (stage, run) => {
+  switchover: async (stage, runId) => {
     const target = otherOf(stage.writer);
-    await stage.operator.switchover(target, run);
+    await stage.operator.switchover(target, runId);
     stage.writer = target;
   },
   'partition that heals': async (stage) => {
@@ -246,17 +251,17 @@ const troubles: Readonly<Record<string, Trouble>> = {
     await sleep(stage.random.integer(2_000));
     await stage.lab.heal();
   },
-  'seizure that is aborted': async (stage, run) => {
+  'seizure that is aborted': async (stage, runId) => {
     const { operator, writer } = stage;
     operator.afterStep = async (step) => {
       if (step === 'seized') throw new Left();
     };
-    await operator.failover(otherOf(writer), run).catch((error: unknown) => {
+    await operator.failover(otherOf(writer), runId).catch((error: unknown) => {
       if (!(error instanceof Left)) throw error;
     });
     operator.afterStep = async () => undefined;
     await sleep(stage.random.integer(500));
-    await operator.abort(writer, `${run}-abort`);
+    await operator.abort(writer, `${runId}-abort`);
   },
 };
 
@@ -271,16 +276,16 @@ async function rowsIn(lab: TwoRegions, name: RegionName): Promise<WriteRow[]> {
   }));
 }
 
-async function countedIn(lab: TwoRegions, name: RegionName): Promise<Map<string, number>> {
-  const rows = await ask(lab.region(name).operatorUrl, 'SELECT id, count(*)::int AS n FROM spend_entry GROUP BY id');
-  return new Map(rows.map((row) => [String(row['id']), Number(row['n'])]));
-}
-
-async function spentIn(lab: TwoRegions, name: RegionName): Promise<number> {
-  const rows = await ask(lab.region(name).operatorUrl, 'SELECT lifetime_micros::int AS n FROM account WHERE id = $1', [
-    spendAccount,
-  ]);
-  return Number(rows[0]?.['n'] ?? 0);
+async function spendIn(lab: TwoRegions, name: RegionName): Promise<Pick<Ends, 'counted' | 'spentMicros'>> {
+  // In one statement: spend may still arrive.
+  const rows = await ask(
+    lab.region(name).operatorUrl,
+    `SELECT id, count(*)::int AS n, coalesce((SELECT lifetime_micros::int FROM account WHERE id = $1), 0) AS spent
+       FROM spend_entry GROUP BY id`,
+    [spendAccount],
+  );
+  const counted = new Map(rows.map((row) => [String(row['id']), Number(row['n'])]));
+  return { counted, spentMicros: Number(rows[0]?.['spent'] ?? 0) };
 }
 
 async function until(condition: () => boolean | Promise<boolean>, withinMs: number): Promise<boolean> {

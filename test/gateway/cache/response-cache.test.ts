@@ -50,6 +50,9 @@ class Source implements ChunkSource {
   usage() {
     return usage;
   }
+  unreportedTokens() {
+    return 0;
+  }
   say(text: string): void {
     this.consumer?.chunk(Buffer.from(text));
   }

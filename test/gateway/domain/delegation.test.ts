@@ -34,11 +34,12 @@ const anyGrant: fc.Arbitrary<Grant> = fc.record({
   tags: fc.subarray(['x', 'y']),
   cacheControls: fc.option(fc.subarray(['no-cache', 'ttl']), { nil: undefined }),
   region: fc.constantFrom(undefined, 'eu', 'us'),
+  mayMock: fc.boolean(),
 });
 
 /** A maker and a child that has most of it from there: two that know nothing of each other hardly ever fit. */
 const related = fc
-  .tuple(anyGrant, anyGrant, fc.array(fc.boolean(), { minLength: 7, maxLength: 7 }))
+  .tuple(anyGrant, anyGrant, fc.array(fc.boolean(), { minLength: 8, maxLength: 8 }))
   .map(([maker, other, own]) => {
     const pick = <Field extends keyof Grant>(field: Field, index: number): Grant[Field] =>
       (own[index] === true ? other : maker)[field];
@@ -53,6 +54,7 @@ const related = fc
       tags: [...maker.tags, ...other.tags],
       cacheControls: pick('cacheControls', 5),
       region: pick('region', 6),
+      mayMock: pick('mayMock', 7),
     };
     return { maker, child };
   });

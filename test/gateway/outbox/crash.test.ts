@@ -151,7 +151,7 @@ async function spawnWriter(root: string, url: string, afterMs: number): Promise<
 
 /** @param more what was written and never acknowledged may be there, too. */
 async function compare(all: Acknowledged, url: string, more = false): Promise<void> {
-  const rows = await query(url, 'SELECT id::text, ending, cost_micros FROM spend_entry');
+  const rows = await query(url, 'SELECT id::text, ending, cost_micros, estimated FROM spend_entry');
   const found = new Map(rows.map((row) => [String(row['id']), row]));
   expect(found.size).toBe(rows.length);
   const wrong = [...all].filter(([id, is]) => {
@@ -161,7 +161,8 @@ async function compare(all: Acknowledged, url: string, more = false): Promise<vo
   expect(wrong).toEqual([]);
   const interrupted = rows.filter((row) => row['ending'] === 'interrupted');
   expect(interrupted.length).toBeGreaterThan(0);
-  expect(interrupted.filter((row) => row['cost_micros'] !== 1_000n)).toEqual([]);
+  expect(interrupted.filter((row) => row['cost_micros'] !== 1_000n || row['estimated'] !== true)).toEqual([]);
+  expect(rows.filter((row) => row['estimated'] === true && row['ending'] !== 'interrupted')).toEqual([]);
   const unknown = rows.filter((row) => !all.has(String(row['id'])));
   expect(unknown.length).toBeLessThanOrEqual(more ? 24 : 0);
 }

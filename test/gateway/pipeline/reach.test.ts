@@ -436,6 +436,23 @@ describe('names', () => {
     expect(await world.ask({ model: 'chat' })).toBeInstanceOf(NotReached);
   });
 
+  it('a fallback list under a name without a provider holds for the name with it, unless that has its own', async () => {
+    const world = worldOf({
+      deployments: [wild, at('spare', { modelGroup: 'spare' }), at('own', { modelGroup: 'own' })],
+      recovery: {
+        numRetries: 0,
+        fallbacks: new Map([
+          ['o3', ['spare']],
+          ['gpt-4o', ['spare']],
+          ['openai/gpt-4o', ['own']],
+        ]),
+      },
+    });
+    world.transport.behaviour = (host) => (host === 'spare' || host === 'own' ? 200 : 500);
+    expect((await world.ask({ model: 'openai/o3' })).deployment?.id).toBe('spare');
+    expect((await world.ask({ model: 'openai/gpt-4o' })).deployment?.id).toBe('own');
+  });
+
   it('a name that a client makes up for a pattern and that is not found takes no deployment out of rotation', async () => {
     const twin = at('twin', { modelGroup: 'openai/*', model: '*' });
     const world = worldOf({ deployments: [wild, twin] });

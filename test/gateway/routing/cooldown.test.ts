@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Deployment } from '../../../gateway/domain/deployment.ts';
 import type { UpstreamErrorKind } from '../../../gateway/domain/errors.ts';
 import {
   afterOutcome,
@@ -10,8 +11,9 @@ import {
   type Outcome,
   onAttempt,
   serving,
+  settingsFor,
 } from '../../../gateway/routing/cooldown.ts';
-import { cooldownSettings, statusOfKind } from '../examples.ts';
+import { cooldownSettings, exampleDeployment, statusOfKind } from '../examples.ts';
 
 const start = 10 * 60_000;
 
@@ -99,6 +101,19 @@ describe('allowed_fails', () => {
     expect(after(times(2, failure('rate-limit')), { settings }).is).toBe('serving');
     expect(after(times(3, failure('rate-limit')), { settings }).is).toBe('cooling');
     expect(after(times(100, broken), { settings }).is).toBe('serving');
+  });
+
+  it.each<[string, Deployment['tolerance'], number]>([
+    ['nothing: the router’s', undefined, 2],
+    ['a number: before the router’s policy', { allowedFails: 4 }, 4],
+    ['a policy: before the router’s', { allowedFailsByKind: { unavailable: 0 } }, 0],
+    ['a policy of other kinds: the router’s for this one', { allowedFailsByKind: { timeout: 0 } }, 2],
+    ['both: the policy', { allowedFails: 4, allowedFailsByKind: { unavailable: 1 } }, 1],
+  ])('of a deployment that states %s', (_, tolerance, tolerated) => {
+    const ofRouter = cooldownSettings({ allowedFails: 9, allowedFailsByKind: { unavailable: 2 } });
+    const settings = settingsFor(exampleDeployment('a', tolerance === undefined ? {} : { tolerance }), ofRouter);
+    expect(after(times(tolerated, broken), { settings }).is).toBe('serving');
+    expect(after(times(tolerated + 1, broken), { settings }).is).toBe('cooling');
   });
 
   it('no more failures are kept than decide, and none where nobody asks for a number', () => {

@@ -168,6 +168,13 @@ describe('a cooling deployment', () => {
   });
 });
 
+it('a deployment that states allowed_fails of its own goes by it, and the others by the router’s', () => {
+  const strict = exampleDeployment('strict', { tolerance: { allowedFails: 0 } });
+  const { router, cooled } = routerOf([strict, a, b, c], { allowedFails: 3 });
+  for (const one of [strict, a]) router.record(one, upstreamError('unavailable'));
+  expect(cooled).toEqual(['strict']);
+});
+
 describe('a cooldown that a sibling process announced', () => {
   it('takes the deployment out here, and is not announced again', () => {
     const { router, chosen, published, pass } = routerOf([a, b]);
@@ -210,6 +217,17 @@ describe('panic', () => {
     router.adopt('b', 10_000);
     expect(chosen()).toEqual(['a', 'b']);
     expect(router.availability('chat', nobodyFailed, anything).eligible).toBe(2);
+  });
+
+  it('the one whose cooldown ends first is asked first, whatever its order; then the next one, then whoever the strategy says', () => {
+    const { router } = routerOf([exampleDeployment('last', { order: 1 }), a, b]);
+    router.adopt('last', 30_000);
+    router.adopt('a', 20_000);
+    router.adopt('b', 10_000);
+    const one = () => router.choose('chat', nobodyFailed, anything)?.id;
+    expect([one(), one(), one()]).toEqual(['b', 'a', 'last']);
+    // All of them are being tried now.
+    expect(one()).toBe('last');
   });
 
   it('a client that leaves does not end the cooldown of the deployment that it was sent to', () => {

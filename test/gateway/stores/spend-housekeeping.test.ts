@@ -112,3 +112,24 @@ it('a log that nobody has heard of for 24 hours is given up and what it held is 
   ]);
   expect(await query(database.url, 'SELECT leased_micros FROM account')).toEqual([{ leased_micros: 30n }]);
 });
+
+it('slices of logs that were closed a day ago are removed, and late events of such a log are still booked once', async () => {
+  const [old, fresh] = [randomUUIDv7(), randomUUIDv7()];
+  await query(
+    database.url,
+    `SELECT put_account('a:key:x', 1000, NULL, NULL);
+     SELECT grant_slices('${old}', '{a:key:x}', '{0}', '{0}', '{100}', '{1}', '{0}');
+     SELECT grant_slices('${fresh}', '{a:key:x}', '{0}', '{0}', '{30}', '{1}', '{0}');
+     SELECT close_log('${old}', 0);
+     SELECT close_log('${fresh}', 0);
+     UPDATE spend_log SET closed_at = now() - interval '25 hours' WHERE id = '${old}'`,
+  );
+  expect((await round())[0]).toMatchObject({ removedSlices: 1 });
+  expect(await query(database.url, 'SELECT log_id FROM slice')).toEqual([{ log_id: fresh }]);
+  expect(await query(database.url, 'SELECT id FROM spend_log WHERE closed_at IS NOT NULL')).toHaveLength(2);
+  const event = `[{"id":"${randomUUIDv7()}","day":"${new Date().toISOString().slice(0, 10)}","at":${Date.now()},"cost":7,"ending":"finished","accounts":["a:key:x"],"key":"k"}]`;
+  for (let time = 0; time < 2; time++) await query(database.url, `SELECT ship_events('${old}', 1, '${event}')`);
+  expect(await query(database.url, 'SELECT spent_micros, leased_micros, lifetime_micros FROM account')).toEqual([
+    { spent_micros: 7n, leased_micros: 0n, lifetime_micros: 7n },
+  ]);
+});

@@ -12,6 +12,7 @@ const job = 'namespace="holdfast",job="gateway"';
 const up = (region: string, instance: string): string => `up{${job},region="${region}",instance="${instance}"}`;
 const requests = (status: string): string =>
   `litellm_proxy_total_requests_metric_total{${job},region="r1",status_code="${status}"}`;
+const exporter = (name: string): string => `namespace="holdfast",job="${name}",region="r1"`;
 const attempts = (outcome: string): string =>
   `holdfast_upstream_attempts_total{${job},region="r1",outcome="${outcome}"}`;
 const deployment = (metric: string, name: string): string =>
@@ -178,31 +179,121 @@ export const alertCases: readonly AlertCase[] = [
   {
     alert: 'DatabaseReplicationLag',
     because: 'the replica is behind',
-    series: { 'pg_replication_lag_seconds{instance="db"}': '45+0x20' },
+    series: {
+      'pg_replication_lag_seconds{region="r2",instance="e1"}': '45+0x20',
+      'pg_replication_lag_seconds{region="r2",instance="e2"}': '45+0x20',
+    },
     atMinutes: 10,
-    fires: [{ labels: { instance: 'db' }, summary: 'PostgreSQL replication lag > 30s (45s at db)' }],
+    fires: [{ labels: { region: 'r2' }, summary: 'PostgreSQL replication lag > 30s (45s in r2)' }],
   },
   {
     alert: 'DatabaseReplicationLag',
     because: 'a replica that is cut off says lag 0',
     series: {
-      'pg_replication_lag_seconds{instance="db"}': '0+0x20',
-      'pg_replication_last_replay_seconds{instance="db"}': '60+60x20',
-      'pg_replication_is_replica{instance="db"}': '1+0x20',
+      'pg_replication_lag_seconds{region="r2",instance="db"}': '0+0x20',
+      'pg_replication_last_replay_seconds{region="r2",instance="db"}': '60+60x20',
+      'pg_replication_is_replica{region="r2",instance="db"}': '1+0x20',
     },
     atMinutes: 12,
-    fires: [{ labels: { instance: 'db' }, summary: 'PostgreSQL replication lag > 30s (13m 0s at db)' }],
+    fires: [{ labels: { region: 'r2' }, summary: 'PostgreSQL replication lag > 30s (13m 0s in r2)' }],
   },
   {
     alert: 'DatabaseReplicationLag',
     because: 'a writer replays nothing, and needs not',
     series: {
-      'pg_replication_lag_seconds{instance="db"}': '0+0x20',
-      'pg_replication_last_replay_seconds{instance="db"}': '900+60x20',
-      'pg_replication_is_replica{instance="db"}': '0+0x20',
+      'pg_replication_lag_seconds{region="r2",instance="db"}': '0+0x20',
+      'pg_replication_last_replay_seconds{region="r2",instance="db"}': '900+60x20',
+      'pg_replication_is_replica{region="r2",instance="db"}': '0+0x20',
     },
     atMinutes: 12,
     fires: [],
+  },
+  {
+    alert: 'RedisUnreachable',
+    because: 'one of two gateways lost it',
+    series: {
+      [`holdfast_redis_up{${job},region="r1",instance="a"}`]: '0+0x20',
+      [`holdfast_redis_up{${job},region="r1",instance="b"}`]: '1+0x20',
+    },
+    atMinutes: 10,
+    fires: [{ labels: { region: 'r1' }, summary: 'A gateway in r1 cannot reach Redis' }],
+  },
+  {
+    alert: 'RedisWithoutReplica',
+    because: 'the leader has none',
+    series: { 'redis_connected_slaves{region="r1",instance="e"}': '0+0x20' },
+    atMinutes: 15,
+    fires: [{ labels: { region: 'r1' }, summary: 'Redis in r1 has no replica' }],
+  },
+  {
+    alert: 'RedisWithoutReplica',
+    because: 'a replica was asked, and it follows its leader',
+    series: {
+      'redis_connected_slaves{region="r1",instance="e"}': '0+0x20',
+      'redis_master_link_up{region="r1",instance="e",master_host="redis-0.redis"}': '1+0x20',
+    },
+    atMinutes: 15,
+    fires: [],
+  },
+  {
+    alert: 'AlertsBlind',
+    because: 'no exporter reaches the database, one of kube-state-metrics is away',
+    series: {
+      [`pg_up{${exporter('postgres-exporter')},instance="a"}`]: '0+0x20',
+      [`up{${exporter('postgres-exporter')},instance="a"}`]: '1+0x20',
+      [`up{${exporter('kube-state-metrics')},instance="a"}`]: '1+0x20',
+      [`up{${exporter('kube-state-metrics')},instance="b"}`]: '0+0x20',
+      [`redis_up{${exporter('redis-exporter')},instance="a"}`]: '1+0x20',
+    },
+    atMinutes: 10,
+    fires: [
+      {
+        labels: { region: 'r1', job: 'postgres-exporter' },
+        summary: 'postgres-exporter in r1 sees nothing: alerts that rest on it cannot fire',
+      },
+    ],
+  },
+  {
+    alert: 'AlertsBlind',
+    because: 'all of kube-state-metrics are away',
+    series: { [`up{${exporter('kube-state-metrics')},instance="a"}`]: '0+0x20' },
+    atMinutes: 10,
+    fires: [
+      {
+        labels: { region: 'r1', job: 'kube-state-metrics' },
+        summary: 'kube-state-metrics in r1 sees nothing: alerts that rest on it cannot fire',
+      },
+    ],
+  },
+  {
+    alert: 'AutoscalerAtLimit',
+    because: 'one of two autoscalers cannot grow any more',
+    series: {
+      'kube_horizontalpodautoscaler_status_current_replicas{namespace="holdfast",horizontalpodautoscaler="gateway"}':
+        '20+0x30',
+      'kube_horizontalpodautoscaler_spec_max_replicas{namespace="holdfast",horizontalpodautoscaler="gateway"}':
+        '20+0x30',
+      'kube_horizontalpodautoscaler_status_current_replicas{namespace="holdfast",horizontalpodautoscaler="keda-hpa-vllm"}':
+        '2+0x30',
+      'kube_horizontalpodautoscaler_spec_max_replicas{namespace="holdfast",horizontalpodautoscaler="keda-hpa-vllm"}':
+        '8+0x30',
+    },
+    atMinutes: 20,
+    fires: [{ labels: { horizontalpodautoscaler: 'gateway' }, summary: 'gateway has as many pods as it may' }],
+  },
+  {
+    alert: 'ConfigurationBackupOverdue',
+    because: 'the last is of the day before yesterday',
+    series: {
+      'kube_cronjob_status_last_successful_time{namespace="holdfast",cronjob="configuration-backup"}': '0+0x1700',
+    },
+    atMinutes: 1620,
+    fires: [
+      {
+        labels: { cronjob: 'configuration-backup' },
+        summary: 'The last backup of configuration and secrets is 1d 3h 0m 0s old',
+      },
+    ],
   },
   {
     alert: 'SpendDropped',

@@ -131,6 +131,7 @@ function requestAbout(route: ManagementRoute, tenant: Tenant): { path: string; b
     '/model/update': { model_id: `model-${tenant}`, model_name: 'other' },
     '/model/delete': { id: `model-${tenant}` },
     '/global/spend/reset': {},
+    '/spend/reprice': {},
   };
   const queries: Readonly<Record<string, string>> = {
     '/key/info': `key=${key}`,

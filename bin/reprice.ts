@@ -1,0 +1,39 @@
+/** `holdfast spend reprice` */
+import { toDollars } from '../gateway/domain/limit-fields.ts';
+import { entryPricer } from '../gateway/pricing/reprice.ts';
+import { readConfig } from '../gateway/read-config.ts';
+import { readSettings } from '../gateway/settings.ts';
+import { describeStartError } from '../gateway/start-error.ts';
+import { describeUrl } from '../gateway/stores/postgres.ts';
+import { repriceLedger } from '../gateway/stores/repricing.ts';
+import { fail, say } from './say.ts';
+
+export async function repriceSpend({ config: file }: { readonly config?: string }): Promise<number> {
+  try {
+    const settings = readSettings();
+    const { config } = await readConfig(
+      file === undefined ? settings : { ...settings, configPath: file, configIsNamed: true },
+    );
+    const databaseUrl = settings.databaseUrl ?? config.databaseUrl;
+    if (databaseUrl === undefined)
+      return fail('Set DATABASE_URL (or POSTGRES_HOST and so on) to the database whose spend shall be priced.', 2);
+    const { seen, priced, micros } = await repriceLedger(
+      databaseUrl,
+      entryPricer(config.groups, config.catalog),
+      ({ next }) => {
+        if (next !== undefined) say(`... up to ${next.day}`);
+      },
+    );
+    say(
+      `${describeUrl(databaseUrl)}: ${seen} requests had no cost; ${priced} have one now, ${toDollars(micros)} dollars together.${
+        seen > priced
+          ? ` ${seen - priced} are still without: no price is known for them, or nobody counted their tokens.`
+          : ''
+      }`,
+    );
+    return 0;
+  } catch (error) {
+    const { message, exitCode } = describeStartError(error);
+    return fail(message, exitCode);
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Whether this gateway still understands the schema. Migrations expand first and contract a release later, so the version
+ * before goes on working; one that is older yet must not read columns that mean something else by now.
+ */
+import { codeOf, isUnavailable, type Pool } from './postgres.ts';
+
+/** Raised together with `schema_requirement.generation` by each migration that older gateways cannot live with. */
+export const schemaGeneration = 1;
+
+/** The database belongs to newer gateways; the message says what to do. */
+export class GatewayTooOld extends Error {
+  constructor(needed: number, because: string) {
+    super(
+      `The database was migrated beyond this gateway: it needs gateways of schema generation ${needed} or newer, and this one is of generation ${schemaGeneration} (${because}). Start the version that the database was migrated for`,
+    );
+    this.name = 'GatewayTooOld';
+  }
+}
+
+export interface SchemaWatchOptions {
+  readonly pool: Pool;
+  /** Told once when a migration leaves this running gateway behind. */
+  readonly onTooOld: (fault: GatewayTooOld) => void;
+  /** A later look failed; it is repeated. */
+  readonly onFailed: (error: Error) => void;
+}
+
+const lookEveryMs = 5_000;
+const lookTimeoutMs = 2_000;
+const undefinedTable = '42P01';
+
+export class SchemaWatch {
+  readonly #options: SchemaWatchOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #fault: GatewayTooOld | undefined;
+
+  constructor(options: SchemaWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined = all is well, as far as anybody could be asked. */
+  get fault(): string | undefined {
+    return this.#fault?.message;
+  }
+
+  /** @throws GatewayTooOld. A database that is away says nothing; the next look may. */
+  async start(): Promise<void> {
+    this.#fault = await this.#look();
+    if (this.#fault !== undefined) throw this.#fault;
+    this.#timer = setInterval(() => void this.#round(), lookEveryMs).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Never rejects. */
+  async #round(): Promise<void> {
+    const before = this.#fault;
+    try {
+      this.#fault = await this.#look();
+      if (this.#fault !== undefined && before === undefined) this.#options.onTooOld(this.#fault);
+    } catch (error) {
+      this.#options.onFailed(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  async #look(): Promise<GatewayTooOld | undefined> {
+    try {
+      const query = { text: 'SELECT generation, because FROM schema_requirement', query_timeout: lookTimeoutMs };
+      const { rows } = await this.#options.pool.query<{ generation: number; because: string }>(query);
+      const [row] = rows;
+      return row === undefined || row.generation <= schemaGeneration
+        ? undefined
+        : new GatewayTooOld(row.generation, row.because);
+    } catch (error) {
+      // Not migrated so far: then nothing was taken away either.
+      if (codeOf(error) === undefinedTable) return undefined;
+      // Others tell of a database that is away.
+      if (isUnavailable(error)) return this.#fault;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,104 @@
+/** Least privilege of each service account, by computed names: no right here needs another stack to exist. */
+import {
+  type BucketPlace,
+  backupBucketName,
+  bucketName,
+  cacheSecretName,
+  databaseSecretName,
+  kubernetes,
+  objectKeys,
+  prefix,
+  storageKeyAlias,
+  vaultKeyAlias,
+} from '../platform/names.ts';
+import { copyPlaces } from '../platform/places.ts';
+import type { Platform, Region } from '../platform/platform.ts';
+import type { Grant } from './pod-identity.ts';
+
+/** Grants by service account: the gateway, and what the configuration puts beside it. */
+export function podGrants(platform: Platform, region: Region): Readonly<Record<string, readonly Grant[]>> {
+  const { addons } = platform.cluster;
+  const backup = (folder: string): Grant[] => [
+    {
+      actions: ['s3:PutObject'],
+      resources: [objects(backupBucketName(platform, region), folder)],
+      wildcard: ownFolder,
+    },
+    throughKey(region, storageKeyAlias(platform), ['kms:GenerateDataKey', 'kms:Decrypt'], 's3'),
+  ];
+  return {
+    [kubernetes.gatewayServiceAccount]: gateway(platform, region),
+    ...(addons.includes('vault') && {
+      [kubernetes.vault]: [
+        throughKey(region, vaultKeyAlias(platform).replace('alias/', ''), [
+          'kms:Encrypt',
+          'kms:Decrypt',
+          'kms:DescribeKey',
+        ]),
+      ],
+      [kubernetes.vaultSnapshot]: backup(objectKeys.vaultSnapshots),
+    }),
+    ...(addons.includes('backup') && {
+      [kubernetes.databaseBackup]: backup(objectKeys.databaseDumps),
+      [kubernetes.configurationBackup]: backup(objectKeys.configurationBackups),
+      ...(addons.includes('redis') && { [kubernetes.redisBackup]: backup(objectKeys.redisSnapshots) }),
+    }),
+  };
+}
+
+/** Secrets of this region; configuration and models to read; the claim; an archive of spend in the other regions. */
+function gateway(platform: Platform, region: Region): Grant[] {
+  const { account } = platform;
+  const secrets = [databaseSecretName(platform), cacheSecretName(platform)].map(
+    // Secrets Manager appends a hyphen and six characters to a name; six question marks match nothing longer.
+    (name) => `arn:aws:secretsmanager:${region.region}:${region.account}:secret:${name}-??????`,
+  );
+  const read = [bucketName(platform, region, 'config'), bucketName(platform, region, 'models')];
+  const archives = [region, ...copyPlaces(platform, region)];
+  const claims = platform.claimRegions.map((name) => ({ region: name, account }));
+  const keys = [...new Map([...archives, ...claims].map((place) => [place.region, place])).values()];
+  return [
+    { actions: ['secretsmanager:GetSecretValue', 'secretsmanager:DescribeSecret'], resources: secrets },
+    throughKey(region, `${prefix(platform)}/database`, ['kms:Decrypt'], 'secretsmanager'),
+    throughKey(region, cacheSecretName(platform), ['kms:Decrypt'], 'secretsmanager'),
+    {
+      actions: ['s3:GetObject'],
+      resources: read.map((name) => objects(name, '')),
+      wildcard: 'Configuration and models are whole buckets, for reading.',
+    },
+    {
+      actions: ['s3:GetObject', 's3:PutObject'],
+      resources: archives.map((place) => objects(bucketName(platform, place, 'outbox'), '')),
+      wildcard: 'Segments of spend are named by the process that wrote them; the bucket holds nothing else.',
+    },
+    ...(claims.length === 0
+      ? []
+      : [
+          {
+            actions: ['s3:GetObject', 's3:PutObject'],
+            resources: claims.map(
+              (place) => `arn:aws:s3:::${bucketName(platform, place, 'claim')}/${objectKeys.claim}`,
+            ),
+          },
+        ]),
+    ...keys.map((place) => throughKey(place, storageKeyAlias(platform), ['kms:Decrypt', 'kms:GenerateDataKey'], 's3')),
+  ];
+}
+
+const ownFolder = 'Backups are named by their time, in a folder that this job alone writes to.';
+
+const objects = (bucket: string, folder: string): string => `arn:aws:s3:::${bucket}/${folder}*`;
+
+/**
+ * Use of the key with an alias.
+ * @param service only on behalf of this service; anybody's own calls if not given
+ */
+const throughKey = (place: BucketPlace, alias: string, actions: readonly string[], service?: string): Grant => ({
+  actions,
+  resources: [`arn:aws:kms:${place.region}:${place.account}:key/*`],
+  conditions: {
+    'ForAnyValue:StringEquals': { 'kms:ResourceAliases': `alias/${alias}` },
+    ...(service !== undefined && { StringEquals: { 'kms:ViaService': `${service}.${place.region}.amazonaws.com` } }),
+  },
+  wildcard: 'A condition narrows it to the one key with this alias; its id is not known before it is made.',
+});

@@ -1,0 +1,13 @@
+/** Where copies of a region's data go. */
+import type { BucketPlace } from './names.ts';
+import type { Platform, Region } from './platform.ts';
+
+/** Every other region of the platform, or a single region's place for copies. */
+export const copyPlaces = (platform: Platform, { region }: Pick<Region, 'region'>): readonly BucketPlace[] => [
+  ...platform.regions.filter((other) => other.region !== region),
+  ...platform.satellites.filter(({ copies }) => copies),
+];
+
+/** The one place that a region's database backups are copied to: one copy elsewhere is what is promised. */
+export const backupPlace = (platform: Platform, region: Pick<Region, 'region'>): BucketPlace | undefined =>
+  copyPlaces(platform, region)[0];

@@ -1,0 +1,170 @@
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type { Construct } from 'constructs';
+import { type Experiment, FaultExperiments, subnetsOf } from '../constructs/fault-experiments.ts';
+import { ZonalAutoshift } from '../constructs/zonal-autoshift.ts';
+import { takesWrites } from '../platform/lineage.ts';
+import {
+  alarmArn,
+  bucketName,
+  cacheName,
+  clusterArn,
+  databaseArn,
+  kubernetes,
+  prefix,
+  replicatedBuckets,
+} from '../platform/names.ts';
+import type { Region } from '../platform/platform.ts';
+import type { IngressStack } from './ingress.ts';
+import { type RegionalProps, RegionalStack } from './regional-stack.ts';
+
+export interface ResilienceStackProps extends RegionalProps {
+  readonly vpc: ec2.IVpc;
+  readonly ingress: IngressStack;
+}
+
+/** How long a fault lasts that does not end by itself: longer than detection and recovery, shorter than a coffee. */
+const faultDuration = 'PT10M';
+
+/** Faults to be made on purpose, and AWS's own reaction to an impaired zone. */
+export class ResilienceStack extends RegionalStack {
+  constructor(scope: Construct, props: ResilienceStackProps) {
+    super(scope, 'resilience', props);
+    const { platform, region, ingress } = props;
+    new FaultExperiments(this, 'Faults', {
+      region: region.region,
+      logGroupName: `/holdfast/${prefix(platform)}-${region.region}/drills`,
+      stopAlarmArn: alarmArn(platform, region, 'CanaryFailing'),
+      experiments: [
+        ...region.availabilityZones.map((zone) => this.zoneLoss(props, zone)),
+        ...platform.regions.filter((other) => other !== region).map((other) => this.linkCut(props, other)),
+        ...(takesWrites(platform, region) || platform.tier.database.replicaMultiAz
+          ? [this.databaseFailover(props)]
+          : []),
+        this.podLoss(props),
+      ],
+    });
+    if (!platform.tier.zonalAutoshift) return;
+    for (const [name, resourceArn] of [
+      ['LoadBalancer', ingress.loadBalancerArn],
+      ['Cluster', clusterArn(platform, region)],
+    ] as const) {
+      new ZonalAutoshift(this, `Autoshift${name}`, {
+        resourceArn,
+        outcomeAlarmArn: alarmArn(platform, region, 'CanaryFailing'),
+        blockingAlarmArn: alarmArn(platform, region, 'InsufficientReplicas'),
+      });
+    }
+  }
+
+  /** No packet in or out of a zone, as when its power goes; the cache's nodes there lose theirs in earnest. */
+  private zoneLoss({ platform, region, vpc }: ResilienceStackProps, zone: string): Experiment {
+    const arn = (id: string): string => `arn:aws:ec2:${region.region}:${region.account}:subnet/${id}`;
+    const cache = `arn:aws:elasticache:${region.region}:${region.account}:replicationgroup:${cacheName(platform)}`;
+    return {
+      name: `zone-loss-${zone}`,
+      description: `${zone} loses its power: its subnets are cut off, its cache nodes stop`,
+      targets: {
+        subnets: { resourceType: 'aws:ec2:subnet', resourceArns: subnetsOf(vpc, zone).map(arn), selectionMode: 'ALL' },
+        cache: {
+          resourceType: 'aws:elasticache:replicationgroup',
+          resourceArns: [cache],
+          selectionMode: 'ALL',
+          parameters: { availabilityZoneIdentifier: zone },
+        },
+      },
+      actions: {
+        'cut-off': {
+          actionId: 'aws:network:disrupt-connectivity',
+          parameters: { scope: 'all', duration: faultDuration },
+          targets: { Subnets: 'subnets' },
+        },
+        'cache-power': {
+          actionId: 'aws:elasticache:replicationgroup-interrupt-az-power',
+          parameters: { duration: faultDuration },
+          targets: { ReplicationGroups: 'cache' },
+        },
+      },
+    };
+  }
+
+  /** Regions are alive and do not reach each other: nobody may promote, writes go on or stop by the claim. */
+  private linkCut({ platform, region, vpc }: ResilienceStackProps, other: Region): Experiment {
+    const arn = (id: string): string => `arn:aws:ec2:${region.region}:${region.account}:subnet/${id}`;
+    return {
+      name: `link-cut-${other.region}`,
+      description: `${region.region} does not reach ${other.region}: no network, no replication of objects`,
+      targets: {
+        subnets: {
+          resourceType: 'aws:ec2:subnet',
+          resourceArns: region.availabilityZones.flatMap((zone) => subnetsOf(vpc, zone)).map(arn),
+          selectionMode: 'ALL',
+        },
+        buckets: {
+          resourceType: 'aws:s3:bucket',
+          resourceArns: replicatedBuckets.map((kind) => `arn:aws:s3:::${bucketName(platform, region, kind)}`),
+          selectionMode: 'ALL',
+        },
+      },
+      actions: {
+        'cut-network': {
+          actionId: 'aws:network:route-table-disrupt-cross-region-connectivity',
+          parameters: { region: other.region, duration: faultDuration },
+          targets: { Subnets: 'subnets' },
+        },
+        'pause-replication': {
+          actionId: 'aws:s3:bucket-pause-replication',
+          parameters: { region: other.region, duration: faultDuration },
+          targets: { Buckets: 'buckets' },
+        },
+      },
+    };
+  }
+
+  private databaseFailover({ platform, region }: ResilienceStackProps): Experiment {
+    return {
+      name: 'database-failover',
+      description: 'The database fails over to its other zone; gateways serve on and reconnect',
+      targets: {
+        database: {
+          resourceType: 'aws:rds:db',
+          resourceArns: [databaseArn(platform, region)],
+          selectionMode: 'ALL',
+        },
+      },
+      actions: {
+        failover: {
+          actionId: 'aws:rds:reboot-db-instances',
+          parameters: { forceFailover: 'true' },
+          targets: { DBInstances: 'database' },
+        },
+      },
+    };
+  }
+
+  /** Half of the gateways vanish at once, without a notice. */
+  private podLoss({ platform, region }: ResilienceStackProps): Experiment {
+    return {
+      name: 'gateway-pods-deleted',
+      description: `Half of the gateway pods are deleted; needs the service account ${kubernetes.faultInjection} in the cluster`,
+      targets: {
+        gateways: {
+          resourceType: 'aws:eks:pod',
+          selectionMode: 'PERCENT(50)',
+          parameters: {
+            clusterIdentifier: clusterArn(platform, region),
+            namespace: kubernetes.namespace,
+            selectorType: 'labelSelector',
+            selectorValue: `app.kubernetes.io/component=${kubernetes.gateway}`,
+          },
+        },
+      },
+      actions: {
+        delete: {
+          actionId: 'aws:eks:pod-delete',
+          parameters: { kubernetesServiceAccount: kubernetes.faultInjection, gracePeriodSeconds: '0' },
+          targets: { Pods: 'gateways' },
+        },
+      },
+    };
+  }
+}

@@ -1,0 +1,192 @@
+/** What watches, keeps and tries the platform: alarms, backups, drills. */
+import { describe, expect, test } from 'vitest';
+import shipped from '../../holdfast.config.ts';
+import { alerts } from '../../lib/alerts/alerts.ts';
+import { awsAlarms } from '../../lib/alerts/aws-alarms.ts';
+import { alarmName, backupVaultArn, databaseIdentifier, dnsStackName, stackName } from '../../lib/platform/names.ts';
+import { definePlatform } from '../../lib/platform/platform.ts';
+import { runbookTitles } from '../../runbooks/catalog.ts';
+import { specOf } from './specs.ts';
+import { type Resource, resourcesOf, stackNamed, synthesize } from './synthesize.ts';
+
+const { stacks } = synthesize(shipped);
+const standby = shipped.standbys[0] ?? shipped.primary;
+const inStack = (
+  kind: 'monitoring' | 'backup' | 'resilience' | 'data',
+  type: string,
+  region = standby.region,
+): Resource[] => resourcesOf([stackNamed(stacks, stackName(shipped, region, kind))], type);
+const deployed = { loadBalancer: 'app/x/1', targetGroup: 'targetgroup/x/1', certificateArn: 'arn' };
+
+describe('every alarm of a region', () => {
+  const alarms = inStack('monitoring', 'AWS::CloudWatch::Alarm');
+  const defined = awsAlarms(shipped, standby, deployed);
+
+  test('has a stable name, a severity, a first response and a page to read on', () => {
+    expect(alarms.map(({ Properties }) => Properties['AlarmName'])).toEqual(
+      expect.arrayContaining(defined.map(({ name }) => alarmName(shipped, standby.region, name))),
+    );
+    for (const { Properties } of alarms) {
+      const description = String(Properties['AlarmDescription']);
+      expect(description).toMatch(/^\[(critical|warning)\] .+\. .+ Runbook: (runbooks\/[\w-]+\.md|first-response#\w+)/);
+      // CloudWatch cuts nothing: it refuses what is longer.
+      expect(description.length).toBeLessThanOrEqual(1024);
+    }
+  });
+
+  test('tells the topic of its severity when it rings and when it is over', () => {
+    for (const { Properties } of alarms) {
+      const severity = /^\[(\w+)\]/.exec(String(Properties['AlarmDescription']))?.[1] ?? '';
+      expect(JSON.stringify(Properties['AlarmActions'])).toContain(`"${severity}`);
+      expect(Properties['OKActions']).toEqual(Properties['AlarmActions']);
+    }
+  });
+
+  test('names only runbooks that exist, and shares its name with the alert on the same thing', () => {
+    for (const { runbook } of defined) if (runbook !== undefined) expect(Object.keys(runbookTitles)).toContain(runbook);
+    const shared = [
+      'GatewayAbsent',
+      'InsufficientReplicas',
+      'HighErrorRate',
+      'DatabaseReplicationLag',
+      'OutboxNotShipping',
+    ];
+    for (const name of shared) {
+      const alert = alerts.find((each) => each.name === name);
+      const alarm = defined.find((each) => each.name === name);
+      expect({ name, severity: alarm?.severity }).toEqual({ name, severity: alert?.severity });
+    }
+  });
+
+  test('watches replication against the tier’s RPO, the spend outbox, and copies of objects', () => {
+    const names = defined.map(({ name }) => name);
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'ReplicationLagBeyondRpo',
+        'OutboxUnderPressure',
+        'ObjectReplicationLate-us-east-1',
+        'BackupFailed',
+      ]),
+    );
+    expect(defined.find(({ name }) => name === 'ReplicationLagBeyondRpo')?.above).toBe(shipped.tier.rpoSeconds);
+    expect(awsAlarms(shipped, shipped.primary, deployed).map(({ name }) => name)).not.toContain(
+      'ReplicationLagBeyondRpo',
+    );
+  });
+
+  test('has a graph on the dashboard', () => {
+    const [dashboard] = inStack('monitoring', 'AWS::CloudWatch::Dashboard');
+    const body = JSON.stringify(dashboard?.Properties['DashboardBody']);
+    for (const { name } of defined) expect(body).toContain(`title\\":\\"${name}\\"`);
+  });
+});
+
+test('a canary asks each region for a real completion every minute, with a key that is in no template', () => {
+  const [canary] = inStack('monitoring', 'AWS::Synthetics::Canary');
+  expect(canary?.Properties).toMatchObject({
+    Schedule: { Expression: 'rate(1 minute)' },
+    StartCanaryAfterCreation: true,
+  });
+  const script = String(Object(canary?.Properties['Code']).Script);
+  expect(script).toContain(`"${standby.region}.gateway.example.com"`);
+  expect(script).toContain('/v1/chat/completions');
+  expect(script).toContain('holdfast-production/canary');
+  expect(() => new Function(script)).not.toThrow();
+});
+
+test('topics are encrypted, take TLS only, and let CloudWatch, Backup and RDS speak', () => {
+  expect(inStack('monitoring', 'AWS::SNS::Topic').every(({ Properties }) => 'KmsMasterKeyId' in Properties)).toBe(true);
+  const policies = JSON.stringify(inStack('monitoring', 'AWS::SNS::TopicPolicy'));
+  for (const service of ['cloudwatch', 'backup', 'events.rds']) expect(policies).toContain(`${service}.amazonaws.com`);
+  expect(policies).toContain('"aws:SecureTransport":"false"');
+});
+
+describe('backups', () => {
+  test('are taken of the database that takes writes, daily and monthly, and copied to another region', () => {
+    const [plan] = inStack('backup', 'AWS::Backup::BackupPlan', shipped.primary.region);
+    const text = JSON.stringify(plan?.Properties);
+    expect(text.split(backupVaultArn(shipped, standby)).length - 1).toBe(2);
+    const [selection] = inStack('backup', 'AWS::Backup::BackupSelection', shipped.primary.region);
+    expect(JSON.stringify(selection?.Properties)).toContain(databaseIdentifier(shipped, shipped.primary));
+  });
+
+  test('are not taken of a replica: one that is being backed up cannot be promoted', () => {
+    expect(inStack('backup', 'AWS::Backup::BackupPlan')).toEqual([]);
+  });
+
+  test('cannot be deleted while they are young, and are restored every week to see that they can be', () => {
+    for (const { region } of shipped.regions) {
+      expect(inStack('backup', 'AWS::Backup::BackupVault', region)[0]?.Properties).toMatchObject({
+        LockConfiguration: { MinRetentionDays: 7 },
+      });
+      expect(inStack('backup', 'AWS::Backup::RestoreTestingPlan', region)).toHaveLength(1);
+      expect(inStack('backup', 'AWS::Backup::RestoreTestingSelection', region)).toHaveLength(1);
+    }
+  });
+
+  test('and the database’s log go to another region as they are made, so that it can be restored there to any moment', () => {
+    const [origin] = inStack('data', 'AWS::RDS::DBInstance', shipped.primary.region).filter(
+      ({ Properties }) => 'Engine' in Properties,
+    );
+    expect(JSON.stringify(origin?.Properties['AutomaticBackupReplicationRegion'])).toContain(standby.region);
+    expect(JSON.stringify(origin?.Properties['AutomaticBackupReplicationKmsKeyId'])).toContain(
+      `arn:aws:kms:${standby.region}:`,
+    );
+    const single = definePlatform(specOf('standard', 'single-region'));
+    const [lonely] = resourcesOf(synthesize(single).stacks, 'AWS::RDS::DBInstance');
+    expect(JSON.stringify(lonely?.Properties['AutomaticBackupReplicationRegion'])).toContain('us-west-2');
+  });
+});
+
+describe('drills', () => {
+  const experiments = inStack('resilience', 'AWS::FIS::ExperimentTemplate');
+  const names = experiments.map(({ Properties }) => String(Object(Properties['Tags']).Name));
+
+  test('lose each zone, cut each link, and delete pods', () => {
+    expect(names.toSorted()).toEqual([
+      'gateway-pods-deleted',
+      'link-cut-eu-west-1',
+      'link-cut-us-east-1',
+      'zone-loss-us-west-2a',
+      'zone-loss-us-west-2b',
+      'zone-loss-us-west-2c',
+    ]);
+  });
+
+  test('fail the database over where it has another zone to go to', () => {
+    const primary = inStack('resilience', 'AWS::FIS::ExperimentTemplate', shipped.primary.region);
+    expect(primary.map(({ Properties }) => Object(Properties['Tags']).Name)).toContain('database-failover');
+  });
+
+  test('end at once when clients notice, and fail when they hit nothing', () => {
+    for (const { Properties } of experiments) {
+      expect(JSON.stringify(Properties['StopConditions'])).toContain('CanaryFailing');
+      expect(Properties['ExperimentOptions']).toMatchObject({ EmptyTargetResolutionMode: 'fail' });
+    }
+  });
+
+  test('of a zone cut off exactly the subnets of that zone', () => {
+    const [zone] = experiments.filter(({ Properties }) => Object(Properties['Tags']).Name === 'zone-loss-us-west-2a');
+    expect(Object(Object(zone?.Properties['Targets']).subnets).ResourceArns).toHaveLength(3);
+  });
+});
+
+test('tier critical lets AWS take an impaired zone out by itself, the others do not', () => {
+  const typesOf = (tier: 'critical' | 'high'): number =>
+    resourcesOf(
+      synthesize(definePlatform(specOf(tier, 'active-passive', 2))).stacks,
+      'AWS::ARCZonalShift::ZonalAutoshiftConfiguration',
+    ).length;
+  expect(typesOf('critical')).toBe(4);
+  expect(typesOf('high')).toBe(0);
+});
+
+test('AWS’s own recovery plan is there only when it is asked for, and asks a person whether the claim is seized', () => {
+  expect(resourcesOf(stacks, 'AWS::ARCRegionSwitch::Plan')).toEqual([]);
+  const platform = definePlatform({ ...specOf('high', 'active-passive', 2), regionSwitchPlan: true });
+  const [plan] = resourcesOf(synthesize(platform).stacks, 'AWS::ARCRegionSwitch::Plan');
+  expect(plan?.stack.region).toBe(stackNamed(synthesize(platform).stacks, dnsStackName(platform)).region);
+  for (const workflow of [Object(plan?.Properties['Workflows'])[0], Object(plan?.Properties['Workflows'])[1]]) {
+    expect(workflow.Steps[0]).toMatchObject({ ExecutionBlockType: 'ManualApproval' });
+  }
+});
