@@ -1,4 +1,5 @@
 /** Opens what a book acts upon, from the variables of the operator's shell. */
+import { bucketName } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { type AwsWorld, awsBooks, awsWorld, type BucketIn } from '../../runbooks/aws/aws-world.ts';
 import type { World } from '../../runbooks/books/world.ts';
@@ -11,14 +12,10 @@ export function openWorld(name: WorldName, platform: Platform): OpenedWorld {
       'The lab lives as long as its drill: npx holdfast drill starts it, runs the book and measures',
     );
   }
-  const claims = bucketsOf('HOLDFAST_CLAIM_BUCKETS');
-  const takeovers = bucketsOf('HOLDFAST_TAKEOVER_BUCKETS');
+  const { claims, takeovers } = bucketsOf(platform);
   const key = process.env['HOLDFAST_KEY'] ?? process.env['LITELLM_MASTER_KEY'];
   const faults = [
-    ...(claims.length === 0 ? ['HOLDFAST_CLAIM_BUCKETS: name the buckets of the claim, bucket@region,...'] : []),
-    ...(takeovers.length === 0
-      ? ['HOLDFAST_TAKEOVER_BUCKETS: name one in each standby region, bucket@region,...']
-      : []),
+    ...(claims.length === 0 ? ['topology: a platform of one region has no claim, and nowhere to move to'] : []),
     ...(key === undefined ? ["HOLDFAST_KEY: set an administrator's key, for the verification"] : []),
     ...platform.regions.flatMap(({ region }) =>
       process.env[databaseVariable(region)] === undefined
@@ -42,15 +39,20 @@ export function openWorld(name: WorldName, platform: Platform): OpenedWorld {
 const databaseVariable = (region: string): string =>
   `HOLDFAST_DATABASE_URL_${region.toUpperCase().replaceAll('-', '_')}`;
 
-export function bucketsOf(variable: string): readonly BucketIn[] {
-  return (process.env[variable] ?? '')
-    .split(',')
-    .filter((word) => word !== '')
-    .map((word) => {
-      const [bucket = '', region = ''] = word.split('@');
-      if (bucket === '' || region === '') throw new UsageError(`${variable}: "${word}" is not bucket@region`);
-      return { bucket, region };
-    });
+/** As the stacks make them. */
+export function bucketsOf(platform: Platform): {
+  readonly claims: readonly BucketIn[];
+  readonly takeovers: readonly BucketIn[];
+} {
+  const bucketIn = (region: string, kind: 'claim' | 'takeover'): BucketIn => {
+    const place = [...platform.regions, ...platform.satellites].find((one) => one.region === region);
+    const account = place?.account ?? platform.account;
+    return { region, bucket: bucketName(platform, { region, account }, kind) };
+  };
+  return {
+    claims: platform.claimRegions.map((region) => bucketIn(region, 'claim')),
+    takeovers: platform.regions.map(({ region }) => bucketIn(region, 'takeover')),
+  };
 }
 
 /** Books that need more are refused by name before any of their verbs is asked for (`OpenedWorld.books`). */

@@ -1,5 +1,5 @@
 /** `runbook list`, `show` and `rehearse`: everything that changes nothing. */
-import { backupBucketName } from '../../lib/platform/names.ts';
+import { bucketName } from '../../lib/platform/names.ts';
 import { policyOf } from '../../runbooks/aws/policy.ts';
 import { drillDue, drillResult } from '../../runbooks/books/drill-history.ts';
 import { buildBook, parameterHelp, printedParameters, typedParameters } from '../../runbooks/books/registry.ts';
@@ -105,9 +105,8 @@ async function showPolicy(host: Host, id: RunbookId): Promise<number> {
   const policy =
     platform &&
     policyOf(id, platform, {
-      claims: bucketsOf('HOLDFAST_CLAIM_BUCKETS'),
-      takeovers: bucketsOf('HOLDFAST_TAKEOVER_BUCKETS'),
-      journals: platform.regions.map((region) => backupBucketName(platform, region)),
+      ...bucketsOf(platform),
+      journals: platform.regions.map((region) => bucketName(platform, region, 'journal')),
     });
   if (policy === undefined) throw new UsageError(`The AWS world does not run ${id} yet, so there is no policy for it`);
   host.terminal.write(`${JSON.stringify(policy, undefined, 2)}\n`);

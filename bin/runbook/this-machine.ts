@@ -4,7 +4,7 @@ import { hostname, userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openS3 } from '../../gateway/region/s3-bucket.ts';
-import { backupBucketName } from '../../lib/platform/names.ts';
+import { bucketName } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { S3Journals } from '../../runbooks/aws/s3-journal.ts';
 import { FileJournals } from '../../runbooks/engine/file-journal.ts';
@@ -27,9 +27,9 @@ export async function thisMachine(): Promise<Host> {
     signal: stop.signal,
     platform,
     openWorld: async (name) => {
-      const known = await platform();
-      if (known === undefined) throw new UsageError('holdfast.config.ts has faults');
-      return openWorld(name, known);
+      const described = await platform();
+      if (described === undefined) throw new UsageError('holdfast.config.ts has faults');
+      return openWorld(name, described);
     },
     places: placesOf(platform),
     newRunId: () =>
@@ -71,7 +71,7 @@ function placesOf(platform: () => Promise<Platform | undefined>): JournalPlaces 
     const known = await platform();
     const region = known?.regions.find((one) => one.region === survivor);
     if (known === undefined || region === undefined) return undefined;
-    return journalsAt(`s3://${backupBucketName(known, region)}/runs?region=${region.region}`);
+    return journalsAt(`s3://${bucketName(known, region, 'journal')}/runs?region=${region.region}`);
   };
   return {
     forNewRun: async (place, world, survivor) => {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
-import { databaseIdentifier, kubernetes, regionalDomain, stackName } from '../../lib/platform/names.ts';
+import { databaseIdentifier, kubernetes, objectKeys, regionalDomain, stackName } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { RegionWorld } from '../books/region-world.ts';
 import type { RunbookId } from '../catalog.ts';
@@ -54,7 +54,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     claims: new ClaimStore(
       claims.map(({ bucket, region }, index) => {
         const client = claimClients[index] ?? openS3({ region, ...access });
-        return new S3ClaimBucket(client, bucket, 'claim.json');
+        return new S3ClaimBucket(client, bucket, objectKeys.claim);
       }),
     ),
     database: (name) =>
@@ -66,7 +66,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       }),
     traffic: awsRegionTraffic(clients, (name) => {
       const found = takeovers.find(({ region }) => region === name);
-      if (found === undefined) throw new Error(`no takeover bucket is known in ${name} (HOLDFAST_TAKEOVER_BUCKETS)`);
+      if (found === undefined) throw new Error(`no takeover bucket is known in ${name}`);
       return found.bucket;
     }),
     capacity: kubectlCapacity({

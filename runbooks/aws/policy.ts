@@ -1,5 +1,5 @@
 /** The rights that a book needs in AWS and no others, as an IAM policy: for the role that the operator takes on. */
-import { databaseArn, stackName } from '../../lib/platform/names.ts';
+import { databaseArn, objectKeys, stackName } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { RunbookId } from '../catalog.ts';
 import { awsBooks, type BucketIn } from './aws-world.ts';
@@ -40,11 +40,11 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
   return {
     Version: '2012-10-17',
     Statement: [
-      allow('ReadAndSwapTheClaim', ['s3:GetObject', 's3:PutObject'], objects(buckets.claims, 'claim.json')),
+      allow('ReadAndSwapTheClaim', ['s3:GetObject', 's3:PutObject'], objects(buckets.claims, objectKeys.claim)),
       allow(
         'PutAndTakeAwayTheTakeover',
         ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
-        objects(buckets.takeovers, 'takeover.json'),
+        objects(buckets.takeovers, objectKeys.takeover),
       ),
       // Written once and never deleted: who runs a book must not be able to change what it did.
       allow(
