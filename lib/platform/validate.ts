@@ -22,6 +22,7 @@ export function findFaults(spec: PlatformSpec): string[] {
     ...networkFaults(spec),
     ...findDatabaseFaults(spec),
     ...clusterFaults(spec),
+    ...operationsFaults(spec),
   ];
 }
 
@@ -73,6 +74,12 @@ function regionFaults(spec: PlatformSpec): string[] {
     seen.add(region.region);
     if (region.account !== undefined && !/^\d{12}$/.test(region.account)) {
       faults.push(`${at}.account: "${region.account}" is not an AWS account id of 12 digits`);
+    }
+    const ofCertificate = `arn:aws:acm:${region.region}:`;
+    if (region.certificateArn !== undefined && !region.certificateArn.startsWith(ofCertificate)) {
+      faults.push(
+        `${at}.certificateArn: "${region.certificateArn}" must begin with ${ofCertificate}; a load balancer takes certificates of its own region only`,
+      );
     }
     for (const zone of region.zones) {
       if (!/^[a-z]$/.test(zone)) faults.push(`${at}.zones: "${zone}" must be the zone's letter alone, for example "a"`);
@@ -196,6 +203,32 @@ function satelliteFaults(spec: PlatformSpec): string[] {
     faults.push(
       `name: "${spec.name}" is too long: the bucket ${longest} would have ${longest.length} characters, S3 allows ${bucketNameLimit}; shorten the name by ${longest.length - bucketNameLimit}`,
     );
+  }
+  return faults;
+}
+
+function operationsFaults({ operations, delivery }: PlatformSpec): string[] {
+  const faults: string[] = [];
+  for (const [field, date] of [
+    ['operations.onCall.since', operations?.onCall?.since],
+    ['operations.nextDrill', operations?.nextDrill],
+  ] as const) {
+    if (date !== undefined && !(/^\d{4}-\d{2}-\d{2}$/.test(date) && Number.isFinite(Date.parse(date)))) {
+      faults.push(`${field}: "${date}" is not a day such as 2027-01-15`);
+    }
+  }
+  for (const [index, email] of (operations?.alertEmails ?? []).entries()) {
+    if (!/^[^\s@]+@[^\s@]+$/.test(email)) faults.push(`operations.alertEmails[${index}]: "${email}" is not an address`);
+  }
+  if (delivery?.subjects.length === 0) {
+    faults.push(
+      'delivery.subjects: names nobody; say who may deploy, for example repo:acme/gateway:environment:production',
+    );
+  }
+  for (const [index, subject] of (delivery?.subjects ?? []).entries()) {
+    if (/^(repo:)?\*/.test(subject)) {
+      faults.push(`delivery.subjects[${index}]: "${subject}" lets every repository of the issuer deploy; name yours`);
+    }
   }
   return faults;
 }

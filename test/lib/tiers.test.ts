@@ -42,6 +42,7 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
     witnessRegion: 'us-east-2',
     regionSwitchPlan: true,
     bootstrapQualifier: 'acme',
+    delivery: { subjects: ['repo:acme/gateway:environment:production'] },
     operations: { alertEmails: ['oncall@acme.example'], runbookUrl: 'https://wiki.acme.example/holdfast' },
   },
 };
@@ -63,7 +64,8 @@ describe.each(described)('$name', ({ description }) => {
       const { findings, stacks } = assemble(platform, { directory, context });
       expect(findings).toEqual([]);
       const regional = regionalStackKinds.length * description.regions.length;
-      const extra = platform.satellites.length + (platform.regionSwitchPlan ? 1 : 0);
+      const global = [platform.regionSwitchPlan, platform.delivery !== undefined].filter(Boolean).length;
+      const extra = platform.satellites.length + global;
       expect(stacks).toHaveLength(1 + regional + extra);
     } finally {
       rmSync(directory, { recursive: true });
