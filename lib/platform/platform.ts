@@ -108,6 +108,16 @@ export interface OperationsSpec {
   readonly nextDrill?: string;
 }
 
+/** A network that stands already. Subnets are given in the order of the region's zones, one in each. */
+export interface OwnNetwork {
+  readonly vpcId: string;
+  readonly publicSubnetIds: readonly string[];
+  /** With a way out, for nodes and pods. */
+  readonly privateSubnetIds: readonly string[];
+  /** Without one, for the stores. */
+  readonly isolatedSubnetIds: readonly string[];
+}
+
 /** One region as the user describes it. */
 export interface RegionSpec {
   /** AWS region, for example `us-east-1`. */
@@ -120,6 +130,8 @@ export interface RegionSpec {
   readonly cidr: string;
   /** Gateway replicas in peace, if this region differs from the tier's number. */
   readonly gatewayReplicas?: number;
+  /** A network of yours, with its range in `cidr`; one is made if not given. */
+  readonly network?: OwnNetwork;
   /** ARN of a certificate of yours for `domain` and the region's names; one is made and renewed by AWS if not given. */
   readonly certificateArn?: string;
   /** Account, if this region has one of its own. */
@@ -187,6 +199,8 @@ export interface Region {
   readonly availabilityZones: readonly string[];
   readonly cidr: string;
   readonly gatewayReplicas: number;
+  /** A network that was brought along. */
+  readonly network?: OwnNetwork;
   /** A certificate that was brought along. */
   readonly certificateArn?: string;
   /** Generation of the database in this region, 1 at first. */
@@ -319,6 +333,7 @@ function resolveRegion(region: RegionSpec, spec: PlatformSpec, tier: Tier): Regi
     account: region.account ?? spec.account,
     availabilityZones: region.zones.map((zone) => `${region.region}${zone}`),
     cidr: region.cidr,
+    ...(region.network !== undefined && { network: region.network }),
     ...(region.certificateArn !== undefined && { certificateArn: region.certificateArn }),
     gatewayReplicas: region.gatewayReplicas ?? (spec.topology === 'active-active' ? tier.gateway.replicas : inPeace),
     databaseGeneration: spec.databaseGeneration?.[region.region] ?? 1,

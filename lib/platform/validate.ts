@@ -75,6 +75,7 @@ function regionFaults(spec: PlatformSpec): string[] {
     if (region.account !== undefined && !/^\d{12}$/.test(region.account)) {
       faults.push(`${at}.account: "${region.account}" is not an AWS account id of 12 digits`);
     }
+    faults.push(...ownNetworkFaults(region, at));
     const ofCertificate = `arn:aws:acm:${region.region}:`;
     if (region.certificateArn !== undefined && !region.certificateArn.startsWith(ofCertificate)) {
       faults.push(
@@ -103,6 +104,26 @@ function regionFaults(spec: PlatformSpec): string[] {
     const primary = spec.regions.find((region) => region.role === 'primary');
     if (primary?.region === spec.dnsRegion) {
       faults.push(`dnsRegion: "${spec.dnsRegion}" is the primary; choose another, so that the dns stack outlives it`);
+    }
+  }
+  return faults;
+}
+
+function ownNetworkFaults({ network, zones }: PlatformSpec['regions'][number], at: string): string[] {
+  if (network === undefined) return [];
+  const faults: string[] = [];
+  if (!/^vpc-[0-9a-f]{8,17}$/.test(network.vpcId)) {
+    faults.push(`${at}.network.vpcId: "${network.vpcId}" is not a VPC id such as vpc-0123456789abcdef0`);
+  }
+  for (const field of ['publicSubnetIds', 'privateSubnetIds', 'isolatedSubnetIds'] as const) {
+    const ids = network[field];
+    if (ids.length !== zones.length) {
+      faults.push(
+        `${at}.network.${field}: ${ids.length} subnets for ${zones.length} zones; give one for each, in the order of zones`,
+      );
+    }
+    for (const id of ids) {
+      if (!/^subnet-[0-9a-f]{8,17}$/.test(id)) faults.push(`${at}.network.${field}: "${id}" is not a subnet id`);
     }
   }
   return faults;

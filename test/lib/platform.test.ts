@@ -188,6 +188,24 @@ const refusedPlaces: readonly (readonly [string, Partial<PlatformSpec>, RegExp])
     { regions: [{ ...first, certificateArn: 'arn:aws:acm:us-west-2:1:certificate/x' }, second] },
     /certificates of its own region only/,
   ],
+  [
+    'a network with a subnet for one of three zones',
+    {
+      regions: [
+        {
+          ...first,
+          network: {
+            vpcId: 'vpc-1',
+            publicSubnetIds: ['subnet-0123456789abcdef0'],
+            privateSubnetIds: [],
+            isolatedSubnetIds: [],
+          },
+        },
+        second,
+      ],
+    },
+    /^regions\[0\]\.network\.publicSubnetIds: 1 subnets for 3 zones/,
+  ],
   ['a drill on no day', { operations: { nextDrill: 'soon' } }, /^operations\.nextDrill: "soon" is not a day/],
   ['an address that is none', { operations: { alertEmails: ['oncall'] } }, /^operations\.alertEmails\[0\]/],
   ['a role for everybody’s CI', { delivery: { subjects: ['repo:*'] } }, /lets every repository of the issuer deploy/],
