@@ -114,6 +114,7 @@ program
     'Write the CloudFormation templates and Kubernetes manifests of holdfast.config.ts and review them. Offline.',
   )
   .option('--json', 'print the review as JSON')
+  .option('--environment <name>', 'which one, where the configuration has several (default: HOLDFAST_ENVIRONMENT)')
   .action(async (options) => exitWith(await (await import('./synth.ts')).synth(options)));
 
 program
