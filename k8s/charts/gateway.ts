@@ -19,6 +19,7 @@ import { labels, selector } from '../blocks/labels.ts';
 import type { ChartObject } from '../blocks/object.ts';
 import { placement } from '../blocks/placement.ts';
 import { httpPort, probes } from '../blocks/probes.ts';
+import { regionVariables } from '../blocks/region-variables.ts';
 import { autoscaler, gatewayTriggers, type ScalingOptions, scaledObject } from '../blocks/scaling.ts';
 import { isolated, podSecurity } from '../blocks/security.ts';
 import { preStopPause, rollingUpdate, terminationGracePeriodSeconds } from '../blocks/shutdown.ts';
@@ -162,7 +163,11 @@ function podSpec(input: ChartInput): k8s.PodSpec {
         name: kubernetes.gateway,
         ports: [{ name: httpPort, containerPort: gatewayPort, protocol: 'TCP' }],
         resources: gatewayResources(),
-        env: [outboxBound(kind === 'StatefulSet' ? 'volume' : 'node'), expectedReplicas(input)],
+        env: [
+          outboxBound(kind === 'StatefulSet' ? 'volume' : 'node'),
+          expectedReplicas(input),
+          ...regionVariables(platform, input.region),
+        ],
         ...probes(),
       }),
     ],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { drain, gatewayPort, healthPaths } from '../../gateway/contract.ts';
+import { readSettings } from '../../gateway/settings.ts';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import { at, find, listAt, migrationOf, numberAt, objectsOf } from './manifests.ts';
 import { everyRegion } from './platforms.ts';
@@ -162,6 +163,25 @@ describe.each(everyRegion)('the gateway of $name', ({ platform, region }) => {
     const further = listAt(policy, 'spec.egress').slice(4);
     for (const rule of further) expect(at(rule, 'to.0'), 'only pods of this namespace').toHaveProperty('podSelector');
     expect(further.length).toBeLessThanOrEqual(platform.cluster.addons.length);
+  });
+
+  it('knows its region, the private names of the others and the buckets of the claim, as the gateway reads them', () => {
+    const variables = new Map(
+      listAt(container, 'env').map((variable) => [String(at(variable, 'name')), String(at(variable, 'value'))]),
+    );
+    const settings = readSettings({ ...Object.fromEntries(variables), LITELLM_SALT_KEY: 'salt-of-twenty-characters' });
+    expect(variables.get('AWS_REGION')).toBe(region.region);
+    if (platform.regions.length === 1) {
+      expect(settings.region).toBeUndefined();
+      return;
+    }
+    expect(settings.region?.name).toBe(region.region);
+    expect([...(settings.region?.addresses ?? [])]).toEqual(
+      platform.regions
+        .filter((other) => other !== region)
+        .map((other) => [other.region, `https://${other.region}.internal.${platform.domain}`]),
+    );
+    expect(settings.region?.claim?.buckets.map((bucket) => bucket.region)).toEqual(platform.claimRegions);
   });
 
   it('stands in the namespace and under the names that AWS was told', () => {

@@ -1,0 +1,27 @@
+import type { k8s } from 'cdk8s-plus-28';
+import { bucketName, internalDomain, objectKeys } from '../../lib/platform/names.ts';
+import type { Platform, Region } from '../../lib/platform/platform.ts';
+
+/**
+ * What a gateway knows of the regions: its own, the private names of the others, and where the claim to write lies.
+ * Outside of AWS these come from the gateway's Secret, since nobody here knows the others' addresses or buckets.
+ */
+export function regionVariables(platform: Platform, region: Region): k8s.EnvVar[] {
+  if (platform.cluster.kind !== 'eks') return [];
+  const own = [{ name: 'AWS_REGION', value: region.region }];
+  if (platform.claimRegions.length === 0) return own;
+  const others = platform.regions.filter((other) => other.region !== region.region);
+  const claims = platform.claimRegions.map(
+    (name) => `${bucketName(platform, { region: name, account: platform.account }, 'claim')}@${name}`,
+  );
+  return [
+    ...own,
+    { name: 'HOLDFAST_REGION', value: region.region },
+    {
+      name: 'HOLDFAST_REGION_ADDRESSES',
+      value: others.map((other) => `${other.region}=https://${internalDomain(platform, other.region)}`).join(','),
+    },
+    { name: 'HOLDFAST_CLAIM_BUCKETS', value: claims.join(',') },
+    { name: 'HOLDFAST_CLAIM_KEY', value: objectKeys.claim },
+  ];
+}
