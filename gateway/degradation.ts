@@ -53,7 +53,10 @@ export function degradationsOf(facts: StandingFacts): readonly Degradation[] {
   }
   // Not why: whoever may see the pages of probes need not see that.
   if (facts.configFault !== undefined) {
-    add('config', 'the newest configuration was not taken, the one before goes on; /config/sync/status says why');
+    add(
+      'config',
+      'the newest configuration could not be read or used, the one before goes on; /config/sync/status says why',
+    );
   }
   if (facts.restartRequired.length > 0) {
     add('restart-required', `these settings wait for a restart: ${facts.restartRequired.join(', ')}`);

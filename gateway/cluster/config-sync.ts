@@ -228,6 +228,8 @@ export class ConfigSync<Prepared> {
         this.#lookFaults.delete(what);
       },
       (error: unknown) => {
+        // A database that is away is no fault of a configuration, and others say so.
+        if (what === 'versions' && isUnavailable(error)) return;
         const message = messageOf(error);
         // Once, and not with every look until somebody mends it.
         if (message !== this.#lookFaults.get(what)) this.#options.onFault(message);

@@ -11,6 +11,8 @@ import { json, type Recorder, startRecorder } from '../support/recorder.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const liveWithinMs = 5_000;
+/** For what has no number of its own. */
+const patienceMs = 20_000;
 const says = {
   choices: [{ index: 0, message: { role: 'assistant', content: 'Hello!' }, finish_reason: 'stop' }],
   usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
@@ -107,7 +109,10 @@ describe('L2: a configuration in S3', () => {
     const gateways = await fleet([2, 1]);
     const [first] = gateways;
     if (first === undefined) throw new Error('no gateway');
-    await until(async () => (await Promise.all(gateways.map((gateway) => answersFor(gateway, 'one')))).every(Boolean));
+    await until(
+      async () => (await Promise.all(gateways.map((gateway) => answersFor(gateway, 'one')))).every(Boolean),
+      patienceMs,
+    );
 
     const failed: string[] = [];
     let sent = 0;
@@ -133,7 +138,7 @@ describe('L2: a configuration in S3', () => {
     await until(async () => {
       const reports = await Promise.all(gateways.map((gateway) => adminGet(gateway, '/config/sync/status')));
       return reports.some(({ fault }) => String(fault).includes('litellm_params.model'));
-    });
+    }, patienceMs);
     expect(await everywhere(first, 2, 'two')).toBe(true);
 
     const { versions } = await adminGet(first, '/config/history');
@@ -143,7 +148,10 @@ describe('L2: a configuration in S3', () => {
     expect(diff).toEqual(expect.arrayContaining(['-  - model_name: one', '+  - model_name: two']));
     const rolledBack = await first.post('/config/rollback', { version: before });
     expect(await rolledBack.json()).toMatchObject({ source: `rollback to ${before}` });
-    await until(async () => (await everywhere(first, 2, 'one')) && (await answersFor(gateways[1] ?? first, 'one')));
+    await until(
+      async () => (await everywhere(first, 2, 'one')) && (await answersFor(gateways[1] ?? first, 'one')),
+      patienceMs,
+    );
 
     enough.abort();
     await Promise.all(load);
