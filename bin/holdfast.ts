@@ -1,6 +1,7 @@
 /** The command line. Each command is a thin call; what it does lives with the part it belongs to. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { version } from '../gateway/contract.ts';
+import { regionCommand } from './region/commands.ts';
 import { runbookCommand } from './runbook/commands.ts';
 
 const program = new Command('holdfast')
@@ -113,6 +114,7 @@ program
     'Write the CloudFormation templates and Kubernetes manifests of holdfast.config.ts and review them. Offline.',
   )
   .option('--json', 'print the review as JSON')
+  .option('--environment <name>', 'which one, where the configuration has several (default: HOLDFAST_ENVIRONMENT)')
   .action(async (options) => exitWith(await (await import('./synth.ts')).synth(options)));
 
 program
@@ -149,7 +151,9 @@ program
   .addHelpText('after', '\nExit codes: 0 passed, 1 not passed, 3 to 5 as of `runbook run`.')
   .action(async (options) => exitWith(await (await import('./drill.ts')).drillHere(options)));
 
-program.addCommand(runbookCommand(async () => (await import('./runbook/this-machine.ts')).thisMachine(), exitWith));
+const host = async () => (await import('./runbook/this-machine.ts')).thisMachine();
+program.addCommand(runbookCommand(host, exitWith));
+program.addCommand(regionCommand(host, exitWith));
 
 await program.parseAsync();
 

@@ -20,8 +20,8 @@ const root = join(import.meta.dirname, '..');
  * Writes `cdk.out/` and `dist/k8s/` and prints the review. It needs no credentials, network or Docker.
  * @returns the exit code: 1 when the configuration is wrong or a rule is broken
  */
-export async function synth(options: { json?: boolean }): Promise<number> {
-  const platform = await loadPlatform();
+export async function synth(options: { json?: boolean; environment?: string }): Promise<number> {
+  const platform = await loadPlatform(options.environment);
   if (platform === undefined) return 1;
   const directory = join(root, 'cdk.out');
   const before = readTemplates(directory);

@@ -8,6 +8,7 @@ import { Presence } from './cluster/presence.ts';
 import { formatFault } from './config/load.ts';
 import type { ConfigAdministration, ConfigStanding } from './domain/config-administration.ts';
 import { NotNow, Unusable } from './domain/config-administration.ts';
+import { NotWriter, OutcomeUnknown } from './domain/keys.ts';
 import { type FoundConfig, sourceName } from './find-config.ts';
 import { type PreparedGeneration, prepareGeneration } from './generation.ts';
 import type { Ground } from './ground.ts';
@@ -44,6 +45,7 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
   const processId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const models = openModels(ground, found);
 
+  const isWriter = (): boolean => ground.region === undefined || ground.region.office.state.standing === 'writer';
   let toldElectionFault: string | undefined;
   const election = !isShared
     ? undefined
@@ -66,6 +68,7 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
       });
 
   const last = new LastConfigFile(settings.dataDirectory, settings.saltKey);
+  let saving: Promise<void> = Promise.resolve();
   const saveLast = (): void => {
     // A file that is there again at every start needs no copy.
     if (!ground.writesSnapshot || settings.configSource.is === 'file') return;
@@ -75,9 +78,11 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
       ...sync.live,
       models: [...models.known()],
     };
-    last.save(content).catch((error: unknown) => {
-      logger.warn({ err: error }, 'the configuration could not be written to disk for the next start');
-    });
+    saving = saving
+      .then(() => last.save(content))
+      .catch((error: unknown) => {
+        logger.warn({ err: error }, 'the configuration could not be written to disk for the next start');
+      });
   };
 
   const sync = new ConfigSync<PreparedGeneration>({
@@ -108,7 +113,8 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
         : {
             versions: cluster.versions,
             leaseName: ha.lockName,
-            leadership: () => election.leadership,
+            // Versions are made in the writer region alone; the others have them by replication.
+            leadership: () => (isWriter() ? election.leadership : { is: 'unknown' }),
             processName: processId,
           },
     sourceSeconds: settings.configSyncSeconds,
@@ -172,6 +178,13 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
       fault,
     };
   };
+  const changing = <T>(work: () => Promise<T>): Promise<T> => {
+    if (isWriter()) return asking(work);
+    const writer = ground.region?.office.state.writer;
+    throw new NotNow(
+      `This region does not write configurations${writer === undefined ? '' : `; ask a gateway of ${writer}`}`,
+    );
+  };
   const status = (): object => syncReport({ ground, found, sync, election, processId, isOn });
 
   return {
@@ -197,6 +210,7 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
     look: () => (isOn ? sync.look() : Promise.resolve()),
     stop: async () => {
       await sync.stop();
+      await saving;
       await presence?.stop();
       await election?.stop();
     },
@@ -214,8 +228,8 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
       if (text === undefined) throw new Unusable(`There is no config version ${version}`);
       return text;
     },
-    rollback: (version, by) => asking(() => sync.rollback(version, by)),
-    push: (text, by) => asking(() => sync.push(text, by)),
+    rollback: (version, by) => changing(() => sync.rollback(version, by)),
+    push: (text, by) => changing(() => sync.push(text, by)),
   };
 }
 
@@ -225,7 +239,14 @@ async function asking<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     const code = codeOf(error);
-    if (code === '25006') throw new NotNow('The database of this region is a replica and takes no changes');
+    if (code === '25006' || error instanceof NotWriter) {
+      throw new NotNow('The database of this region takes no changes. Nothing was changed');
+    }
+    if (error instanceof OutcomeUnknown) {
+      throw new NotNow(
+        'The connection broke while the version was stored; holdfast config history shows whether it was',
+      );
+    }
     if (code === leaseOver) throw new NotNow('The leader has just changed; nothing was changed. Try again');
     if (isUnavailable(error)) throw new NotNow('The database cannot be reached. Nothing was changed');
     throw error;

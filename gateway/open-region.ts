@@ -52,6 +52,7 @@ export function openRegion(settings: Settings, stores: Stores, logger: Logger): 
     logger,
   });
   management.right = office.right;
+  if (stores.cluster !== undefined) stores.cluster.versions.right = office.right;
   return {
     office,
     start: async () => {

@@ -5,6 +5,7 @@ import { BackupStack } from './stacks/backup.ts';
 import { CacheStack } from './stacks/cache.ts';
 import { ClusterStack } from './stacks/cluster.ts';
 import { DataStack } from './stacks/data.ts';
+import { DeliveryStack } from './stacks/delivery.ts';
 import { DnsStack } from './stacks/dns.ts';
 import { IngressStack } from './stacks/ingress.ts';
 import { MonitoringStack } from './stacks/monitoring.ts';
@@ -44,6 +45,7 @@ export function buildApp(platform: Platform, props: AppProps = {}): App {
     new ResilienceStack(app, { platform, region, vpc, ingress }).addStackDependency(monitoring);
   }
   new DnsStack(app, platform);
+  if (platform.delivery !== undefined) new DeliveryStack(app, platform, platform.delivery);
   if (platform.regionSwitchPlan) new RegionSwitchStack(app, platform);
   for (const [key, value] of Object.entries(platform.tags)) Tags.of(app).add(key, value);
   return app;

@@ -4,12 +4,23 @@ import type { RunbookId } from '../../runbooks/catalog.ts';
 import { JournalBroken, PositionTaken } from '../../runbooks/engine/journal.ts';
 import { messageOf } from '../../runbooks/engine/look.ts';
 import { exitCodes, RunError } from '../../runbooks/engine/run.ts';
-import { type Host, UsageError } from './host.ts';
+import { type Host, type OpenedWorld, UsageError, type WorldName } from './host.ts';
 
 /** @throws UsageError */
 export function idOf(name: string): RunbookId {
   if (isRunbookId(name)) return name;
   throw new UsageError(`There is no runbook ${name}; npx holdfast runbook list shows them`);
+}
+
+/** @throws UsageError when the world lacks what the book needs; better before the first step than in the middle. */
+export async function openedFor(host: Host, name: WorldName, id: string): Promise<OpenedWorld> {
+  const opened = await host.openWorld(name);
+  const { books } = opened;
+  if (books === undefined || books.some((known) => known === id)) return opened;
+  await opened.close();
+  throw new UsageError(
+    `The world ${name} cannot run ${id} yet, only ${books.join(', ')}. Its steps with their commands: npx holdfast runbook show ${id}`,
+  );
 }
 
 /** `name=value` words, over what the platform's description says. */
@@ -23,7 +34,7 @@ export async function parametersOf(host: Host, name: string, words: readonly str
   return withDefaults(idOf(name), given, await host.platform());
 }
 
-/** Every failure that is known ends in one sentence and its exit code. */
+/** Every failure ends in one sentence and its exit code; 1 = something of the world did not answer as it should. */
 export async function explained({ terminal }: Host, work: () => Promise<number>): Promise<number> {
   try {
     return await work();
@@ -32,6 +43,7 @@ export async function explained({ terminal }: Host, work: () => Promise<number>)
     if (error instanceof UsageError || error instanceof ParameterError) return 2;
     if (error instanceof PositionTaken || error instanceof JournalBroken) return exitCodes.partial;
     if (error instanceof RunError) return exitCodes.refused;
+    if (error instanceof Error) return 1;
     throw error;
   }
 }

@@ -28,6 +28,7 @@ export function runbookCommand(host: () => Promise<Host>, exitWith: (code: numbe
     .argument('[parameters...]', 'name=value')
     .addOption(new Option('--format <format>', 'how').choices(['md', 'html']).default('md'))
     .option('--blank', 'with names to fill in')
+    .option('--policy', 'the IAM policy of who runs it, with these rights and no others')
     .action(async (name, parameters, options) =>
       exitWith(await (await import('./show.ts')).showBook(await host(), name, parameters, options)),
     );

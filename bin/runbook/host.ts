@@ -2,6 +2,7 @@
 
 import type { Platform } from '../../lib/platform/platform.ts';
 import type { World } from '../../runbooks/books/world.ts';
+import type { RunbookId } from '../../runbooks/catalog.ts';
 import type { Journals } from '../../runbooks/engine/journal.ts';
 import type { Clock } from '../../runbooks/engine/recorder.ts';
 
@@ -9,6 +10,8 @@ export type WorldName = 'aws' | 'lab';
 
 export interface OpenedWorld {
   readonly world: World;
+  /** Books whose every verb it has; undefined = all. */
+  readonly books?: readonly RunbookId[];
   close(): Promise<void>;
 }
 

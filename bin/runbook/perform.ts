@@ -5,7 +5,7 @@ import type { Journal } from '../../runbooks/engine/journal.ts';
 import { exitCodes, type Outcome, run } from '../../runbooks/engine/run.ts';
 import type { Runbook, Step } from '../../runbooks/engine/step.ts';
 import { undo } from '../../runbooks/engine/undo.ts';
-import { explained, idOf, parametersOf } from './command-line.ts';
+import { explained, idOf, openedFor, parametersOf } from './command-line.ts';
 import { findRun } from './find-run.ts';
 import type { Host, WorldName } from './host.ts';
 import { progressFor } from './progress.ts';
@@ -61,7 +61,7 @@ export async function resumeRun(host: Host, runId: string, options: Omit<Perform
 async function perform(host: Host, started: Started, options: Omit<PerformOptions, 'world'>): Promise<number> {
   const { book, runId, journal, place, parameters, worldName } = started;
   const asJson = options.json === true;
-  const opened = await host.openWorld(worldName);
+  const opened = await openedFor(host, worldName, book.id);
   const progress = progressFor(host.terminal, book, asJson);
   try {
     if (!asJson) host.terminal.write(`Run ${runId}, journal in ${place}\n`);
@@ -89,7 +89,7 @@ export async function undoRun(host: Host, runId: string, options: Omit<PerformOp
   return explained(host, async () => {
     const { book, journal, world } = await findRun(host, runId, options.journal);
     const asJson = options.json === true;
-    const opened = await host.openWorld(world);
+    const opened = await openedFor(host, world, book.id);
     const progress = progressFor(host.terminal, book, asJson);
     try {
       const outcome = await undo<World>({

@@ -1,4 +1,6 @@
 /** `runbook list`, `show` and `rehearse`: everything that changes nothing. */
+import { bucketName } from '../../lib/platform/names.ts';
+import { policyOf } from '../../runbooks/aws/policy.ts';
 import { drillDue, drillResult } from '../../runbooks/books/drill-history.ts';
 import { buildBook, parameterHelp, printedParameters, typedParameters } from '../../runbooks/books/registry.ts';
 import type { World } from '../../runbooks/books/world.ts';
@@ -8,8 +10,9 @@ import { messageOf, noteOf } from '../../runbooks/engine/look.ts';
 import { runbookDocument } from '../../runbooks/engine/print.ts';
 import { type Finding, rehearse } from '../../runbooks/engine/rehearse.ts';
 import { exitCodes } from '../../runbooks/engine/run.ts';
-import { explained, idOf, parametersOf } from './command-line.ts';
-import type { Host, WorldName } from './host.ts';
+import { explained, idOf, openedFor, parametersOf } from './command-line.ts';
+import { type Host, UsageError, type WorldName } from './host.ts';
+import { bucketsOf } from './open-world.ts';
 
 export interface ListOptions {
   readonly runs?: true;
@@ -76,22 +79,38 @@ export interface ShowOptions {
   readonly format: 'md' | 'html';
   /** With names to fill in, as the pages of this repository have them. */
   readonly blank?: true;
+  /** The IAM policy of who runs it, instead of the book. */
+  readonly policy?: true;
 }
 
 export async function showBook(
   host: Host,
   name: string,
   words: readonly string[],
-  { format, blank }: ShowOptions,
+  { format, blank, policy }: ShowOptions,
 ): Promise<number> {
   return explained(host, async () => {
     const id = idOf(name);
+    if (policy === true) return showPolicy(host, id);
     const parameters = blank === true ? printedParameters(id) : await parametersOf(host, name, words);
     const book = buildBook(id, parameters);
     const document = runbookDocument(book, typedParameters(parameters));
     host.terminal.write(format === 'md' ? toMarkdown(document) : toHtml(document, book.title));
     return 0;
   });
+}
+
+async function showPolicy(host: Host, id: RunbookId): Promise<number> {
+  const platform = await host.platform();
+  const policy =
+    platform &&
+    policyOf(id, platform, {
+      ...bucketsOf(platform),
+      journals: platform.regions.map((region) => bucketName(platform, region, 'journal')),
+    });
+  if (policy === undefined) throw new UsageError(`The AWS world does not run ${id} yet, so there is no policy for it`);
+  host.terminal.write(`${JSON.stringify(policy, undefined, 2)}\n`);
+  return 0;
 }
 
 export interface RehearseOptions {
@@ -108,7 +127,7 @@ export async function rehearseBook(
 ): Promise<number> {
   return explained(host, async () => {
     const book = buildBook(idOf(name), await parametersOf(host, name, words));
-    const opened = await host.openWorld(worldName);
+    const opened = await openedFor(host, worldName, book.id);
     try {
       const { steps, wouldBegin } = await rehearse<World>(book, opened.world, host.signal);
       if (json === true) {

@@ -4,19 +4,13 @@ import { hostname, userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openS3 } from '../../gateway/region/s3-bucket.ts';
-import { backupBucketName } from '../../lib/platform/names.ts';
+import { bucketName } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { S3Journals } from '../../runbooks/aws/s3-journal.ts';
 import { FileJournals } from '../../runbooks/engine/file-journal.ts';
 import { loadPlatform } from '../platform.ts';
-import {
-  type Host,
-  type JournalPlaces,
-  type NamedJournals,
-  type OpenedWorld,
-  UsageError,
-  type WorldName,
-} from './host.ts';
+import { type Host, type JournalPlaces, type NamedJournals, UsageError } from './host.ts';
+import { openWorld } from './open-world.ts';
 
 /** Runs of the lab, and rehearsed failures. */
 const localFolder = '.holdfast/runs';
@@ -32,7 +26,11 @@ export async function thisMachine(): Promise<Host> {
     operator: `${userInfo().username}@${hostname()}`,
     signal: stop.signal,
     platform,
-    openWorld: (name) => openWorld(name, platform),
+    openWorld: async (name) => {
+      const described = await platform();
+      if (described === undefined) throw new UsageError('holdfast.config.ts has faults');
+      return openWorld(name, described);
+    },
     places: placesOf(platform),
     newRunId: () =>
       `r-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}-${randomBytes(2).toString('hex')}`
@@ -68,16 +66,12 @@ export async function thisMachine(): Promise<Host> {
   };
 }
 
-async function openWorld(name: WorldName, _platform: () => Promise<Platform | undefined>): Promise<OpenedWorld> {
-  throw new UsageError(`The world ${name} cannot be opened yet`);
-}
-
 function placesOf(platform: () => Promise<Platform | undefined>): JournalPlaces {
   const bucketOf = async (survivor: string | undefined): Promise<NamedJournals | undefined> => {
     const known = await platform();
     const region = known?.regions.find((one) => one.region === survivor);
     if (known === undefined || region === undefined) return undefined;
-    return journalsAt(`s3://${backupBucketName(known, region)}/runs?region=${region.region}`);
+    return journalsAt(`s3://${bucketName(known, region, 'journal')}/runs?region=${region.region}`);
   };
   return {
     forNewRun: async (place, world, survivor) => {

@@ -1,6 +1,8 @@
 /** Configurations that were live, in PostgreSQL. */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import type { Pool } from './postgres.ts';
+import { OutcomeUnknown } from '../domain/keys.ts';
+import { isUnavailable, type Pool, type PoolClient } from './postgres.ts';
+import { onlyRegion, type WriteRight, WriteTransaction } from './write-transaction.ts';
 
 export interface ConfigVersion {
   readonly version: bigint;
@@ -57,6 +59,8 @@ const columns = 'version, sha256, source, from_source, created_by, created_at';
 export class ConfigVersions {
   readonly #pool: Pool;
   readonly #seal: Seal | undefined;
+  /** What this process believes of the right to write. */
+  right: WriteRight = onlyRegion;
 
   /** @param saltKey seals what is stored; without one the text is stored as it is. */
   constructor(pool: Pool, saltKey: string | undefined) {
@@ -102,10 +106,31 @@ export class ConfigVersions {
     return text;
   }
 
-  /** One transaction with the look at the lease: a leader that was replaced stores nothing. @throws code HF020 then. */
+  /**
+   * One control-plane write with the look at the lease: a leader that was replaced stores nothing, and neither does a
+   * region that does not write. @throws code HF020 for the one, NotWriter for the other.
+   */
   async add(added: NewVersion, mandate: Mandate): Promise<ConfigVersion> {
+    const client = await this.#pool.connect();
+    let broken: Error | undefined;
+    try {
+      const transaction = new WriteTransaction(this.#pool, client, this.right, () => performance.now());
+      await transaction.begin();
+      const version = await this.#insert(client, added, mandate);
+      await transaction.commit();
+      return version;
+    } catch (error) {
+      broken = await rollBack(client, error);
+      throw error;
+    } finally {
+      // A connection whose state nobody knows is not used again.
+      client.release(broken);
+    }
+  }
+
+  async #insert(client: PoolClient, added: NewVersion, mandate: Mandate): Promise<ConfigVersion> {
     const content = this.#seal?.close(added.text) ?? Buffer.from(added.text);
-    const { rows } = await this.#pool.query<VersionRow>(
+    const { rows } = await client.query<VersionRow>(
       `WITH mandate AS MATERIALIZED (SELECT require_leader($1, $2))
        INSERT INTO config_version (sha256, content, sealed, source, from_source, created_by, leader_epoch)
        SELECT $3, $4, $5, $6, $7, $8, $2 FROM mandate RETURNING ${columns}`,
@@ -155,6 +180,19 @@ export class ConfigVersions {
     );
   }
 }
+
+/** @returns the error that makes the connection unusable, if it is. */
+async function rollBack(client: PoolClient, because: unknown): Promise<Error | undefined> {
+  if (because instanceof OutcomeUnknown || isUnavailable(because)) return toError(because);
+  try {
+    await client.query('ROLLBACK');
+    return undefined;
+  } catch (error) {
+    return toError(error);
+  }
+}
+
+const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 const toVersion = (row: VersionRow): ConfigVersion => ({
   version: row.version,

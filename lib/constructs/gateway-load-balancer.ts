@@ -29,6 +29,7 @@ export class GatewayLoadBalancer extends Construct {
   readonly loadBalancer: elb.ApplicationLoadBalancer;
   readonly targetGroup: elb.ApplicationTargetGroup;
   readonly securityGroup: ec2.SecurityGroup;
+  readonly listener: elb.ApplicationListener;
 
   constructor(scope: Construct, id: string, props: GatewayLoadBalancerProps) {
     super(scope, id);
@@ -60,7 +61,7 @@ export class GatewayLoadBalancer extends Construct {
     this.loadBalancer.setAttribute('zonal_shift.config.enabled', 'true');
     this.loadBalancer.logAccessLogs(new AccessLogBucket(this, 'AccessLogs'));
     this.targetGroup = this.gatewayTargets(props);
-    this.loadBalancer.addListener('Https', {
+    this.listener = this.loadBalancer.addListener('Https', {
       port: 443,
       protocol: elb.ApplicationProtocol.HTTPS,
       sslPolicy: elb.SslPolicy.TLS13_12_RES_PQ,

@@ -1,10 +1,7 @@
-import { Aws, RemovalPolicy } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import * as iam from 'aws-cdk-lib/aws-iam';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
-import { CustomerKey } from './customer-key.ts';
+import { FlowRecord } from './flow-record.ts';
 
 export interface ZonalVpcProps {
   readonly name: string;
@@ -43,33 +40,6 @@ export class ZonalVpc extends Construct {
       'CloudFormation-Validate::W3010',
       'Zones come from the configuration: a lookup would need credentials at synth, and fail while the region does.',
     );
-    this.recordFlows(props.name);
-  }
-
-  private recordFlows(name: string): void {
-    const key = new CustomerKey(this, 'FlowLogKey', {
-      alias: `${name}/flow-logs`,
-      description: `Flow logs of ${name}`,
-    });
-    const logGroupName = `/holdfast/${name}/flow-logs`;
-    const groupArn = `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:${logGroupName}`;
-    key.addToResourcePolicy(
-      new iam.PolicyStatement({
-        principals: [new iam.ServicePrincipal(`logs.${Aws.REGION}.amazonaws.com`)],
-        actions: ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
-        resources: ['*'],
-        conditions: { ArnEquals: { 'kms:EncryptionContext:aws:logs:arn': groupArn } },
-      }),
-    );
-    const logGroup = new logs.LogGroup(this, 'FlowLogs', {
-      logGroupName,
-      encryptionKey: key,
-      retention: logs.RetentionDays.ONE_MONTH,
-      removalPolicy: RemovalPolicy.RETAIN,
-    });
-    this.vpc.addFlowLog('FlowLog', {
-      destination: ec2.FlowLogDestination.toCloudWatchLogs(logGroup),
-      trafficType: ec2.FlowLogTrafficType.ALL,
-    });
+    new FlowRecord(this, 'Flows', { name: props.name, vpc: this.vpc });
   }
 }

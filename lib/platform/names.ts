@@ -35,6 +35,13 @@ export const parameters = {
   vaultKeyArn: 'VaultKeyArn',
 } as const;
 
+/** Parameter of an ingress stack: endpoint service of another region, `EndpointServiceUsEast1`. */
+export const endpointServiceParameter = (region: string): string =>
+  `EndpointService${region
+    .split('-')
+    .map((part) => part.charAt(0).toUpperCase() + part.slice(1))
+    .join('')}`;
+
 /** CloudFormation outputs that other parts read. */
 export const outputs = {
   databaseEndpoint: 'DatabaseEndpoint',
@@ -45,6 +52,9 @@ export const outputs = {
   clusterName: 'ClusterName',
   loadBalancerDnsName: 'LoadBalancerDnsName',
   targetGroupArn: 'TargetGroupArn',
+  /** For the other regions' `EndpointService...` parameters. */
+  endpointServiceName: 'EndpointServiceName',
+  deliveryRoleArn: 'DeliveryRoleArn',
   hostedZoneId: 'HostedZoneId',
   nameServers: 'NameServers',
 } as const;
@@ -65,6 +75,9 @@ export const satelliteStackName = (platform: Platform, region: string): string =
 
 /** AWS's own recovery plan, where the configuration asks for it: `holdfast-production-region-switch`. */
 export const regionSwitchStackName = (platform: Platform): string => `${prefix(platform)}-region-switch`;
+
+/** The role that CI deploys with: `holdfast-production-delivery`. */
+export const deliveryStackName = (platform: Platform): string => `${prefix(platform)}-delivery`;
 
 /** Database instance identifier; a failback makes a new generation, never reuses an old one. */
 export const databaseIdentifier = (platform: Platform, region: DatabaseRef): string =>
@@ -96,6 +109,12 @@ export const cacheName = (platform: Platform): string => `${prefix(platform)}-ca
 /** Name that clients of one region use directly, and that health checks look at: `us-east-1.gateway.example.com`. */
 export const regionalDomain = (platform: Platform, region: string): string => `${region}.${platform.domain}`;
 
+/** Zone that gateways see inside their network alone: the private ways between regions. */
+export const internalZone = (platform: Platform): string => `internal.${platform.domain}`;
+
+/** Private name of a region, for other regions' gateways: `us-east-1.internal.gateway.example.com`. */
+export const internalDomain = (platform: Platform, region: string): string => `${region}.${internalZone(platform)}`;
+
 /** Name of the set of standbys that failover records point at when there are several: `standby.gateway.example.com`. */
 export const standbyDomain = (platform: Platform): string => `standby.${platform.domain}`;
 
@@ -121,6 +140,10 @@ export const clusterArn = (platform: Platform, { region, account }: BucketPlace)
 /** Application load balancer name. AWS allows 32 characters; a longer one loses its end, it is unique in its region anyway. */
 export const loadBalancerName = (platform: Platform, region: string): string =>
   `${prefix(platform)}-${region}`.slice(0, 32).replace(/-+$/, '');
+
+/** Network load balancer with the fixed addresses; AWS allows 32 characters. */
+export const entranceName = (platform: Platform, region: string): string =>
+  `${prefix(platform)}-${region}`.slice(0, 28).replace(/-+$/, '').concat('-nlb');
 
 /** Target group of a region's gateways: fixed, so that the manifests can name it without its ARN. AWS allows 32 characters. */
 export const targetGroupName = (platform: Platform, region: string): string =>

@@ -84,6 +84,16 @@ export interface ClusterSpec {
   readonly addons?: readonly AddonName[];
 }
 
+/** Who may deploy from CI, without a key: CI shows a token of its own. */
+export interface DeliverySpec {
+  /** Subjects that the token may name, for example `repo:acme/gateway:environment:production`. */
+  readonly subjects: readonly string[];
+  /** Issuer of the tokens; GitHub Actions if not given. */
+  readonly issuer?: string;
+  /** The account's provider for that issuer, if it has one: AWS allows one. It is made if not given. */
+  readonly providerArn?: string;
+}
+
 /** Who answers, and where they are told. */
 export interface OperationsSpec {
   /** Addresses that get every alarm of both severities, in each region. Each has to confirm once. */
@@ -98,6 +108,16 @@ export interface OperationsSpec {
   readonly nextDrill?: string;
 }
 
+/** A network that stands already. Subnets are given in the order of the region's zones, one in each. */
+export interface OwnNetwork {
+  readonly vpcId: string;
+  readonly publicSubnetIds: readonly string[];
+  /** With a way out, for nodes and pods. */
+  readonly privateSubnetIds: readonly string[];
+  /** Without one, for the stores. */
+  readonly isolatedSubnetIds: readonly string[];
+}
+
 /** One region as the user describes it. */
 export interface RegionSpec {
   /** AWS region, for example `us-east-1`. */
@@ -110,6 +130,10 @@ export interface RegionSpec {
   readonly cidr: string;
   /** Gateway replicas in peace, if this region differs from the tier's number. */
   readonly gatewayReplicas?: number;
+  /** A network of yours, with its range in `cidr`; one is made if not given. */
+  readonly network?: OwnNetwork;
+  /** ARN of a certificate of yours for `domain` and the region's names; one is made and renewed by AWS if not given. */
+  readonly certificateArn?: string;
   /** Account, if this region has one of its own. */
   readonly account?: string;
 }
@@ -158,6 +182,8 @@ export interface PlatformSpec {
   /** Qualifier that the accounts were bootstrapped with (`cdk bootstrap --qualifier`); CDK's own if not given. */
   readonly bootstrapQualifier?: string;
   readonly operations?: OperationsSpec;
+  /** A role for CI to deploy with; none if not given. */
+  readonly delivery?: DeliverySpec;
   readonly cluster?: ClusterSpec;
   /** Gateway image. Pin by digest for anything that matters. */
   readonly image: string;
@@ -173,6 +199,10 @@ export interface Region {
   readonly availabilityZones: readonly string[];
   readonly cidr: string;
   readonly gatewayReplicas: number;
+  /** A network that was brought along. */
+  readonly network?: OwnNetwork;
+  /** A certificate that was brought along. */
+  readonly certificateArn?: string;
   /** Generation of the database in this region, 1 at first. */
   readonly databaseGeneration: number;
   /** What this region's database is a replica of; undefined for the platform's first database, which was created empty. */
@@ -211,6 +241,7 @@ export interface Platform {
   readonly regionLoss?: { readonly optOutReason: string };
   readonly bootstrapQualifier?: string;
   readonly regionSwitchPlan: boolean;
+  readonly delivery?: DeliverySpec;
   readonly operations: Omit<OperationsSpec, 'alertEmails' | 'canaryModel'> &
     Required<Pick<OperationsSpec, 'alertEmails' | 'canaryModel'>>;
   readonly image: string;
@@ -253,6 +284,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     dnsRegion: spec.dnsRegion ?? standbys[0]?.region ?? primary.region,
     claimRegions: claimRegionsOf(spec),
     satellites: resolveSatellites(spec, primary),
+    ...(spec.delivery !== undefined && { delivery: spec.delivery }),
     ...(spec.regionLoss !== undefined && { regionLoss: spec.regionLoss }),
     ...(spec.bootstrapQualifier !== undefined && { bootstrapQualifier: spec.bootstrapQualifier }),
     regionSwitchPlan: spec.regionSwitchPlan ?? false,
@@ -301,6 +333,8 @@ function resolveRegion(region: RegionSpec, spec: PlatformSpec, tier: Tier): Regi
     account: region.account ?? spec.account,
     availabilityZones: region.zones.map((zone) => `${region.region}${zone}`),
     cidr: region.cidr,
+    ...(region.network !== undefined && { network: region.network }),
+    ...(region.certificateArn !== undefined && { certificateArn: region.certificateArn }),
     gatewayReplicas: region.gatewayReplicas ?? (spec.topology === 'active-active' ? tier.gateway.replicas : inPeace),
     databaseGeneration: spec.databaseGeneration?.[region.region] ?? 1,
     databaseSource: resolveDatabaseSource(region, spec),

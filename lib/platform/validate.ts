@@ -22,6 +22,7 @@ export function findFaults(spec: PlatformSpec): string[] {
     ...networkFaults(spec),
     ...findDatabaseFaults(spec),
     ...clusterFaults(spec),
+    ...operationsFaults(spec),
   ];
 }
 
@@ -74,6 +75,13 @@ function regionFaults(spec: PlatformSpec): string[] {
     if (region.account !== undefined && !/^\d{12}$/.test(region.account)) {
       faults.push(`${at}.account: "${region.account}" is not an AWS account id of 12 digits`);
     }
+    faults.push(...ownNetworkFaults(region, at));
+    const ofCertificate = `arn:aws:acm:${region.region}:`;
+    if (region.certificateArn !== undefined && !region.certificateArn.startsWith(ofCertificate)) {
+      faults.push(
+        `${at}.certificateArn: "${region.certificateArn}" must begin with ${ofCertificate}; a load balancer takes certificates of its own region only`,
+      );
+    }
     for (const zone of region.zones) {
       if (!/^[a-z]$/.test(zone)) faults.push(`${at}.zones: "${zone}" must be the zone's letter alone, for example "a"`);
     }
@@ -96,6 +104,26 @@ function regionFaults(spec: PlatformSpec): string[] {
     const primary = spec.regions.find((region) => region.role === 'primary');
     if (primary?.region === spec.dnsRegion) {
       faults.push(`dnsRegion: "${spec.dnsRegion}" is the primary; choose another, so that the dns stack outlives it`);
+    }
+  }
+  return faults;
+}
+
+function ownNetworkFaults({ network, zones }: PlatformSpec['regions'][number], at: string): string[] {
+  if (network === undefined) return [];
+  const faults: string[] = [];
+  if (!/^vpc-[0-9a-f]{8,17}$/.test(network.vpcId)) {
+    faults.push(`${at}.network.vpcId: "${network.vpcId}" is not a VPC id such as vpc-0123456789abcdef0`);
+  }
+  for (const field of ['publicSubnetIds', 'privateSubnetIds', 'isolatedSubnetIds'] as const) {
+    const ids = network[field];
+    if (ids.length !== zones.length) {
+      faults.push(
+        `${at}.network.${field}: ${ids.length} subnets for ${zones.length} zones; give one for each, in the order of zones`,
+      );
+    }
+    for (const id of ids) {
+      if (!/^subnet-[0-9a-f]{8,17}$/.test(id)) faults.push(`${at}.network.${field}: "${id}" is not a subnet id`);
     }
   }
   return faults;
@@ -196,6 +224,32 @@ function satelliteFaults(spec: PlatformSpec): string[] {
     faults.push(
       `name: "${spec.name}" is too long: the bucket ${longest} would have ${longest.length} characters, S3 allows ${bucketNameLimit}; shorten the name by ${longest.length - bucketNameLimit}`,
     );
+  }
+  return faults;
+}
+
+function operationsFaults({ operations, delivery }: PlatformSpec): string[] {
+  const faults: string[] = [];
+  for (const [field, date] of [
+    ['operations.onCall.since', operations?.onCall?.since],
+    ['operations.nextDrill', operations?.nextDrill],
+  ] as const) {
+    if (date !== undefined && !(/^\d{4}-\d{2}-\d{2}$/.test(date) && Number.isFinite(Date.parse(date)))) {
+      faults.push(`${field}: "${date}" is not a day such as 2027-01-15`);
+    }
+  }
+  for (const [index, email] of (operations?.alertEmails ?? []).entries()) {
+    if (!/^[^\s@]+@[^\s@]+$/.test(email)) faults.push(`operations.alertEmails[${index}]: "${email}" is not an address`);
+  }
+  if (delivery?.subjects.length === 0) {
+    faults.push(
+      'delivery.subjects: names nobody; say who may deploy, for example repo:acme/gateway:environment:production',
+    );
+  }
+  for (const [index, subject] of (delivery?.subjects ?? []).entries()) {
+    if (/^(repo:)?\*/.test(subject)) {
+      faults.push(`delivery.subjects[${index}]: "${subject}" lets every repository of the issuer deploy; name yours`);
+    }
   }
   return faults;
 }

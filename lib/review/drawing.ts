@@ -55,8 +55,11 @@ export function drawingOf({ platform, stacks }: Review): Drawing {
   const names = propertiesOf(dns, 'AWS::Route53::RecordSet').flatMap((record) => {
     const target = String(Object(record['AliasTarget'])['DNSName']);
     const region = regions.find((each) => target.startsWith(`${each}.`));
-    const how = String(record['Failover'] ?? record['Region'] ?? (record['Weight'] === undefined ? 'alone' : 'weight'));
-    return region === undefined ? [] : [{ name: String(record['Name']).replace(/\.$/, ''), to: region, how }];
+    const how = [record['Failover'], record['Region']].find((each): each is string => typeof each === 'string');
+    const otherwise = record['Weight'] === undefined ? 'alone' : 'weight';
+    return region === undefined
+      ? []
+      : [{ name: String(record['Name']).replace(/\.$/, ''), to: region, how: how ?? otherwise }];
   });
   return { regions: boxes, arrows, names };
 }

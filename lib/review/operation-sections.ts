@@ -4,6 +4,7 @@ import {
   databaseArn,
   dnsStackName,
   objectKeys,
+  outputs,
   parameters,
   prefix,
   type RegionalStackKind,
@@ -81,7 +82,7 @@ export function trafficSection({ platform }: Review): Section {
   if (platform.standbys.length === 0) {
     return { title: 'Moving traffic', lines: ['One region: there is nowhere to move it to.'] };
   }
-  const [, middle = 10] = failbackPercents;
+  const [, first] = failbackPercents;
   return {
     title: 'Moving traffic, whatever the health checks say',
     lines: [
@@ -92,7 +93,7 @@ export function trafficSection({ platform }: Review): Section {
       ]),
       `Back, step by step (${failbackPercents.join(', ')} %), and at the end the object is deleted and the percent is 0 again`,
       `  aws cloudformation update-stack --region ${platform.dnsRegion} --stack-name ${dnsStackName(platform)} \\`,
-      `    --use-previous-template --parameters ParameterKey=${parameters.failbackPercent},ParameterValue=${middle}`,
+      `    --use-previous-template --parameters ParameterKey=${parameters.failbackPercent},ParameterValue=${first}`,
       ...wrap(
         `Route 53 sees the object within ${takeoverCheck.intervalSeconds * takeoverCheck.failureThreshold} s. Where the account blocks public access to all of S3, health checks cannot see it: except this one bucket.`,
       ),
@@ -152,6 +153,11 @@ export function deploymentSection({ platform, deployable }: Review): Section {
       ...order.map(({ region }) => `  npx cdk deploy '${prefix(platform)}-${region}-*'`),
       `  npx cdk deploy '${storage}' --parameters ${parameters.crossRegionCopies}=on   # once all stand`,
       `  npx cdk deploy ${dnsStackName(platform)}`,
+      ...(platform.standbys.length === 0
+        ? []
+        : wrap(
+            `Then give each ingress stack the others' output ${outputs.endpointServiceName} (--parameters EndpointServiceREGION=...): the private way between regions stands from then on.`,
+          )),
       ...wrap(
         `While another region is lost, a new stack here takes --parameters ${parameters.crossRegionCopies}=off; standing ones need nothing.`,
       ),

@@ -66,7 +66,7 @@ export function reviewAsJson(whole: Review): string {
         resources: Object.keys(template.Resources).length,
         parameters: template.Parameters ?? {},
       })),
-      manifests: manifests.map(({ text: _, ...manifest }) => manifest),
+      manifests: manifests.map(({ region, file, resources, kinds }) => ({ region, file, resources, kinds })),
       checklist: checklist(whole),
       servingAvailability: servingAvailability(platform),
       ...rest,

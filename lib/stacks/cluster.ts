@@ -1,6 +1,7 @@
 import { CfnOutput } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
+import { acknowledge } from '../constructs/acknowledge.ts';
 import { AutoModeCluster } from '../constructs/auto-mode-cluster.ts';
 import { podGrants } from '../constructs/pod-grants.ts';
 import { PodIdentity } from '../constructs/pod-identity.ts';
@@ -30,6 +31,13 @@ export class ClusterStack extends RegionalStack {
       adminRoleArns: platform.cluster.adminRoleArns,
       publicApiCidrs: platform.cluster.publicApiCidrs,
     });
+    if (region.network !== undefined) {
+      acknowledge(
+        this,
+        '@aws-cdk/aws-eks:clusterMustManuallyTagSubnet',
+        'Kubernetes makes no load balancers here, the ingress stack does; nobody reads these tags.',
+      );
+    }
     this.nodeSecurityGroupId = cluster.clusterSecurityGroupId;
     for (const [serviceAccount, grants] of Object.entries(podGrants(platform, region))) {
       new PodIdentity(this, `Identity-${serviceAccount}`, {

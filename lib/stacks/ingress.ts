@@ -8,7 +8,19 @@ import { gatewayPort } from '../../gateway/contract.ts';
 import type { DeployedNames } from '../alerts/aws-alarms.ts';
 import { GatewayFirewall } from '../constructs/gateway-firewall.ts';
 import { GatewayLoadBalancer } from '../constructs/gateway-load-balancer.ts';
-import { clusterName, loadBalancerName, outputs, parameters, regionalDomain } from '../platform/names.ts';
+import { PrivatePath } from '../constructs/private-path.ts';
+import { StaticEntrance } from '../constructs/static-entrance.ts';
+import {
+  clusterName,
+  endpointServiceParameter,
+  entranceName,
+  internalDomain,
+  internalZone,
+  loadBalancerName,
+  outputs,
+  parameters,
+  regionalDomain,
+} from '../platform/names.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { ClusterStack } from './cluster.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
@@ -32,12 +44,15 @@ export class IngressStack extends RegionalStack {
     const { platform, region } = props;
     const domain = regionalDomain(platform, region.region);
     const zone = this.hostedZone(platform);
-    const certificate = new acm.Certificate(this, 'Certificate', {
-      domainName: platform.domain,
-      subjectAlternativeNames: [domain],
-      validation: acm.CertificateValidation.fromDns(zone),
-    });
-    const { loadBalancer, targetGroup, securityGroup } = new GatewayLoadBalancer(this, 'Gateway', {
+    const certificate =
+      region.certificateArn === undefined
+        ? new acm.Certificate(this, 'Certificate', {
+            domainName: platform.domain,
+            subjectAlternativeNames: [domain, internalDomain(platform, region.region)],
+            validation: acm.CertificateValidation.fromDns(zone),
+          })
+        : acm.Certificate.fromCertificateArn(this, 'Certificate', region.certificateArn);
+    const { loadBalancer, targetGroup, securityGroup, listener } = new GatewayLoadBalancer(this, 'Gateway', {
       name: loadBalancerName(platform, region.region),
       vpc: props.vpc,
       certificate,
@@ -60,6 +75,14 @@ export class IngressStack extends RegionalStack {
       toPort: gatewayPort,
       description: 'Load balancer to gateway pods',
     });
+    const entrance = new StaticEntrance(this, 'Static', {
+      name: entranceName(platform, region.region),
+      vpc: props.vpc,
+      listener,
+      account: region.account,
+      regions: platform.topology === 'single-region' ? [] : platform.regions.map((each) => each.region),
+    });
+    this.connectPrivately(props, entrance);
     this.loadBalancerArn = loadBalancer.loadBalancerArn;
     this.deployed = {
       loadBalancer: loadBalancer.loadBalancerFullName,
@@ -68,6 +91,28 @@ export class IngressStack extends RegionalStack {
     };
     new CfnOutput(this, outputs.loadBalancerDnsName, { value: loadBalancer.loadBalancerDnsName });
     new CfnOutput(this, outputs.targetGroupArn, { value: targetGroup.targetGroupArn });
+  }
+
+  /** A name for each region that only this network resolves: its own leads to its entrance, the others' over PrivateLink. */
+  private connectPrivately({ platform, region, vpc }: IngressStackProps, entrance: StaticEntrance): void {
+    if (entrance.serviceName === undefined) return;
+    const zone = new route53.PrivateHostedZone(this, 'Internal', { zoneName: internalZone(platform), vpc });
+    new route53.ARecord(this, 'OwnInternalName', {
+      zone,
+      recordName: `${internalDomain(platform, region.region)}.`,
+      target: route53.RecordTarget.fromAlias(new LoadBalancerTarget(entrance.loadBalancer)),
+    });
+    for (const other of platform.regions.filter((each) => each !== region)) {
+      new PrivatePath(this, `To-${other.region}`, {
+        region: other.region,
+        vpc,
+        cidr: region.cidr,
+        parameter: endpointServiceParameter(other.region),
+        zone,
+        name: internalDomain(platform, other.region),
+      });
+    }
+    new CfnOutput(this, outputs.endpointServiceName, { value: entrance.serviceName });
   }
 
   /** The zone from the configuration; while the dns stack has only just created it, its id comes as a parameter. */

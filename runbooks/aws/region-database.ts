@@ -25,7 +25,7 @@ export function awsRegionDatabase(clients: AwsClients, place: RegionDatabasePlac
       const role = roleOf(instance);
       const [row, lagSeconds] = await Promise.all([
         rows.read(signal),
-        role === 'primary' ? 0 : replicaLagSeconds(clients, region, identifier, signal),
+        role === 'primary' ? 0 : lagIfKnown(clients, region, identifier, signal),
       ]);
       return { role, row, lagSeconds };
     },
@@ -127,6 +127,24 @@ export async function updateParameters(
       isNamed(error, 'TokenAlreadyExistsException') ||
       (error instanceof Error && /No updates are to be performed|_IN_PROGRESS state/.test(error.message));
     if (!isHarmless) throw error;
+  }
+}
+
+const lagPatienceMs = 5_000;
+
+/** A promotion must not wait for CloudWatch: what it does not say in time is unknown, and a switchover refuses that. */
+async function lagIfKnown(
+  clients: AwsClients,
+  region: string,
+  identifier: string,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  try {
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(lagPatienceMs)]);
+    return await replicaLagSeconds(clients, region, identifier, bounded);
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
   }
 }
 

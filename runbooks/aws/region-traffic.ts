@@ -2,18 +2,17 @@
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { z } from 'zod';
 import { getObject } from '../../gateway/region/s3-bucket.ts';
+import { objectKeys } from '../../lib/platform/names.ts';
 import type { RegionTraffic } from '../books/region-world.ts';
 import type { AwsClients } from './clients.ts';
 
 const takeoverSchema = z.object({ run: z.string(), epoch: z.number() });
 
-export const takeoverKey = 'takeover.json';
-
 /** @param bucketOf the takeover bucket of a region; public to read, for that one key. */
 export function awsRegionTraffic(clients: AwsClients, bucketOf: (region: string) => string): RegionTraffic {
   return {
     takeover: async (region, signal) => {
-      const found = await getObject(clients.s3(region), bucketOf(region), takeoverKey, signal);
+      const found = await getObject(clients.s3(region), bucketOf(region), objectKeys.takeover, signal);
       if (found === undefined || found === 'unchanged') return undefined;
       // Health checks see that it is there, whatever it says.
       const body = takeoverSchema.safeParse(JSON.parse(found.body));
@@ -23,7 +22,7 @@ export function awsRegionTraffic(clients: AwsClients, bucketOf: (region: string)
       await clients.s3(region).send(
         new PutObjectCommand({
           Bucket: bucketOf(region),
-          Key: takeoverKey,
+          Key: objectKeys.takeover,
           Body: JSON.stringify({ run, epoch }),
           ContentType: 'application/json',
           // A cached copy must not keep traffic away after the object is gone.
@@ -35,7 +34,7 @@ export function awsRegionTraffic(clients: AwsClients, bucketOf: (region: string)
     giveBack: async (region, abortSignal) => {
       await clients
         .s3(region)
-        .send(new DeleteObjectCommand({ Bucket: bucketOf(region), Key: takeoverKey }), { abortSignal });
+        .send(new DeleteObjectCommand({ Bucket: bucketOf(region), Key: objectKeys.takeover }), { abortSignal });
     },
   };
 }

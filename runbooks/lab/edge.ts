@@ -63,9 +63,9 @@ export class LabEdge {
     const { intervalMs, failureThreshold } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const answers = await Promise.all(addresses.map((address) => isWell(address, intervalMs, signal)));
+      const answered = await Promise.all(addresses.map((address) => answers(address, intervalMs, signal)));
       const health = this.#health.get(name);
-      const found = answers.some(Boolean);
+      const found = answered.some(Boolean);
       if (health !== undefined) {
         health.against = found === health.isWell ? 0 : health.against + 1;
         if (health.against >= failureThreshold) this.#health.set(name, { isWell: found, against: 0 });
@@ -75,7 +75,7 @@ export class LabEdge {
   }
 }
 
-async function isWell(address: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+async function answers(address: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   try {
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const answer = await fetch(new URL(healthPaths.health, address), { signal: bounded });

@@ -1,5 +1,8 @@
 /** A configuration is changed where it lies, and every process serves it: no restart, no lost request. */
+import { execFile } from 'node:child_process';
 import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type ObjectStore, startObjectStore, storeObject } from '../../runbooks/lab/object-store.ts';
 import { hello, masterKey, migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -62,11 +65,13 @@ async function database(): Promise<string> {
 /** Processes behind one database; their local file is not what they serve. */
 async function fleet(workers: readonly number[]): Promise<TestGateway[]> {
   const databaseUrl = await database();
-  return Promise.all(
-    workers.map((count) =>
-      started({ config: serving('from-file'), databaseUrl, workers: count, environment: s3Environment() }),
-    ),
-  );
+  const gateways: TestGateway[] = [];
+  // One after the other: a start needs a processor for itself.
+  for (const count of workers) {
+    const options = { config: serving('from-file'), databaseUrl, workers: count, environment: s3Environment() };
+    gateways.push(await started(options));
+  }
+  return gateways;
 }
 
 async function answersFor(gateway: TestGateway, model: string): Promise<boolean> {
@@ -210,3 +215,37 @@ describe('a deployment that is made over the API', () => {
     expect(await answersFor(one, 'file')).toBe(true);
   }, 30_000);
 });
+
+describe('the command line', () => {
+  it('pushes a configuration into the database, shows the history, and says how the gateway stands', async () => {
+    const databaseUrl = await database();
+    const environment = { CONFIG_SOURCE: 'database' };
+    const gateway = await started({ config: serving('from-file'), databaseUrl, environment });
+    const file = join(await temporaryDirectory(), 'pushed.yaml');
+    await writeFile(file, serving('pushed'));
+    expect(await holdfast('config', 'push', file, '--url', gateway.url)).toMatchObject({ code: 0 });
+    await until(() => answersFor(gateway, 'pushed'), liveWithinMs);
+    await writeFile(file, 'model_list: []');
+    const refused = await holdfast('config', 'push', file, '--url', gateway.url);
+    expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('model_list')]);
+    expect((await holdfast('config', 'history', '--url', gateway.url)).output).toMatch(/push\s+by master key/);
+    const status = await holdfast('status', gateway.url);
+    expect([status.code, status.output]).toEqual([0, expect.stringMatching(/leader +this process, epoch 1/)]);
+
+    // A new one with an empty disk finds it there, though its own file is another.
+    const second = await started({ config: serving('from-file'), databaseUrl, environment });
+    expect(await answersFor(second, 'pushed')).toBe(true);
+  }, 60_000);
+});
+
+async function holdfast(...words: string[]): Promise<{ code: number; output: string }> {
+  const entry = fileURLToPath(new URL('../../bin/holdfast.ts', import.meta.url));
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [entry, ...words],
+      { env: { PATH: process.env['PATH'] ?? '', LITELLM_MASTER_KEY: masterKey }, timeout: 30_000 },
+      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), output: stdout + stderr }),
+    );
+  });
+}

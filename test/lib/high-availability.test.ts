@@ -23,6 +23,17 @@ describe.each(shipped.regions.map((region) => ({ name: region.region, region }))
     return found[0]?.Properties ?? {};
   };
 
+  /** The one that ends TLS and filters; the other passes bytes on to it. */
+  const applicationOnly = (type: string, isIt: (properties: Record<string, unknown>) => boolean) => {
+    const found = resourcesOf(own, type).filter(({ Properties }) => isIt(Properties));
+    expect(found, type).toHaveLength(1);
+    return found[0]?.Properties ?? {};
+  };
+  const balancerOf = () =>
+    applicationOnly('AWS::ElasticLoadBalancingV2::LoadBalancer', ({ Type }) => Type === 'application');
+  const targetsOf = () =>
+    applicationOnly('AWS::ElasticLoadBalancingV2::TargetGroup', ({ TargetType }) => TargetType === 'ip');
+
   test('every zone has a NAT gateway of its own, and its private subnet leaves by it', () => {
     const subnets = new Map(
       resourcesOf(own, 'AWS::EC2::Subnet').map(({ id, Properties }) => [id, Properties['AvailabilityZone']]),
@@ -98,7 +109,7 @@ describe.each(shipped.regions.map((region) => ({ name: region.region, region }))
   });
 
   test('the load balancer asks pods what the gateway promises, with the tier’s numbers', () => {
-    expect(only('AWS::ElasticLoadBalancingV2::TargetGroup')).toMatchObject({
+    expect(targetsOf()).toMatchObject({
       TargetType: 'ip',
       Port: gatewayPort,
       HealthCheckPath: healthPaths.readiness,
@@ -111,13 +122,13 @@ describe.each(shipped.regions.map((region) => ({ name: region.region, region }))
   });
 
   test('the load balancer cuts no stream, lets clients leave, and waits for a leaving gateway', () => {
-    const balancer = attributesOf(only('AWS::ElasticLoadBalancingV2::LoadBalancer')['LoadBalancerAttributes']);
+    const balancer = attributesOf(balancerOf()['LoadBalancerAttributes']);
     expect(Number(balancer['idle_timeout.timeout_seconds'])).toBeGreaterThan(longestStreamSeconds);
     expect(balancer['client_keep_alive.seconds']).toBe(String(clientKeepAliveSeconds));
     expect(balancer['deletion_protection.enabled']).toBe('true');
     expect(balancer['access_logs.s3.enabled']).toBe('true');
     expect(balancer['zonal_shift.config.enabled']).toBe('true');
-    const targets = attributesOf(only('AWS::ElasticLoadBalancingV2::TargetGroup')['TargetGroupAttributes']);
+    const targets = attributesOf(targetsOf()['TargetGroupAttributes']);
     // Sooner, and it would cut streams that the gateway still serves.
     expect(Number(targets['deregistration_delay.timeout_seconds'])).toBeGreaterThanOrEqual(
       drain.pauseSeconds + drain.noticeSeconds + drain.deadlineSeconds,
@@ -125,8 +136,39 @@ describe.each(shipped.regions.map((region) => ({ name: region.region, region }))
   });
 
   test('clients speak HTTPS only, and a firewall stands before the load balancer', () => {
-    expect(only('AWS::ElasticLoadBalancingV2::Listener')).toMatchObject({ Port: 443, Protocol: 'HTTPS' });
+    const listeners = resourcesOf(own, 'AWS::ElasticLoadBalancingV2::Listener').map(
+      ({ Properties: { Port, Protocol } }) => `${String(Protocol)} ${String(Port)}`,
+    );
+    // The second passes TLS on as it is, to the first.
+    expect(listeners.toSorted()).toEqual(['HTTPS 443', 'TCP 443']);
     expect(only('AWS::WAFv2::WebACLAssociation')).toBeDefined();
+  });
+
+  test('has an address in each zone that never changes, in front of the same firewall', () => {
+    const entrance = applicationOnly('AWS::ElasticLoadBalancingV2::LoadBalancer', ({ Type }) => Type === 'network');
+    expect(entrance['Subnets']).toBeUndefined();
+    expect(entrance['SubnetMappings']).toHaveLength(region.availabilityZones.length);
+    expect(JSON.stringify(entrance['SubnetMappings'])).toContain('AllocationId');
+    const passedOn = applicationOnly(
+      'AWS::ElasticLoadBalancingV2::TargetGroup',
+      ({ TargetType }) => TargetType === 'alb',
+    );
+    expect(passedOn).toMatchObject({ Port: 443, HealthCheckProtocol: 'HTTPS', HealthCheckPath: healthPaths.health });
+  });
+
+  test('is reached privately by the other regions, once they know the way', () => {
+    const service = only('AWS::EC2::VPCEndpointService');
+    expect(service).toMatchObject({
+      SupportedRegions: shipped.regions.map((each) => each.region),
+      AcceptanceRequired: false,
+    });
+    const ways = resourcesOf(own, 'AWS::EC2::VPCEndpoint').filter(({ Properties }) => 'ServiceRegion' in Properties);
+    expect(ways.map(({ Properties }) => Properties['ServiceRegion'])).toEqual(
+      shipped.regions.map((each) => each.region).filter((name) => name !== region.region),
+    );
+    for (const way of ways) expect(way['Condition'], way.id).toEqual(expect.any(String));
+    const names = resourcesOf(own, 'AWS::Route53::RecordSet').map(({ Properties }) => String(Properties['Name']));
+    for (const each of shipped.regions) expect(names).toContain(`${each.region}.internal.gateway.example.com.`);
   });
 
   test('the firewall blocks no prompt for what it talks about', () => {

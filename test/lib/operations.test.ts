@@ -1,4 +1,5 @@
 /** What watches, keeps and tries the platform: alarms, backups, drills. */
+import { Script } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import shipped from '../../holdfast.config.ts';
 import { alerts } from '../../lib/alerts/alerts.ts';
@@ -91,7 +92,7 @@ test('a canary asks each region for a real completion every minute, with a key t
   expect(script).toContain(`"${standby.region}.gateway.example.com"`);
   expect(script).toContain('/v1/chat/completions');
   expect(script).toContain('holdfast-production/canary');
-  expect(() => new Function(script)).not.toThrow();
+  expect(new Script(script), 'it parses').toBeDefined();
 });
 
 test('topics are encrypted, take TLS only, and let CloudWatch, Backup and RDS speak', () => {
@@ -188,5 +189,25 @@ test('AWS’s own recovery plan is there only when it is asked for, and asks a p
   expect(plan?.stack.region).toBe(stackNamed(synthesize(platform).stacks, dnsStackName(platform)).region);
   for (const workflow of [Object(plan?.Properties['Workflows'])[0], Object(plan?.Properties['Workflows'])[1]]) {
     expect(workflow.Steps[0]).toMatchObject({ ExecutionBlockType: 'ManualApproval' });
+  }
+});
+
+test('CI deploys without a key, from the named runs alone, and may only become what cdk bootstrap made', () => {
+  const subject = 'repo:acme/gateway:environment:production';
+  const platform = definePlatform({ ...specOf('high', 'active-passive', 2), delivery: { subjects: [subject] } });
+  const all = synthesize(platform).stacks;
+  const [role] = resourcesOf(all, 'AWS::IAM::Role').filter(
+    ({ Properties }) => Properties['RoleName'] === 'acme-production-delivery',
+  );
+  expect(JSON.stringify(role?.Properties['AssumeRolePolicyDocument'])).toContain(
+    `"token.actions.githubusercontent.com:sub":["${subject}"]`,
+  );
+  const policy = resourcesOf(all, 'AWS::IAM::Policy').find(({ stack }) => stack.name === 'acme-production-delivery');
+  const { Statement } = Object(policy?.Properties['PolicyDocument']);
+  expect(Statement).toEqual([expect.objectContaining({ Action: 'sts:AssumeRole' })]);
+  for (const { region } of platform.regions) {
+    expect(Statement[0].Resource).toContain(
+      `arn:aws:iam::222222222222:role/cdk-hnb659fds-deploy-role-222222222222-${region}`,
+    );
   }
 });

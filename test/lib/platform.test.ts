@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { chooseEnvironment } from '../../lib/platform/environments.ts';
 import { definePlatform, PlatformError, type PlatformSpec } from '../../lib/platform/platform.ts';
 import { spec } from './specs.ts';
 
@@ -137,8 +138,81 @@ const refusals: readonly (readonly [string, Partial<PlatformSpec>, RegExp])[] = 
   ['a Kubernetes API open to everyone', { cluster: { publicApiCidrs: ['0.0.0.0/0'] } }, /never open to everyone/],
 ];
 
+const critical = { tier: 'critical', regions: [first, second] } as const;
+
+const refusedPlaces: readonly (readonly [string, Partial<PlatformSpec>, RegExp])[] = [
+  [
+    'a critical pair without a third place for the claim',
+    critical,
+    /^witnessRegion: tier "critical" needs the claim in three places/,
+  ],
+  [
+    'a witness among the regions',
+    { ...critical, witnessRegion: 'us-west-2' },
+    /it would be lost together with what it is to outlive/,
+  ],
+  [
+    'a witness that is no region',
+    { ...critical, witnessRegion: 'moon' },
+    /^witnessRegion: "moon" is not an AWS region/,
+  ],
+  [
+    'a place for copies where regions have each other',
+    { backupRegion: 'us-east-2' },
+    /^backupRegion: several regions hold each other/,
+  ],
+  [
+    'a single region without a partner under its law',
+    { tier: 'standard', topology: 'single-region', regions: [{ ...first, region: 'sa-east-1' }] },
+    /^backupRegion: sa-east-1 has no partner region/,
+  ],
+  [
+    'a name that makes a bucket too long',
+    { name: 'a'.repeat(20), regions: [first, { ...second, region: 'ap-southeast-2' }] },
+    /^name: "a{20}" is too long: the bucket .* would have 68 characters, S3 allows 63; shorten the name by 5/,
+  ],
+  [
+    'an opt-out without a reason',
+    { tier: 'high', topology: 'single-region', regions: [first], regionLoss: { optOutReason: ' ' } },
+    /say why/,
+  ],
+  ['an opt-out of nothing', { regionLoss: { optOutReason: 'because' } }, /nothing to opt out of/],
+  [
+    'AWS’s plan for three regions',
+    { regionSwitchPlan: true },
+    /^regionSwitchPlan: ARC Region switch knows two regions/,
+  ],
+  ['a qualifier that is none', { bootstrapQualifier: 'Much-Too-Long' }, /^bootstrapQualifier/],
+  [
+    'a certificate of another region',
+    { regions: [{ ...first, certificateArn: 'arn:aws:acm:us-west-2:1:certificate/x' }, second] },
+    /certificates of its own region only/,
+  ],
+  [
+    'a network with a subnet for one of three zones',
+    {
+      regions: [
+        {
+          ...first,
+          network: {
+            vpcId: 'vpc-1',
+            publicSubnetIds: ['subnet-0123456789abcdef0'],
+            privateSubnetIds: [],
+            isolatedSubnetIds: [],
+          },
+        },
+        second,
+      ],
+    },
+    /^regions\[0\]\.network\.publicSubnetIds: 1 subnets for 3 zones/,
+  ],
+  ['a drill on no day', { operations: { nextDrill: 'soon' } }, /^operations\.nextDrill: "soon" is not a day/],
+  ['an address that is none', { operations: { alertEmails: ['oncall'] } }, /^operations\.alertEmails\[0\]/],
+  ['a role for everybody’s CI', { delivery: { subjects: ['repo:*'] } }, /lets every repository of the issuer deploy/],
+];
+
 describe('a platform is refused for', () => {
-  test.each(refusals)('%s', (_, changes, fault) => {
+  test.each([...refusals, ...refusedPlaces])('%s', (_, changes, fault) => {
     expect(faultsOf(changes)).toEqual(expect.arrayContaining([expect.stringMatching(fault)]));
   });
 });
@@ -163,4 +237,27 @@ test('every region but the first primary starts as a replica of it', () => {
   for (const standby of platform.standbys) {
     expect(standby.databaseSource).toEqual({ region: 'us-east-1', account: '222222222222', databaseGeneration: 1 });
   }
+});
+
+describe('with several environments in the configuration', () => {
+  const dev = definePlatform(spec({ environment: 'dev', account: '333333333333' }));
+  const production = definePlatform(spec());
+
+  test('the one that is named is taken, with its own account', () => {
+    expect(chooseEnvironment({ dev, production }, 'dev')).toBe(dev);
+  });
+
+  test('production is taken when none is named, and a single one always', () => {
+    expect(chooseEnvironment({ dev, production }, undefined)).toBe(production);
+    expect(chooseEnvironment(dev, undefined)).toBe(dev);
+    expect(chooseEnvironment(dev, 'dev')).toBe(dev);
+  });
+
+  test.each([
+    ['one that is not there', { dev, production }, 'staging', 'no environment "staging"; it has dev, production'],
+    ['another one than the only one', dev, 'production', 'no environment "production"; it has dev'],
+    ['one under another one’s name', { staging: dev }, 'staging', 'environment "staging" says that it is "dev"'],
+  ])('%s is refused', (_, exported, name, fault) => {
+    expect(() => chooseEnvironment(exported, name)).toThrow(fault);
+  });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { definePlatform, type PlatformSpec } from '../../lib/platform/platform.ts';
-import { reviewAsHtml, reviewAsMarkdown } from '../../lib/review/document.ts';
+import { reviewAsMarkdown } from '../../lib/review/document.ts';
 import type { Finding } from '../../lib/review/findings.ts';
 import { type Background, type Review, review, reviewAsJson } from '../../lib/review/review.ts';
 import { reviewAsText } from '../../lib/review/text.ts';

@@ -17,7 +17,7 @@ import { spec } from './specs.ts';
 import { context } from './synthesize.ts';
 
 /** What the rules say about one stack. */
-function findingsIn(build: (stack: Construct) => void) {
+function findingsIn(build: (stack: Construct) => unknown) {
   vi.stubEnv('CDK_VALIDATION', 'true');
   const outdir = mkdtempSync(join(tmpdir(), 'holdfast-cdk-'));
   try {
@@ -57,7 +57,7 @@ test('an acknowledged finding is gone, and is listed with its reason instead', (
 });
 
 describe('our own rules find', () => {
-  const { findings } = findingsIn((stack) => {
+  const { findings } = findingsIn((stack) => [
     new CfnDBInstance(stack, 'Database', {
       engine: 'postgres',
       engineVersion: '18.6',
@@ -65,15 +65,15 @@ describe('our own rules find', () => {
       allocatedStorage: '100',
       publiclyAccessible: true,
       backupRetentionPeriod: 1,
-    });
-    new CfnNatGateway(stack, 'Nat', { subnetId: 'subnet-1' });
+    }),
+    new CfnNatGateway(stack, 'Nat', { subnetId: 'subnet-1' }),
     new CfnReplicationGroup(stack, 'Cache', {
       replicationGroupDescription: 'one node',
       cacheNodeType: 'cache.r7g.large',
-    });
-    new CfnDBParameterGroup(stack, 'Parameters', { family: 'postgres18', description: 'none', parameters: {} });
-    new CfnListener(stack, 'Http', { loadBalancerArn: 'arn', protocol: 'HTTP', port: 80, defaultActions: [] });
-  });
+    }),
+    new CfnDBParameterGroup(stack, 'Parameters', { family: 'postgres18', description: 'none', parameters: {} }),
+    new CfnListener(stack, 'Http', { loadBalancerArn: 'arn', protocol: 'HTTP', port: 80, defaultActions: [] }),
+  ]);
 
   test.each([
     ['a database that answers the internet', 'HOLDFAST_DATABASE_PRIVATE'],

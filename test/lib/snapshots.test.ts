@@ -37,7 +37,7 @@ const ofRole: readonly string[] = ['storage', 'data', 'monitoring', 'backup', 'r
 
 describe('standbys are built alike', () => {
   // Each names the others: where copies go, which link is cut.
-  const naming: readonly string[] = ['storage', 'cluster', 'monitoring', 'resilience'];
+  const naming: readonly string[] = ['storage', 'cluster', 'ingress', 'monitoring', 'resilience'];
 
   test.each(regionalStackKinds.filter((kind) => !naming.includes(kind)))(
     '%s of eu-west-1 is that of us-west-2 but for names and ranges',

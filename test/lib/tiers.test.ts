@@ -37,11 +37,30 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
       addons: ['vault', 'backup'],
     },
   }),
+  'a network and a certificate of one’s own': {
+    ...specOf('standard', 'single-region'),
+    regions: [
+      {
+        region: 'us-east-1',
+        role: 'primary',
+        zones: ['a', 'b'],
+        cidr: '10.0.0.0/16',
+        certificateArn: 'arn:aws:acm:us-east-1:222222222222:certificate/00000000-0000-0000-0000-000000000000',
+        network: {
+          vpcId: 'vpc-0123456789abcdef0',
+          publicSubnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
+          privateSubnetIds: ['subnet-0123456789abcdef2', 'subnet-0123456789abcdef3'],
+          isolatedSubnetIds: ['subnet-0123456789abcdef4', 'subnet-0123456789abcdef5'],
+        },
+      },
+    ],
+  },
   'two regions with a witness, recovered by AWS': {
     ...specOf('critical', 'active-passive', 2),
     witnessRegion: 'us-east-2',
     regionSwitchPlan: true,
     bootstrapQualifier: 'acme',
+    delivery: { subjects: ['repo:acme/gateway:environment:production'] },
     operations: { alertEmails: ['oncall@acme.example'], runbookUrl: 'https://wiki.acme.example/holdfast' },
   },
 };
@@ -63,7 +82,8 @@ describe.each(described)('$name', ({ description }) => {
       const { findings, stacks } = assemble(platform, { directory, context });
       expect(findings).toEqual([]);
       const regional = regionalStackKinds.length * description.regions.length;
-      const extra = platform.satellites.length + (platform.regionSwitchPlan ? 1 : 0);
+      const global = [platform.regionSwitchPlan, platform.delivery !== undefined].filter(Boolean).length;
+      const extra = platform.satellites.length + global;
       expect(stacks).toHaveLength(1 + regional + extra);
     } finally {
       rmSync(directory, { recursive: true });

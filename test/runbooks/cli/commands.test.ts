@@ -106,6 +106,18 @@ describe('holdfast runbook run', () => {
     expect(lines.at(-1)).toMatchObject({ is: 'outcome', outcome: { is: 'completed' } });
   });
 
+  it('ends with 2 before the first step when the world lacks what the book needs', async () => {
+    const world = withoutA();
+    const host = fakeHost({ world });
+    const poor = {
+      ...host,
+      openWorld: async () => ({ world, books: ['release'] as const, close: async () => undefined }),
+    };
+    expect(await runBook(poor, 'region-failover', failover, { ...options, confirm: ['b'] })).toBe(2);
+    expect(host.output()).toContain('cannot run region-failover yet, only release');
+    expect(world.takeovers.size).toBe(0);
+  });
+
   it('fills in what holdfast.config.ts says', async () => {
     const host = fakeHost({ world: withoutA() });
     await showBook(host, 'region-failover', [], { format: 'md' });

@@ -1,0 +1,55 @@
+/** The words of `holdfast region`. */
+import { Command, Option } from 'commander';
+import type { Host } from '../runbook/host.ts';
+
+export function regionCommand(host: () => Promise<Host>, exitWith: (code: number) => void): Command {
+  const command = new Command('region').description(
+    'See which region writes, whether a standby is ready, and hold writes.',
+  );
+  const world = (): Option => new Option('--world <name>', 'what is asked').choices(['aws', 'lab']).default('aws');
+  const looks = [
+    ['status', 'Show the claim and every region against it. Exit code 1 when something does not fit.', 'regionStatus'],
+    ['topology', 'Show the regions of holdfast.config.ts, and which database follows which.', 'regionTopology'],
+    ['history', 'Show which region wrote from when on, by the journals of runs.', 'regionHistory'],
+    ['ready', 'Say whether each standby could take over now. Exit code 1 when one could not.', 'regionReady'],
+  ] as const;
+  for (const [name, description, work] of looks) {
+    command
+      .command(name)
+      .description(description)
+      .addOption(world())
+      .option('--address <name=url...>', 'where gateways of a region are reached')
+      .option('--journal <place>', 'where runs are kept')
+      .option('--json', 'print JSON')
+      .action(async (options) => exitWith(await (await import('./show.ts'))[work](await host(), options)));
+  }
+  command
+    .command('promote')
+    .description('Fail over to a region that stands by: the same as `runbook run region-failover target=REGION`.')
+    .argument('<region>')
+    .addOption(world())
+    .option('--promote-with <way>', 'stack or rds', 'stack')
+    .option('--journal <place>', 'where the run is kept')
+    .action(async (region, { promoteWith, ...options }) => {
+      const { runBook } = await import('../runbook/perform.ts');
+      const words = [`target=${region}`, `promoteWith=${promoteWith}`];
+      exitWith(await runBook(await host(), 'region-failover', words, { ...options, poll: 5 }));
+    });
+  const changes = [
+    ['fence', 'Close a region for control-plane writes, for example one that came back.', 'fenceRegion'],
+    ['pause', "Hold control-plane writes: close the writer's row.", 'pauseWriter'],
+    ['resume', 'Let the writer write again, in a new epoch.', 'resumeWriter'],
+  ] as const;
+  for (const [name, description, work] of changes) {
+    command
+      .command(name)
+      .description(description)
+      .argument('<region>')
+      .addOption(world())
+      .option('--confirm <name>', "the region's name, typed beforehand")
+      .action(async (region, options) =>
+        exitWith(await (await import('./change.ts'))[work](await host(), region, options)),
+      );
+  }
+  return command;
+}

@@ -1,0 +1,183 @@
+/** `holdfast region status|topology|history|ready`: nothing is changed. */
+import { databaseIdentifier, regionalDomain } from '../../lib/platform/names.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
+import { messageOf } from '../../runbooks/engine/look.ts';
+import { type EpochBegan, epochOf } from '../../runbooks/region/history.ts';
+import { type RegionPage, readPage } from '../../runbooks/region/page.ts';
+import { readyChecks } from '../../runbooks/region/ready.ts';
+import { statusOf } from '../../runbooks/region/status.ts';
+import { explained } from '../runbook/command-line.ts';
+import { type Host, UsageError, type WorldName } from '../runbook/host.ts';
+
+export interface RegionOptions {
+  readonly world: WorldName;
+  readonly json?: true;
+  readonly journal?: string;
+  /** `name=url`, where a region's gateways are reached if not by their own name. */
+  readonly address?: readonly string[];
+}
+
+type Unanswered = { readonly because: string };
+
+/** @returns 0 when everything fits together, 1 when not. */
+export async function regionStatus(host: Host, options: RegionOptions): Promise<number> {
+  return explained(host, async () => {
+    const platform = await platformOf(host);
+    const opened = await host.openWorld(options.world);
+    try {
+      const { claims, traffic } = opened.world;
+      const reading = await claims.read(host.signal);
+      const regions = await Promise.all(
+        namesOf(platform, options).map(async (region) => ({
+          region,
+          page: await answered(() => readPage(addressOf(platform, region, options), host.signal)),
+          takeover: await traffic.takeover(region, host.signal).catch(() => undefined),
+        })),
+      );
+      const { claim, faults } = statusOf(reading, regions);
+      if (options.json === true) host.terminal.write(`${JSON.stringify({ claim, regions, faults })}\n`);
+      else {
+        host.terminal.write(
+          claim === undefined
+            ? 'claim       none that can be believed\n'
+            : `claim       epoch ${claim.epoch}, ${claim.writer}, ${claim.phase}, candidates ${claim.candidates.join(', ') || 'none'}\n`,
+        );
+        for (const { region, page, takeover } of regions) {
+          host.terminal.write(
+            `${region.padEnd(12)}${pageLine(page)}${takeover === undefined ? '' : ', takeover object'}\n`,
+          );
+        }
+        for (const fault of faults) host.terminal.write(`  ! ${fault}\n`);
+      }
+      return faults.length === 0 ? 0 : 1;
+    } finally {
+      await opened.close();
+    }
+  });
+}
+
+function pageLine(page: RegionPage | Unanswered): string {
+  if ('because' in page) return `does not answer (${page.because})`;
+  const lag = page.replayLagSeconds === undefined ? '' : `, lag ${page.replayLagSeconds} s`;
+  return `${page.standing}, epoch ${page.epoch ?? '-'}, version ${page.version}${lag}`;
+}
+
+export async function regionTopology(host: Host, options: RegionOptions): Promise<number> {
+  return explained(host, async () => {
+    const platform = await platformOf(host);
+    const rows = platform.regions.map((region) => ({
+      region: region.region,
+      role: region.role,
+      address: regionalDomain(platform, region.region),
+      gateways: region.gatewayReplicas,
+      zones: region.availabilityZones,
+      database: databaseIdentifier(platform, region),
+      follows: region.databaseSource && databaseIdentifier(platform, region.databaseSource),
+    }));
+    if (options.json === true)
+      host.terminal.write(
+        `${JSON.stringify({ topology: platform.topology, tier: platform.tier.name, regions: rows })}\n`,
+      );
+    else {
+      host.terminal.write(`${platform.domain}: ${platform.topology}, tier ${platform.tier.name}\n`);
+      for (const { region, role, gateways, zones, database, follows } of rows) {
+        host.terminal.write(
+          `  ${region.padEnd(14)}${role.padEnd(9)}${gateways} gateways in ${zones.length} zones, ${database}${follows === undefined ? '' : ` <- ${follows}`}\n`,
+        );
+      }
+    }
+    return 0;
+  });
+}
+
+export async function regionHistory(host: Host, options: RegionOptions): Promise<number> {
+  return explained(host, async () => {
+    const found: EpochBegan[] = [];
+    for (const { journals, name } of await host.places.toSearch(options.journal)) {
+      try {
+        for (const run of await journals.runs()) {
+          const began = epochOf(run, await journals.of(run).read());
+          if (began !== undefined) found.push(began);
+        }
+      } catch (error) {
+        host.terminal.writeError(`${name} cannot be read: ${messageOf(error)}\n`);
+      }
+    }
+    const epochs = found.toSorted((one, other) => one.epoch - other.epoch);
+    if (options.json === true) host.terminal.write(`${JSON.stringify(epochs)}\n`);
+    else if (epochs.length === 0) host.terminal.write('No run has moved the right to write.\n');
+    for (const { epoch, writer, at, run, book, operator, openedAfterSeconds } of options.json === true ? [] : epochs) {
+      const opened =
+        openedAfterSeconds === undefined ? 'not opened' : `writes after ${openedAfterSeconds.toFixed(1)} s`;
+      host.terminal.write(`  epoch ${epoch}  ${writer.padEnd(14)}${at}  ${book}, ${run}, ${operator}, ${opened}\n`);
+    }
+    return 0;
+  });
+}
+
+/** @returns 0 when every standby could take over now, 1 when one could not, or it is not known. */
+export async function regionReady(host: Host, options: RegionOptions): Promise<number> {
+  return explained(host, async () => {
+    const platform = await platformOf(host);
+    const opened = await host.openWorld(options.world);
+    try {
+      const { claims, capacity } = opened.world;
+      const claim = (await claims.read(host.signal)).agreed;
+      const page = (region: string) => answered(() => readPage(addressOf(platform, region, options), host.signal));
+      const writer: RegionPage | Unanswered =
+        claim === undefined ? { because: 'there is no claim' } : await page(claim.writer);
+      const standbys = namesOf(platform, options).filter((region) => region !== claim?.writer);
+      const results = await Promise.all(
+        standbys.map(async (region) => ({
+          region,
+          checks: readyChecks(
+            {
+              standby: await page(region),
+              writer,
+              capacity: await answered(() => capacity.read(region, host.signal)),
+              isCandidate: claim?.candidates.includes(region) === true,
+            },
+            { maxLagSeconds: platform.tier.rpoSeconds },
+          ),
+        })),
+      );
+      if (options.json === true) host.terminal.write(`${JSON.stringify(results)}\n`);
+      else {
+        for (const { region, checks } of results) {
+          for (const { check, is, note } of checks) {
+            host.terminal.write(`  ${region.padEnd(14)}${is.padEnd(9)}${check.padEnd(11)}${note}\n`);
+          }
+        }
+      }
+      return results.every(({ checks }) => checks.every(({ is }) => is === 'ok')) ? 0 : 1;
+    } finally {
+      await opened.close();
+    }
+  });
+}
+
+async function answered<T>(ask: () => Promise<T>): Promise<T | Unanswered> {
+  try {
+    return await ask();
+  } catch (error) {
+    return { because: messageOf(error) };
+  }
+}
+
+async function platformOf(host: Host): Promise<Platform> {
+  const platform = await host.platform();
+  if (platform === undefined) throw new UsageError('holdfast.config.ts has faults');
+  return platform;
+}
+
+const addresses = ({ address }: RegionOptions): ReadonlyMap<string, string> =>
+  new Map((address ?? []).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
+
+/** Regions that are named on the command line, else those of the platform. */
+const namesOf = (platform: Platform, options: RegionOptions): readonly string[] => {
+  const named = [...addresses(options).keys()];
+  return named.length > 0 ? named : platform.regions.map(({ region }) => region);
+};
+
+const addressOf = (platform: Platform, region: string, options: RegionOptions): string =>
+  addresses(options).get(region) ?? `https://${regionalDomain(platform, region)}`;

@@ -1,0 +1,61 @@
+/** Opens what a book acts upon, from the variables of the operator's shell. */
+import { bucketName } from '../../lib/platform/names.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
+import { type AwsWorld, awsBooks, awsWorld, type BucketIn } from '../../runbooks/aws/aws-world.ts';
+import type { World } from '../../runbooks/books/world.ts';
+import { type OpenedWorld, UsageError, type WorldName } from './host.ts';
+
+/** @throws UsageError that names every variable that is missing. */
+export function openWorld(name: WorldName, platform: Platform): OpenedWorld {
+  if (name === 'lab') {
+    throw new UsageError(
+      'The lab lives as long as its drill: npx holdfast drill starts it, runs the book and measures',
+    );
+  }
+  const { claims, takeovers } = bucketsOf(platform);
+  const key = process.env['HOLDFAST_KEY'] ?? process.env['LITELLM_MASTER_KEY'];
+  const faults = [
+    ...(claims.length === 0 ? ['topology: a platform of one region has no claim, and nowhere to move to'] : []),
+    ...(key === undefined ? ["HOLDFAST_KEY: set an administrator's key, for the verification"] : []),
+    ...platform.regions.flatMap(({ region }) =>
+      process.env[databaseVariable(region)] === undefined
+        ? [`${databaseVariable(region)}: say how the database of ${region} is reached from here, postgresql://...`]
+        : [],
+    ),
+  ];
+  if (faults.length > 0 || key === undefined) {
+    throw new UsageError(`The AWS world needs:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+  }
+  const world = awsWorld({
+    platform,
+    claims,
+    takeovers,
+    key,
+    databaseUrl: (region) => process.env[databaseVariable(region)] ?? '',
+  });
+  return { world: withoutTheRest(world), books: awsBooks, close: () => world.close() };
+}
+
+const databaseVariable = (region: string): string =>
+  `HOLDFAST_DATABASE_URL_${region.toUpperCase().replaceAll('-', '_')}`;
+
+/** As the stacks make them. */
+export function bucketsOf(platform: Platform): {
+  readonly claims: readonly BucketIn[];
+  readonly takeovers: readonly BucketIn[];
+} {
+  const bucketIn = (region: string, kind: 'claim' | 'takeover'): BucketIn => {
+    const place = [...platform.regions, ...platform.satellites].find((one) => one.region === region);
+    const account = place?.account ?? platform.account;
+    return { region, bucket: bucketName(platform, { region, account }, kind) };
+  };
+  return {
+    claims: platform.claimRegions.map((region) => bucketIn(region, 'claim')),
+    takeovers: platform.regions.map(({ region }) => bucketIn(region, 'takeover')),
+  };
+}
+
+/** Books that need more are refused by name before any of their verbs is asked for (`OpenedWorld.books`). */
+const withoutTheRest = (world: AwsWorld): World =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  world as unknown as World;

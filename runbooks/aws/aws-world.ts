@@ -1,0 +1,100 @@
+/** The regions of a platform in AWS, as the books that move the writer see them. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ClaimStore } from '../../gateway/region/claim-store.ts';
+import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
+import { databaseIdentifier, kubernetes, objectKeys, regionalDomain, stackName } from '../../lib/platform/names.ts';
+import type { Platform, Region } from '../../lib/platform/platform.ts';
+import type { RegionWorld } from '../books/region-world.ts';
+import type { RunbookId } from '../catalog.ts';
+import { verify } from '../verify/verify.ts';
+import { type AwsAccess, AwsClients } from './clients.ts';
+import { kubectlCapacity } from './kubectl-capacity.ts';
+import { awsRegionDatabase } from './region-database.ts';
+import { regionRows } from './region-rows.ts';
+import { awsRegionTraffic } from './region-traffic.ts';
+
+export interface BucketIn {
+  readonly bucket: string;
+  readonly region: string;
+}
+
+export interface AwsWorldOptions {
+  readonly platform: Platform;
+  readonly access?: AwsAccess;
+  /** One or three, in different regions. */
+  readonly claims: readonly BucketIn[];
+  /** One in each region that may take over. */
+  readonly takeovers: readonly BucketIn[];
+  /** How a region's database is reached from here; the runbook writes its row. */
+  readonly databaseUrl: (region: string) => string;
+  /** An administrator's key, for the verification. */
+  readonly key: string;
+}
+
+/** Books whose every verb this world has. */
+export const awsBooks: readonly RunbookId[] = ['region-failover', 'region-switchover'];
+
+export interface AwsWorld extends RegionWorld {
+  close(): Promise<void>;
+}
+
+export function awsWorld(options: AwsWorldOptions): AwsWorld {
+  const { platform, access = {}, claims, takeovers, databaseUrl, key } = options;
+  const clients = new AwsClients(access);
+  const claimClients = claims.map(({ region }) => openS3({ region, ...access }));
+  const regionOf = (name: string): Region => {
+    const found = platform.regions.find(({ region }) => region === name);
+    if (found === undefined) throw new Error(`the platform has no region ${name}`);
+    return found;
+  };
+  const agentGateways: Readonly<Record<string, number>> = platform.cluster.addons.includes('agentgateway')
+    ? { [kubernetes.agentGateway]: 2 }
+    : {};
+  return {
+    claims: new ClaimStore(
+      claims.map(({ bucket, region }, index) => {
+        const client = claimClients[index] ?? openS3({ region, ...access });
+        return new S3ClaimBucket(client, bucket, objectKeys.claim);
+      }),
+    ),
+    database: (name) =>
+      awsRegionDatabase(clients, {
+        region: name,
+        identifier: databaseIdentifier(platform, regionOf(name)),
+        stack: stackName(platform, name, 'data'),
+        rows: regionRows(databaseUrl(name)),
+      }),
+    traffic: awsRegionTraffic(clients, (name) => {
+      const found = takeovers.find(({ region }) => region === name);
+      if (found === undefined) throw new Error(`no takeover bucket is known in ${name}`);
+      return found.bucket;
+    }),
+    capacity: kubectlCapacity({
+      command: 'kubectl',
+      contextOf: (name) => name,
+      // What serves all clients in the primary has to stand here, too.
+      needed: () => ({ [kubernetes.gateway]: platform.primary.gatewayReplicas, ...agentGateways }),
+    }),
+    verify: (name, write, signal) =>
+      verify({
+        url: `https://${regionalDomain(platform, name)}`,
+        key,
+        write,
+        timeoutSeconds: 30,
+        spendPatienceSeconds: 15,
+        signal,
+      }),
+    wait: async (seconds, signal) => {
+      try {
+        await sleep(seconds * 1000, undefined, { signal });
+      } catch (error) {
+        signal.throwIfAborted();
+        throw error;
+      }
+    },
+    close: async () => {
+      clients.destroy();
+      for (const client of claimClients) client.destroy();
+    },
+  };
+}

@@ -1,0 +1,56 @@
+/** Could a standby take over now? Compared with the writer's region, each doubt with its reason. Pure. */
+import type { RegionPage } from './page.ts';
+
+export interface ReadyLimits {
+  readonly maxLagSeconds: number;
+}
+
+export interface ReadyInput {
+  readonly standby: RegionPage | { readonly because: string };
+  /** The writer's region may be the one that is gone: then what depends on it is not compared. */
+  readonly writer: RegionPage | { readonly because: string };
+  readonly capacity: { readonly ready: number; readonly needed: number } | { readonly because: string };
+  readonly isCandidate: boolean;
+}
+
+export interface ReadyCheck {
+  readonly check: 'answers' | 'version' | 'database' | 'lag' | 'candidate' | 'capacity';
+  readonly is: 'ok' | 'failed' | 'unknown';
+  readonly note: string;
+}
+
+export function readyChecks({ standby, writer, capacity, isCandidate }: ReadyInput, limits: ReadyLimits): ReadyCheck[] {
+  const candidate: ReadyCheck = isCandidate
+    ? { check: 'candidate', is: 'ok', note: 'the claim names it' }
+    : { check: 'candidate', is: 'failed', note: 'the claim does not name it: spend does not wait for its replica' };
+  const room = capacityCheck(capacity);
+  if ('because' in standby) return [{ check: 'answers', is: 'failed', note: standby.because }, candidate, room];
+  return [
+    { check: 'answers', is: standby.status === 'healthy' ? 'ok' : 'failed', note: standby.status },
+    versionCheck(standby, writer),
+    { check: 'database', is: standby.database === 'connected' ? 'ok' : 'failed', note: standby.database },
+    lagCheck(standby, limits),
+    candidate,
+    room,
+  ];
+}
+
+function versionCheck({ version }: RegionPage, writer: ReadyInput['writer']): ReadyCheck {
+  if ('because' in writer) return { check: 'version', is: 'unknown', note: `${version}; the writer does not answer` };
+  return version === writer.version
+    ? { check: 'version', is: 'ok', note: version }
+    : { check: 'version', is: 'failed', note: `${version}, the writer runs ${writer.version}` };
+}
+
+function lagCheck({ replayLagSeconds: lag }: RegionPage, { maxLagSeconds }: ReadyLimits): ReadyCheck {
+  if (lag === undefined) return { check: 'lag', is: 'unknown', note: 'it does not say' };
+  return lag <= maxLagSeconds
+    ? { check: 'lag', is: 'ok', note: `${lag} s` }
+    : { check: 'lag', is: 'failed', note: `${lag} s, the objective for data loss is ${maxLagSeconds} s` };
+}
+
+function capacityCheck(capacity: ReadyInput['capacity']): ReadyCheck {
+  if ('because' in capacity) return { check: 'capacity', is: 'unknown', note: capacity.because };
+  const { ready, needed } = capacity;
+  return { check: 'capacity', is: ready >= needed ? 'ok' : 'failed', note: `${ready} of ${needed} pods are ready` };
+}

@@ -1,0 +1,91 @@
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import platform from '../../../holdfast.config.ts';
+import { awsBooks } from '../../../runbooks/aws/aws-world.ts';
+import { clientToken } from '../../../runbooks/aws/clients.ts';
+import { capacityOf, kubectlCapacity } from '../../../runbooks/aws/kubectl-capacity.ts';
+import { policyOf } from '../../../runbooks/aws/policy.ts';
+import { shareOf } from '../../../runbooks/aws/shares.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const { signal } = new AbortController();
+const list = (ready: Readonly<Record<string, number>>): string =>
+  JSON.stringify({
+    items: Object.entries(ready).map(([name, readyReplicas]) => ({ metadata: { name }, status: { readyReplicas } })),
+  });
+
+describe('capacity', () => {
+  it('counts ready pods of each workload; what one has too many does not make up for another', () => {
+    const needed = { gateway: 3, agentgateway: 2 };
+    expect(capacityOf(list({ gateway: 9, agentgateway: 1 }), needed)).toEqual({ ready: 4, needed: 5 });
+    expect(capacityOf(list({ gateway: 3 }), needed)).toEqual({ ready: 3, needed: 5 });
+  });
+
+  it("is read and raised through kubectl, in the region's context, by the autoscaler's lower bound", async () => {
+    const directory = await temporaryDirectory();
+    const [command, calls] = [join(directory, 'kubectl'), join(directory, 'calls')];
+    await writeFile(command, `#!/bin/sh\necho "$@" >> ${calls}\nprintf '%s' '${list({ gateway: 1 })}'\n`);
+    await chmod(command, 0o755);
+    const capacity = kubectlCapacity({
+      command,
+      contextOf: (region) => `at-${region}`,
+      needed: () => ({ gateway: 3 }),
+    });
+    expect(await capacity.read('us-west-2', signal)).toEqual({ ready: 1, needed: 3 });
+    await capacity.raise('us-west-2', 3, signal);
+    const lines = (await readFile(calls, 'utf8')).trim().split('\n');
+    expect(lines).toEqual([
+      '--context at-us-west-2 --namespace holdfast --request-timeout=10s get deployments,statefulsets --output=json',
+      '--context at-us-west-2 --namespace holdfast --request-timeout=10s patch horizontalpodautoscaler gateway --type=merge --patch={"spec":{"minReplicas":3}}',
+    ]);
+  });
+});
+
+describe('the policy of a book', () => {
+  const buckets = {
+    claims: [{ bucket: 'claims', region: 'us-west-2' }],
+    takeovers: [{ bucket: 'takeovers', region: 'us-west-2' }],
+    journals: ['journals'],
+  };
+
+  it.each(awsBooks)('%s: names every resource, deletes no journal, and touches the primary with looks alone', (id) => {
+    const statements = policyOf(id, platform, buckets)?.Statement ?? [];
+    expect(statements.length).toBeGreaterThan(5);
+    for (const { Sid, Action, Resource } of statements) {
+      expect(Resource.includes('*'), Sid).toBe(Sid === 'ReadTheLag');
+      expect(
+        Action.filter((action) => action.includes('*')),
+        Sid,
+      ).toEqual([]);
+      const changes = Action.some((action) => !/:(Get|Describe|List)/.test(action));
+      const touchesPrimary = Resource.some((one) => one.includes(`:${platform.primary.region}:`));
+      expect(changes && touchesPrimary, Sid).toBe(false);
+    }
+    expect(JSON.stringify(statements)).not.toMatch(/"iam:|"route53:|journals.*DeleteObject/);
+  });
+
+  it('is not made up for a book that this world cannot run', () => {
+    expect(policyOf('upgrade', platform, buckets)).toBeUndefined();
+  });
+});
+
+it("tokens of a step are CloudFormation's: letters, digits, hyphens, at most 64", () => {
+  expect(clientToken('r-20261121-160000-ab12/promote')).toBe('t-r-20261121-160000-ab12-promote');
+  expect(clientToken('x'.repeat(200))).toHaveLength(64);
+});
+
+it.each([
+  [[], undefined],
+  [[{ SetIdentifier: 'b', Weight: 100 }], undefined],
+  [
+    [
+      { SetIdentifier: 'a', Weight: 10 },
+      { SetIdentifier: 'b', Weight: 30 },
+    ],
+    25,
+  ],
+  [[{ SetIdentifier: 'a', Weight: 0 }], 0],
+] as const)('of the records %j region a has %s %%', (records, share) => {
+  expect(shareOf(records, 'a')).toBe(share);
+});

@@ -1,0 +1,163 @@
+import { createServer } from 'node:http';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { fenceRegion, pauseWriter, resumeWriter } from '../../../bin/region/change.ts';
+import { regionHistory, regionReady, regionStatus, regionTopology } from '../../../bin/region/show.ts';
+import { runBook } from '../../../bin/runbook/perform.ts';
+import { freePort } from '../../../runbooks/lab/free-port.ts';
+import type { RegionPage } from '../../../runbooks/region/page.ts';
+import { readyChecks } from '../../../runbooks/region/ready.ts';
+import { statusOf } from '../../../runbooks/region/status.ts';
+import { SimulatedWorld } from '../books/simulated-world.ts';
+import { fakeHost } from './fake-host.ts';
+
+/** A gateway's pages, as far as these commands read them. */
+async function pages(region: object, readiness: object = {}): Promise<string> {
+  const port = await freePort();
+  const server = createServer((request, response) => {
+    const isRegion = request.url === '/health/region';
+    const page = isRegion ? region : { status: 'healthy', holdfast_version: '0.1.0', db: 'connected', ...readiness };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(page));
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${port}`;
+}
+
+const writer = { region: 'a', standing: 'writer', writer: 'a', epoch: 1, faults: [] };
+const standby = { region: 'b', standing: 'standby', writer: 'a', epoch: 1, replay_lag_ms: 800, faults: [] };
+const both = async (b: object = standby, readiness: object = {}) => ({
+  world: 'lab' as const,
+  address: [`a=${await pages(writer)}`, `b=${await pages(b, readiness)}`],
+});
+
+describe('holdfast region status', () => {
+  it('ends with 0 when claim and regions fit together', async () => {
+    const host = fakeHost({ world: new SimulatedWorld() });
+    expect(await regionStatus(host, await both())).toBe(0);
+    expect(host.output()).toContain('claim       epoch 1, a, held, candidates b');
+    expect(host.output()).toContain('b           standby, epoch 1, version 0.1.0, lag 0.8 s');
+  });
+
+  it('ends with 1 and says what does not: a region that is behind, an object that was left, a run that was killed', async () => {
+    const world = new SimulatedWorld();
+    world.takeovers.set('b', 'r-old');
+    const [bucket] = world.buckets;
+    if (bucket?.claim !== undefined) bucket.claim = { ...bucket.claim, epoch: 2, phase: 'seized', run: 'r-7' };
+    const host = fakeHost({ world });
+    const options = { world: 'lab', address: [`a=${await pages(writer)}`, 'b=http://127.0.0.1:9'] } as const;
+    expect(await regionStatus(host, options)).toBe(1);
+    for (const fault of [
+      'the run r-7 is promoting a',
+      'a knows epoch 1, the claim is of 2',
+      'b has a takeover object of the run r-old',
+      'b does not answer',
+    ]) {
+      expect(host.output()).toContain(fault);
+    }
+  });
+
+  it('says that no replica may be promoted when the claim has no candidates', () => {
+    const claim = {
+      epoch: 2,
+      writer: 'b',
+      phase: 'held',
+      run: null,
+      candidates: [],
+      sequence: 1,
+      ttlSeconds: 15,
+    } as const;
+    const reading = {
+      agreed: { ...claim, candidates: [] },
+      newest: { ...claim, candidates: [] },
+      isMajority: true,
+      unheard: [],
+    };
+    expect(statusOf(reading, []).faults).toEqual([expect.stringContaining('no replica may be promoted')]);
+  });
+});
+
+describe('holdfast region ready', () => {
+  it('ends with 0 when the standby could take over', async () => {
+    const world = new SimulatedWorld();
+    world.pods.set('b', { ready: 3, needed: 3 });
+    expect(await regionReady(fakeHost({ world }), await both())).toBe(0);
+  });
+
+  it('ends with 1 and names every doubt: version, database, lag, candidate, capacity', async () => {
+    const world = new SimulatedWorld();
+    const [bucket] = world.buckets;
+    if (bucket?.claim !== undefined) bucket.claim = { ...bucket.claim, candidates: [] };
+    const host = fakeHost({ world });
+    const late = { ...standby, replay_lag_ms: 1_000_000 };
+    const options = await both(late, { holdfast_version: '0.0.9', db: 'disconnected', status: 'degraded' });
+    expect(await regionReady(host, options)).toBe(1);
+    for (const check of ['answers', 'version', 'database', 'lag', 'candidate', 'capacity']) {
+      expect(host.output()).toMatch(new RegExp(`b +failed +${check}`));
+    }
+  });
+
+  it('does not call ready what it does not know', () => {
+    const page: RegionPage = {
+      standing: 'standby',
+      writer: 'a',
+      epoch: 1,
+      replayLagSeconds: undefined,
+      faults: [],
+      version: '0.1.0',
+      status: 'healthy',
+      database: 'connected',
+    };
+    const checks = readyChecks(
+      { standby: page, writer: { because: 'gone' }, capacity: { because: 'no kubectl' }, isCandidate: true },
+      { maxLagSeconds: 900 },
+    );
+    expect(checks.filter(({ is }) => is === 'unknown').map(({ check }) => check)).toEqual([
+      'version',
+      'lag',
+      'capacity',
+    ]);
+  });
+});
+
+describe('holdfast region topology and history', () => {
+  it('shows which database follows which, and who wrote from when on', async () => {
+    const world = new SimulatedWorld();
+    world.database('a').away = true;
+    const host = fakeHost({ world, typed: ['b', 'b'] });
+    await runBook(host, 'region-failover', ['target=b', 'former=a'], { world: 'lab', poll: 1 });
+    expect(await regionTopology(host, { world: 'lab' })).toBe(0);
+    expect(await regionHistory(host, { world: 'lab' })).toBe(0);
+    expect(host.output()).toContain('holdfast-production-us-west-2-db-1 <- holdfast-production-us-east-1-db-1');
+    expect(host.output()).toMatch(/epoch 2 {2}b .*region-failover, r-\d+, alice@desk, writes after/);
+  });
+});
+
+describe('holdfast region fence, pause, resume', () => {
+  it('holds writes of the writer, and lets it go on in a new epoch', async () => {
+    const world = new SimulatedWorld();
+    const host = fakeHost({ world, typed: ['a', 'a'] });
+    expect(await pauseWriter(host, 'a', { world: 'lab' })).toBe(0);
+    expect(world.database('a').row.state).toBe('closed');
+    expect(await resumeWriter(host, 'a', { world: 'lab' })).toBe(0);
+    expect(world.database('a').row).toEqual({ epoch: 2, writer: 'a', state: 'open' });
+    expect(world.buckets[0]?.claim).toMatchObject({ epoch: 2, writer: 'a', phase: 'held', candidates: ['b'] });
+  });
+
+  it('changes nothing without the name, and never gives the right to a region that does not have it', async () => {
+    const world = new SimulatedWorld();
+    expect(await fenceRegion(fakeHost({ world }), 'a', { world: 'lab' })).toBe(2);
+    expect(await fenceRegion(fakeHost({ world, typed: ['b'] }), 'a', { world: 'lab' })).toBe(2);
+    expect(world.database('a').row.state).toBe('open');
+    expect(await resumeWriter(fakeHost({ world }), 'b', { world: 'lab', confirm: 'b' })).toBe(2);
+    expect(world.buckets[0]?.claim).toMatchObject({ epoch: 1, writer: 'a' });
+  });
+
+  it('fences a region that came back after a failover', async () => {
+    const world = SimulatedWorld.failedOver();
+    expect(await fenceRegion(fakeHost({ world }), 'a', { world: 'lab', confirm: 'a' })).toBe(0);
+    expect(world.database('a').row.state).toBe('closed');
+  });
+});
