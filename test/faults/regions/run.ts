@@ -130,7 +130,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
         ),
       );
     }
-    await until(() => history.some(({ is }) => is === 'acknowledged'), 20_000);
+    const begun = await until(() => history.some(({ is }) => is === 'acknowledged'), 20_000);
+    if (!begun) throw new Error('no change was ever acknowledged: the run shows nothing');
     await script(stage);
     await stage.repair();
     for (const gateway of gateways) {

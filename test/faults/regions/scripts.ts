@@ -93,6 +93,6 @@ export const scripts: Readonly<Record<keyof typeof naive, Script>> = {
 
 /** Of the lease. Where something has to happen within it, there is time for it on a busy machine. */
 export const ttlSecondsOf: Partial<Readonly<Record<keyof typeof naive, number>>> = {
-  'no lock on the row': 9,
+  'no lock on the row': 12,
   'no wait before the promotion': 12,
 };

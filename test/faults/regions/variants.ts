@@ -47,7 +47,7 @@ export const naive = {
                FROM region_epoch e CROSS JOIN region_lease l
               WHERE e.epoch = $1 AND e.writer_region = $2 AND e.state = 'open' AND l.epoch = e.epoch
                 AND l.until > clock_timestamp() + make_interval(secs => $3)
-             UNION ALL SELECT ('no right' || $2)::bigint, '', 0 FROM region_epoch e
+             UNION ALL SELECT ('no right' || e.epoch)::bigint, '', 0 FROM region_epoch e
               WHERE NOT (e.epoch = $1 AND e.writer_region = $2 AND e.state = 'open')`,
       values: [epoch ?? null, region, marginMs / 1000],
     }),
