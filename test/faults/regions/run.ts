@@ -130,7 +130,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
         ),
       );
     }
-    const begun = await until(() => history.some(({ is }) => is === 'acknowledged'), 20_000);
+    const begun = await until(() => history.some(({ is }) => is === 'acknowledged'), 60_000);
     if (!begun) throw new Error('no change was ever acknowledged: the run shows nothing');
     await script(stage);
     await stage.repair();
