@@ -1,6 +1,7 @@
 /** `holdfast drill`: two regions on this machine, clients, a region that is lost, and the real book; then the report. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { TierName } from '../lib/platform/platform.ts';
 import { drill } from '../runbooks/books/drill.ts';
 import { drillBlocks, drillFaults, drillResult, objectivesOf } from '../runbooks/books/drill-history.ts';
 import { regionFailover } from '../runbooks/books/region-failover.ts';
@@ -17,6 +18,7 @@ import { thisMachine } from './runbook/this-machine.ts';
 
 export interface DrillOptions {
   readonly fault: 'kill' | 'partition';
+  readonly tier: TierName;
   readonly gateways: number;
   /** Requests a second. */
   readonly rate: number;
@@ -38,6 +40,7 @@ export async function drillHere(options: DrillOptions): Promise<number> {
     directory,
     gateways: options.gateways,
     ttlSeconds: labTtlSeconds,
+    notesWrites: true,
     config: `
 model_list:
   - model_name: chat
@@ -74,13 +77,13 @@ model_list:
     });
     progress.end();
     const events = await journal.read();
-    const report = reportOf(book, events, objectivesOf('critical'));
+    const report = reportOf(book, events, objectivesOf(options.tier));
     const result = drillResult(runId, events);
     if (outcome.is !== 'completed' || result === undefined) {
       host.terminal.writeError(`${JSON.stringify(outcome)}\n`);
       return exitCodes[outcome.is];
     }
-    const faults = drillFaults(result, report, 'critical');
+    const faults = drillFaults(result, report, options.tier);
     const [title, ...rest] = reportDocument(report);
     const blocks = drillBlocks(result, undefined, faults);
     if (options.json === true) host.terminal.write(`${JSON.stringify({ is: 'drill', result, faults })}\n`);

@@ -6,7 +6,7 @@ import { timingOf } from '../../../gateway/region/right-to-write.ts';
 import type { RegionRules } from '../../../gateway/region/rules.ts';
 import { ask } from '../../../runbooks/lab/region-database.ts';
 import type { RegionName, TwoRegions } from '../../../runbooks/lab/two-regions.ts';
-import type { HistoryEvent } from './history.ts';
+import type { HistoryEvent } from '../../../runbooks/lab/region-history.ts';
 
 export interface OperatorOptions {
   readonly lab: TwoRegions;

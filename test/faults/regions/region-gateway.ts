@@ -18,7 +18,7 @@ import { PostgresSpendLedger } from '../../../gateway/stores/spend.ts';
 import { labSecret, type RegionName, type TwoRegions } from '../../../runbooks/lab/two-regions.ts';
 import { spendEvent } from '../../gateway/examples.ts';
 import { testActor } from '../../support/identity.ts';
-import type { HistoryEvent } from './history.ts';
+import type { HistoryEvent } from '../../../runbooks/lab/region-history.ts';
 
 export interface RegionGatewayOptions {
   readonly lab: TwoRegions;
