@@ -162,4 +162,9 @@ export function drillBlocks(result: DrillResult, last: DrillResult | undefined, 
 }
 
 const listed = (text: string, items: readonly string[]): Block[] =>
-  items.length === 0 ? [] : [{ is: 'heading', level: 2, text }, { is: 'list', items }];
+  items.length === 0
+    ? []
+    : [
+        { is: 'heading', level: 2, text },
+        { is: 'list', items },
+      ];

@@ -5,8 +5,8 @@ import type { DrillConditions, DrillMeasurements, DrillWorld } from '../books/dr
 import type { Finding } from '../books/finding.ts';
 import type { RegionDatabase, RegionWorld } from '../books/region-world.ts';
 import { verify } from '../verify/verify.ts';
-import { LabEdge } from './edge.ts';
 import { type DrillRecords, drillMeasurements, unbooked } from './drill-measurements.ts';
+import { LabEdge } from './edge.ts';
 import { LabLoad } from './load.ts';
 import { writesIn } from './noted-writes.ts';
 import { storeObject } from './object-store.ts';

@@ -17,12 +17,12 @@ import type { RegionDatabase } from '../books/region-world.ts';
 import { type FaultProxy, type Faults, startFaultProxy } from './fault-proxy.ts';
 import { freePort } from './free-port.ts';
 import { type LabGateway, migrateLab, startLabGateway } from './gateway-process.ts';
+import { madeIn, noteWritesSql } from './noted-writes.ts';
 import { type ObjectStore, startObjectStore } from './object-store.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { copyCluster, startStandby } from './postgres-standby.ts';
 import { signalTree } from './process-tree.ts';
 import { ask, labDatabase } from './region-database.ts';
-import { madeIn, noteWritesSql } from './noted-writes.ts';
 import { runCommand } from './run-command.ts';
 
 export type RegionName = 'a' | 'b';
@@ -151,7 +151,8 @@ class Lab implements TwoRegions {
   async start(): Promise<void> {
     const { directory, gateways = 1, buckets = 1, ttlSeconds = 15 } = this.#options;
     await mkdir(directory, { recursive: true });
-    for (let index = 0; index < buckets; index++) this.stores.push(await startObjectStore({ onPut: (name, body) => this.#notice(name, body) }));
+    for (let index = 0; index < buckets; index++)
+      this.stores.push(await startObjectStore({ onPut: (name, body) => this.#notice(name, body) }));
     this.claims = new ClaimStore(this.stores.map(({ url }, index) => this.#bucket(index, url)));
     const first: Claim = {
       epoch: 1,
