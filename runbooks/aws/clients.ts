@@ -2,7 +2,6 @@
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { RDSClient } from '@aws-sdk/client-rds';
-import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
 
 export interface AwsAccess {
@@ -38,11 +37,6 @@ export class AwsClients {
 
   s3(region: string): S3Client {
     return this.#once('s3', region, (options) => new S3Client({ ...options, forcePathStyle: this.#isElsewhere }));
-  }
-
-  /** One for the world; its control plane is in us-east-1. */
-  route53(): Route53Client {
-    return this.#once('route53', 'us-east-1', (options) => new Route53Client(options));
   }
 
   destroy(): void {

@@ -10,10 +10,14 @@ import { type AwsClients, isNamed } from './clients.ts';
 import { describeInstance } from './region-database.ts';
 
 export interface RestorePlace {
-  /** Instance whose backups are restored from. */
-  readonly source: (region: string) => string;
-  /** Subnet group of the region's databases, and their security groups; undefined = the account's own. */
-  readonly subnetGroup: (region: string) => string | undefined;
+  /** Where the new database stands: what the region's own one stands in. */
+  readonly surroundings: (region: string, signal: AbortSignal) => Promise<Surroundings>;
+}
+
+export interface Surroundings {
+  readonly DBSubnetGroupName?: string;
+  readonly VpcSecurityGroupIds?: string[];
+  readonly DBParameterGroupName?: string;
 }
 
 export function awsRestores(clients: AwsClients, place: RestorePlace) {
@@ -25,8 +29,7 @@ export function awsRestores(clients: AwsClients, place: RestorePlace) {
     },
     begin: async (request: RestoreRequest, _token: string, abortSignal: AbortSignal): Promise<void> => {
       const { region, way, backup, at, as } = request;
-      const subnetGroup = place.subnetGroup(region);
-      const target = { ...(subnetGroup === undefined ? {} : { DBSubnetGroupName: subnetGroup }), MultiAZ: false };
+      const target = { ...(await place.surroundings(region, abortSignal)), MultiAZ: false };
       try {
         if (way === 'snapshot') {
           await clients.rds(region).send(
@@ -42,7 +45,7 @@ export function awsRestores(clients: AwsClients, place: RestorePlace) {
         if (way === 'dump') throw new Error('a dump is restored by pg_restore into a database that is there already');
         await clients.rds(region).send(
           new RestoreDBInstanceToPointInTimeCommand({
-            SourceDBInstanceIdentifier: place.source(region),
+            ...sourceOf(backup),
             TargetDBInstanceIdentifier: as,
             ...(at === undefined ? { UseLatestRestorableTime: true } : { RestoreTime: new Date(at) }),
             ...target,
@@ -66,6 +69,10 @@ export function awsRestores(clients: AwsClients, place: RestorePlace) {
     },
   };
 }
+
+/** A database that is gone is named by its automated backup, and so is one of another region. */
+const sourceOf = (backup: string) =>
+  backup.startsWith('arn:') ? { SourceDBInstanceAutomatedBackupsArn: backup } : { SourceDBInstanceIdentifier: backup };
 
 /** The newest snapshot of the region's database that can be used. */
 export async function newestSnapshot(
