@@ -4,6 +4,7 @@ import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
 import {
   bucketName,
+  clusterName,
   databaseIdentifier,
   dnsStackName,
   kubernetes,
@@ -12,20 +13,23 @@ import {
   stackName,
 } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
-import type { BackupWorld } from '../books/backup-world.ts';
+import type { RestoreWorld } from '../books/database-restore.ts';
 import type { FailbackWorld } from '../books/region-failback.ts';
+import type { UpgradeWorld } from '../books/upgrade.ts';
 import type { RunbookId } from '../catalog.ts';
 import { verify } from '../verify/verify.ts';
-import { type AwsAccess, AwsClients } from './clients.ts';
 import { awsBackups } from './backups.ts';
+import { type AwsAccess, AwsClients } from './clients.ts';
+import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
 import { kubectlCapacity } from './kubectl-capacity.ts';
 import { lostWritesLists } from './lost-writes.ts';
-import { prometheusVitals } from './prometheus-vitals.ts';
+import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
 import { awsRegionDatabase } from './region-database.ts';
 import { regionRows } from './region-rows.ts';
 import { awsRegionTraffic } from './region-traffic.ts';
 import { awsReplicas } from './replicas.ts';
+import { awsUpgrades } from './upgrades.ts';
 
 export interface BucketIn {
   readonly bucket: string;
@@ -54,15 +58,23 @@ export interface AwsWorldOptions {
 }
 
 /** Books whose every verb this world has. */
-export const awsBooks: readonly RunbookId[] = ['region-failover', 'region-switchover', 'region-failback', 'backup-verify'];
+export const awsBooks: readonly RunbookId[] = [
+  'region-failover',
+  'region-switchover',
+  'region-failback',
+  'database-restore',
+  'backup-verify',
+  'upgrade',
+];
 
-export interface AwsWorld extends FailbackWorld, BackupWorld {
+export interface AwsWorld extends FailbackWorld, RestoreWorld, UpgradeWorld {
   close(): Promise<void>;
 }
 
 export function awsWorld(options: AwsWorldOptions): AwsWorld {
   const { platform, access = {}, claims, takeovers, databaseUrl, key } = options;
   const clients = new AwsClients(access);
+  const prometheusUrl = options.prometheusUrl ?? unknown('the Prometheus');
   const claimClients = claims.map(({ region }) => openS3({ region, ...access }));
   const regionOf = (name: string): Region => {
     const found = platform.regions.find(({ region }) => region === name);
@@ -82,6 +94,16 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
   };
   return {
     ...awsBackups(clients, { platform, regionOf, databaseUrl }),
+    upgrades: awsUpgrades(clients, {
+      databaseIn: (name) => databaseIdentifier(platform, regionOf(name)),
+      clusterIn: (name) => clusterName(platform, name),
+    }),
+    inUse: awsDatabaseInUse(clients, {
+      identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
+      databaseUrl,
+      oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
+      wait,
+    }),
     shares: failbackShares(clients, {
       region: platform.dnsRegion,
       stack: dnsStackName(platform),
@@ -90,7 +112,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     }),
     vitals: prometheusVitals({
       regions: platform.regions.map(({ region }) => region),
-      urlOf: options.prometheusUrl ?? unknown('the Prometheus'),
+      urlOf: prometheusUrl,
     }),
     replicas: awsReplicas(clients, {
       platform,

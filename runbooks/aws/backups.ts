@@ -44,6 +44,7 @@ export function awsBackups(clients: AwsClients, place: BackupsPlace): BackupWorl
     },
     restores: {
       ...awsRestores(clients, {
+        identifierIn,
         // Into the same subnets and behind the same security group: nobody else reaches it.
         surroundings: async (region, signal) => {
           const source = await describeInstance(clients, region, identifierIn(region), signal);

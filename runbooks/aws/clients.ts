@@ -1,6 +1,7 @@
 /** AWS's own clients, made here alone: each call is bounded, and throttling is waited out instead of ending a recovery. */
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import { EKSClient } from '@aws-sdk/client-eks';
 import { RDSClient } from '@aws-sdk/client-rds';
 import { S3Client } from '@aws-sdk/client-s3';
 
@@ -33,6 +34,10 @@ export class AwsClients {
 
   cloudWatch(region: string): CloudWatchClient {
     return this.#once('cloudwatch', region, (options) => new CloudWatchClient(options));
+  }
+
+  eks(region: string): EKSClient {
+    return this.#once('eks', region, (options) => new EKSClient(options));
   }
 
   s3(region: string): S3Client {

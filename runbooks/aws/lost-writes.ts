@@ -3,8 +3,8 @@
  * times: clocks of two regions prove nothing. Spend is not compared: outboxes and their archive bring it back, by ids.
  */
 import { Client } from 'pg';
-import { getObject, swapObject } from '../../gateway/region/s3-bucket.ts';
 import { z } from 'zod';
+import { getObject, swapObject } from '../../gateway/region/s3-bucket.ts';
 import type { DatabaseRef } from '../../lib/platform/platform.ts';
 import type { LostWrites } from '../books/region-failback.ts';
 import type { AwsClients } from './clients.ts';

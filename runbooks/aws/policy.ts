@@ -1,5 +1,5 @@
 /** The rights that a book needs in AWS and no others, as an IAM policy: for the role that the operator takes on. */
-import { bucketName, databaseArn, dnsStackName, objectKeys, stackName } from '../../lib/platform/names.ts';
+import { bucketName, clusterArn, databaseArn, dnsStackName, objectKeys, stackName } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { RunbookId } from '../catalog.ts';
 import { awsBooks, type BucketIn } from './aws-world.ts';
@@ -55,14 +55,26 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
       platform.regions.map((one) => databaseArn(platform, one)),
     ),
   ];
+  const claimStatement = allow(
+    'ReadAndSwapTheClaim',
+    ['s3:GetObject', 's3:PutObject'],
+    objects(buckets.claims, objectKeys.claim),
+  );
   if (id === 'backup-verify') return { Version: '2012-10-17', Statement: [...common, ...restoring(platform)] };
+  if (id === 'upgrade') return { Version: '2012-10-17', Statement: [...common, ...upgrading(platform)] };
+  if (id === 'database-restore') {
+    return {
+      Version: '2012-10-17',
+      Statement: [...common, ...restoring(platform), claimStatement, ...replacing(platform)],
+    };
+  }
   /** The region that gets the right to write: a standby in an emergency, the primary when it is given back. */
   const promoted = id === 'region-failback' ? [replacement(platform.primary)] : platform.standbys;
   return {
     Version: '2012-10-17',
     Statement: [
       ...common,
-      allow('ReadAndSwapTheClaim', ['s3:GetObject', 's3:PutObject'], objects(buckets.claims, objectKeys.claim)),
+      claimStatement,
       allow(
         'PutAndTakeAwayTheTakeover',
         ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
@@ -162,3 +174,39 @@ function restoring(platform: Platform): Statement[] {
     ),
   ];
 }
+
+/** A restored database takes the name of the old one, which gets another. */
+const replacing = (platform: Platform): Statement[] => [
+  allow(
+    'ExchangeTheNames',
+    ['rds:ModifyDBInstance'],
+    platform.regions.flatMap((one) => [
+      databaseArn(platform, one),
+      `${databaseArn(platform, one)}-before-*`,
+      `arn:aws:rds:${one.region}:${one.account}:db:restored-*`,
+    ]),
+  ),
+];
+
+const upgrading = (platform: Platform): Statement[] => [
+  allow(
+    'UpgradeTheDatabases',
+    ['rds:ModifyDBInstance'],
+    platform.regions.map((one) => databaseArn(platform, one)),
+  ),
+  allow(
+    'SnapshotBeforehand',
+    ['rds:CreateDBSnapshot', 'rds:DescribeDBSnapshots', 'rds:AddTagsToResource'],
+    platform.regions.flatMap((one) => [
+      databaseArn(platform, one),
+      `arn:aws:rds:${one.region}:${one.account}:snapshot:*`,
+    ]),
+  ),
+  // RDS knows no resources for its versions.
+  allow('SeeTheVersions', ['rds:DescribeDBEngineVersions'], ['*']),
+  allow(
+    'UpgradeTheClusters',
+    ['eks:DescribeCluster', 'eks:UpdateClusterVersion', 'eks:ListInsights'],
+    platform.regions.map((one) => clusterArn(platform, one)),
+  ),
+];

@@ -46,6 +46,12 @@ export function prometheusVitals({ regions, urlOf }: PrometheusPlace): CanaryWor
   };
 }
 
+/** Seconds since the oldest spend event that a gateway of the region has not shipped yet; undefined = none is scraped. */
+export const oldestUnshippedSeconds =
+  (urlOf: PrometheusPlace['urlOf']) =>
+  (region: string, signal: AbortSignal): Promise<number | undefined> =>
+    ask(urlOf(region), `max(${metricNames.outboxOldestSeconds}{region="${region}"})`, signal);
+
 /** @returns undefined when nothing was counted. */
 async function ask(url: string, query: string, signal: AbortSignal): Promise<number | undefined> {
   const address = new URL('/api/v1/query', url);

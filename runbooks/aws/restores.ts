@@ -7,9 +7,12 @@ import {
 } from '@aws-sdk/client-rds';
 import type { Backup, RestoreRequest } from '../books/backup-world.ts';
 import { type AwsClients, isNamed } from './clients.ts';
-import { describeInstance } from './region-database.ts';
+import { restoredInstance } from './database-in-use.ts';
+import { restoredTag } from './restored-tag.ts';
 
 export interface RestorePlace {
+  /** Of the region's database, as the stack names it. */
+  readonly identifierIn: (region: string) => string;
   /** Where the new database stands: what the region's own one stands in. */
   readonly surroundings: (region: string, signal: AbortSignal) => Promise<Surroundings>;
 }
@@ -23,13 +26,14 @@ export interface Surroundings {
 export function awsRestores(clients: AwsClients, place: RestorePlace) {
   return {
     view: async (region: string, name: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'ready'> => {
-      const instance = await describeInstance(clients, region, name, signal);
+      const instance = await restoredInstance(clients, region, name, place.identifierIn(region), signal);
       if (instance === undefined) return 'absent';
       return instance.DBInstanceStatus === 'available' ? 'ready' : 'creating';
     },
     begin: async (request: RestoreRequest, _token: string, abortSignal: AbortSignal): Promise<void> => {
       const { region, way, backup, at, as } = request;
-      const target = { ...(await place.surroundings(region, abortSignal)), MultiAZ: false };
+      const Tags = [{ Key: restoredTag, Value: as }];
+      const target = { ...(await place.surroundings(region, abortSignal)), MultiAZ: false, Tags };
       try {
         if (way === 'snapshot') {
           await clients.rds(region).send(

@@ -48,33 +48,37 @@ describe('the policy of a book', () => {
     journals: ['journals'],
   };
 
-  it.each(awsBooks)('%s: names every resource, deletes no journal, and touches the primary with looks alone until it is back', (id) => {
-    const statements = policyOf(id, platform, buckets)?.Statement ?? [];
-    expect(statements.length).toBeGreaterThan(4);
-    for (const { Sid, Action, Resource } of statements) {
-      expect(Resource.includes('*'), Sid).toBe(Sid === 'ReadTheLag');
-      // Nothing that is in use is deleted: only a replica that a failback has made, and what was restored.
-      if (Action.includes('rds:DeleteDBInstance')) {
-        for (const one of Resource) expect(one).toMatch(/:db:(restored-\*|holdfast-production-us-east-1-db-2)$/);
+  it.each(awsBooks)(
+    '%s: names every resource, deletes no journal, and touches the primary with looks alone until it is back',
+    (id) => {
+      const statements = policyOf(id, platform, buckets)?.Statement ?? [];
+      expect(statements.length).toBeGreaterThan(4);
+      for (const { Sid, Action, Resource } of statements) {
+        expect(Resource.includes('*'), Sid).toBe(Sid === 'ReadTheLag' || Sid === 'SeeTheVersions');
+        // Nothing that is in use is deleted: only a replica that a failback has made, and what was restored.
+        if (Action.includes('rds:DeleteDBInstance')) {
+          for (const one of Resource) expect(one).toMatch(/:db:(restored-\*|holdfast-production-us-east-1-db-2)$/);
+        }
+        expect(
+          Action.filter((action) => action.includes('*')),
+          Sid,
+        ).toEqual([]);
+        const changes = Action.some((action) => !/:(Get|Describe|List)/.test(action));
+        const touchesPrimary = Resource.some((one) => one.includes(`:${platform.primary.region}:`));
+        if (id.startsWith('region-') && id !== 'region-failback') expect(changes && touchesPrimary, Sid).toBe(false);
       }
-      expect(
-        Action.filter((action) => action.includes('*')),
-        Sid,
-      ).toEqual([]);
-      const changes = Action.some((action) => !/:(Get|Describe|List)/.test(action));
-      const touchesPrimary = Resource.some((one) => one.includes(`:${platform.primary.region}:`));
-      if (id.startsWith('region-') && id !== 'region-failback') expect(changes && touchesPrimary, Sid).toBe(false);
-    }
-    expect(JSON.stringify(statements)).not.toContain('"iam:');
-    for (const { Action, Resource } of statements) {
-      if (Action.includes('s3:DeleteObject')) expect(Resource.filter((one) => one.includes(':::journals'))).toEqual([]);
-    }
-    // An emergency must not need the control plane of Route 53.
-    expect(JSON.stringify(statements).includes('"route53:')).toBe(id === 'region-failback');
-  });
+      expect(JSON.stringify(statements)).not.toContain('"iam:');
+      for (const { Action, Resource } of statements) {
+        if (Action.includes('s3:DeleteObject'))
+          expect(Resource.filter((one) => one.includes(':::journals'))).toEqual([]);
+      }
+      // An emergency must not need the control plane of Route 53.
+      expect(JSON.stringify(statements).includes('"route53:')).toBe(id === 'region-failback');
+    },
+  );
 
   it('is not made up for a book that this world cannot run', () => {
-    expect(policyOf('upgrade', platform, buckets)).toBeUndefined();
+    expect(policyOf('release', platform, buckets)).toBeUndefined();
   });
 });
 

@@ -1,8 +1,9 @@
 /** region-failback over the wire: a new generation by the data stack, shares by the dns stack's one parameter. */
+
+import { createServer } from 'node:http';
 import { CreateStackCommand, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
 import { CreateBucketCommand, GetObjectCommand } from '@aws-sdk/client-s3';
-import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
@@ -22,9 +23,9 @@ import { awsRegionDatabase } from '../../../runbooks/aws/region-database.ts';
 import { awsRegionTraffic } from '../../../runbooks/aws/region-traffic.ts';
 import { awsReplicas } from '../../../runbooks/aws/replicas.ts';
 import { type FailbackWorld, regionFailback } from '../../../runbooks/books/region-failback.ts';
-import { freePort } from '../../../runbooks/lab/free-port.ts';
-import { run } from '../../../runbooks/engine/run.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
+import { run } from '../../../runbooks/engine/run.ts';
+import { freePort } from '../../../runbooks/lab/free-port.ts';
 import { spec } from '../../lib/specs.ts';
 import { stackNamed, synthesize } from '../../lib/synthesize.ts';
 import { type AwsFront, startAwsFront } from '../../support/aws/front.ts';
@@ -117,10 +118,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     it('builds the next generation, gives clients back by the one parameter, and promotes last', async () => {
       const [old, survivor] = await Promise.all([migratedDatabase(), migratedDatabase()]);
       await query(survivor.url, `UPDATE region_epoch SET epoch = 2, writer_region = '${west}'`);
-      await query(
-        old.url,
-        `INSERT INTO api_key (key_hash, key_name) VALUES ('${'a'.repeat(64)}', 'sk-...lost')`,
-      );
+      await query(old.url, `INSERT INTO api_key (key_hash, key_name) VALUES ('${'a'.repeat(64)}', 'sk-...lost')`);
       const simulated = SimulatedWorld.failedOver();
       for (const bucket of simulated.buckets) {
         if (bucket.claim !== undefined) bucket.claim = { ...bucket.claim, writer: west };
@@ -162,7 +160,13 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
           }),
         };
       };
-      const book = regionFailback({ target: east, former: west, promoteWith: 'stack', maxLagSeconds: 5, bakeSeconds: 10 });
+      const book = regionFailback({
+        target: east,
+        former: west,
+        promoteWith: 'stack',
+        maxLagSeconds: 5,
+        bakeSeconds: 10,
+      });
       const clock = {
         date: () => new Date(),
         now: () => performance.now(),
@@ -189,7 +193,9 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         ({ action, database }) => action === 'CreateDBInstanceReadReplica' && database.endsWith('db-2'),
       );
       expect(created).toHaveLength(1);
-      expect(front.calls.filter(({ action, region }) => action === 'PromoteReadReplica' && region === east)).toHaveLength(1);
+      expect(
+        front.calls.filter(({ action, region }) => action === 'PromoteReadReplica' && region === east),
+      ).toHaveLength(1);
       expect(await traffic.takeover(west, signal)).toBeUndefined();
       expect(await shareNow()).toBe('0');
       const done = await journal.read();
@@ -263,8 +269,21 @@ describe('lost writes', () => {
         AND NOT relispartition ORDER BY 1`,
     );
     const derived = [
-      'account', 'audit_head', 'config_source_state', 'gateway_process', 'idempotent_answer', 'leader_lease', 'migration',
-      'region_epoch', 'region_lease', 'schema_requirement', 'slice', 'spend_daily', 'spend_entry', 'spend_event', 'spend_log',
+      'account',
+      'audit_head',
+      'config_source_state',
+      'gateway_process',
+      'idempotent_answer',
+      'leader_lease',
+      'migration',
+      'region_epoch',
+      'region_lease',
+      'schema_requirement',
+      'slice',
+      'spend_daily',
+      'spend_entry',
+      'spend_event',
+      'spend_log',
     ];
     const unknown = z
       .array(z.object({ name: z.string() }))

@@ -12,6 +12,7 @@ import platform from '../../../holdfast.config.ts';
 import { bucketName, databaseIdentifier, objectKeys } from '../../../lib/platform/names.ts';
 import { awsBackups } from '../../../runbooks/aws/backups.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
+import { awsDatabaseInUse } from '../../../runbooks/aws/database-in-use.ts';
 import { awsRegionDatabase, describeInstance, roleOf } from '../../../runbooks/aws/region-database.ts';
 import { regionRows } from '../../../runbooks/aws/region-rows.ts';
 import { awsRegionTraffic } from '../../../runbooks/aws/region-traffic.ts';
@@ -139,7 +140,10 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         const folders = [objectKeys.vaultSnapshots, objectKeys.configurationBackups, objectKeys.redisSnapshots];
         for (const folder of folders) await s3.send(new PutObjectCommand({ Bucket, Key: `${folder}1`, Body: 'x' }));
         const database = await migratedDatabase();
-        await query(database.url, `INSERT INTO api_key (key_hash, key_name) VALUES ('${'b'.repeat(64)}', 'sk-...kept')`);
+        await query(
+          database.url,
+          `INSERT INTO api_key (key_hash, key_name) VALUES ('${'b'.repeat(64)}', 'sk-...kept')`,
+        );
         const { newestBackup, restores } = awsBackups(clients, {
           platform,
           regionOf: () => platform.primary,
@@ -179,6 +183,45 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         await database.drop();
       },
     );
+
+    it('a restored database takes the name of the old one, which stays; asked again, nothing changes', async () => {
+      await primaryAndReplica();
+      const place = {
+        platform,
+        regionOf: () => platform.primary,
+        databaseUrl: () => 'postgresql://a:b@nowhere/c',
+      };
+      const { restores } = awsBackups(clients, place);
+      const inUse = awsDatabaseInUse(clients, {
+        identifierIn: () => source,
+        databaseUrl: place.databaseUrl,
+        oldestUnshippedSeconds: async () => 3,
+        wait: async () => undefined,
+      });
+      expect(await inUse.name(east, signal)).toBe(source);
+      const request = {
+        region: east,
+        way: 'point-in-time',
+        backup: source,
+        at: undefined,
+        as: 'restored-r-1',
+      } as const;
+      await restores.begin(request, 'token', signal);
+      for (const token of ['first', 'after a crash']) await inUse.use(east, 'restored-r-1', token, signal);
+      expect(await inUse.name(east, signal)).toBe('restored-r-1');
+      // A run that goes on finds its database under the new name, and restores no second one.
+      expect(await restores.view(east, 'restored-r-1', signal)).toBe('ready');
+      const { DBInstances = [] } = await new RDSClient(options(east)).send(new DescribeDBInstancesCommand({}));
+      expect(DBInstances.map(({ DBInstanceIdentifier: name }) => name).toSorted()).toEqual([
+        source,
+        `${source}-before-restored-r-1`,
+      ]);
+      expect(DBInstances.find(({ DBInstanceIdentifier: name }) => name === source)).toMatchObject({
+        DeletionProtection: true,
+      });
+      // What nobody can count is not called none.
+      expect(await inUse.missingSpend(east, signal)).toEqual({ events: undefined, isBeingShipped: false });
+    });
 
     it('backup-verify ends before it restores anything when a kind of backup is missing', async () => {
       await primaryAndReplica();
