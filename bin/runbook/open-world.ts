@@ -1,7 +1,9 @@
 /** Opens what a book acts upon, from the variables of the operator's shell. */
+import { readFile } from 'node:fs/promises';
 import { bucketName } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { type AwsWorld, awsBooks, awsWorld, type BucketIn } from '../../runbooks/aws/aws-world.ts';
+import { oldVariable } from '../../runbooks/aws/lost-writes.ts';
 import type { World } from '../../runbooks/books/world.ts';
 import { type OpenedWorld, UsageError, type WorldName } from './host.ts';
 
@@ -32,12 +34,20 @@ export function openWorld(name: WorldName, platform: Platform): OpenedWorld {
     takeovers,
     key,
     databaseUrl: (region) => process.env[databaseVariable(region)] ?? '',
+    oldDatabaseUrl: (region) => process.env[oldVariable(region)],
+    prometheusUrl: (region) => {
+      const url = process.env[prometheusVariable(region)] ?? process.env['HOLDFAST_PROMETHEUS_URL'];
+      if (url !== undefined) return url;
+      throw new Error(`HOLDFAST_PROMETHEUS_URL, or ${prometheusVariable(region)}: say where Prometheus answers`);
+    },
+    templateOf: (stack) => readFile(`cdk.out/${stack}.template.json`, 'utf8'),
   });
   return { world: withoutTheRest(world), books: awsBooks, close: () => world.close() };
 }
 
-const databaseVariable = (region: string): string =>
-  `HOLDFAST_DATABASE_URL_${region.toUpperCase().replaceAll('-', '_')}`;
+const inVariable = (region: string): string => region.toUpperCase().replaceAll('-', '_');
+const databaseVariable = (region: string): string => `HOLDFAST_DATABASE_URL_${inVariable(region)}`;
+const prometheusVariable = (region: string): string => `HOLDFAST_PROMETHEUS_URL_${inVariable(region)}`;
 
 /** As the stacks make them. */
 export function bucketsOf(platform: Platform): {

@@ -2,16 +2,34 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
-import { databaseIdentifier, kubernetes, objectKeys, regionalDomain, stackName } from '../../lib/platform/names.ts';
+import {
+  bucketName,
+  clusterName,
+  databaseIdentifier,
+  dnsStackName,
+  kubernetes,
+  objectKeys,
+  regionalDomain,
+  stackName,
+} from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
-import type { RegionWorld } from '../books/region-world.ts';
+import type { RestoreWorld } from '../books/database-restore.ts';
+import type { FailbackWorld } from '../books/region-failback.ts';
+import type { UpgradeWorld } from '../books/upgrade.ts';
 import type { RunbookId } from '../catalog.ts';
 import { verify } from '../verify/verify.ts';
+import { awsBackups } from './backups.ts';
 import { type AwsAccess, AwsClients } from './clients.ts';
+import { awsDatabaseInUse } from './database-in-use.ts';
+import { failbackShares } from './failback-shares.ts';
 import { kubectlCapacity } from './kubectl-capacity.ts';
+import { lostWritesLists } from './lost-writes.ts';
+import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
 import { awsRegionDatabase } from './region-database.ts';
 import { regionRows } from './region-rows.ts';
 import { awsRegionTraffic } from './region-traffic.ts';
+import { awsReplicas } from './replicas.ts';
+import { awsUpgrades } from './upgrades.ts';
 
 export interface BucketIn {
   readonly bucket: string;
@@ -27,20 +45,36 @@ export interface AwsWorldOptions {
   readonly takeovers: readonly BucketIn[];
   /** How a region's database is reached from here; the runbook writes its row. */
   readonly databaseUrl: (region: string) => string;
+  /** The same for the database that a region had before a failback; undefined = not told. */
+  readonly oldDatabaseUrl?: (region: string) => string | undefined;
+  /** Prometheus that scrapes a region's gateways. @throws when none is known. */
+  readonly prometheusUrl?: (region: string) => string;
+  /** What CDK made of `platform`: the template of a stack. */
+  readonly templateOf?: (stack: string) => Promise<string>;
+  /** `kubectl`, if not given. */
+  readonly kubectl?: string;
   /** An administrator's key, for the verification. */
   readonly key: string;
 }
 
 /** Books whose every verb this world has. */
-export const awsBooks: readonly RunbookId[] = ['region-failover', 'region-switchover'];
+export const awsBooks: readonly RunbookId[] = [
+  'region-failover',
+  'region-switchover',
+  'region-failback',
+  'database-restore',
+  'backup-verify',
+  'upgrade',
+];
 
-export interface AwsWorld extends RegionWorld {
+export interface AwsWorld extends FailbackWorld, RestoreWorld, UpgradeWorld {
   close(): Promise<void>;
 }
 
 export function awsWorld(options: AwsWorldOptions): AwsWorld {
   const { platform, access = {}, claims, takeovers, databaseUrl, key } = options;
   const clients = new AwsClients(access);
+  const prometheusUrl = options.prometheusUrl ?? unknown('the Prometheus');
   const claimClients = claims.map(({ region }) => openS3({ region, ...access }));
   const regionOf = (name: string): Region => {
     const found = platform.regions.find(({ region }) => region === name);
@@ -50,7 +84,47 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
   const agentGateways: Readonly<Record<string, number>> = platform.cluster.addons.includes('agentgateway')
     ? { [kubernetes.agentGateway]: 2 }
     : {};
+  const wait = async (seconds: number, signal: AbortSignal): Promise<void> => {
+    try {
+      await sleep(seconds * 1000, undefined, { signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    }
+  };
   return {
+    ...awsBackups(clients, { platform, regionOf, databaseUrl }),
+    upgrades: awsUpgrades(clients, {
+      databaseIn: (name) => databaseIdentifier(platform, regionOf(name)),
+      clusterIn: (name) => clusterName(platform, name),
+    }),
+    inUse: awsDatabaseInUse(clients, {
+      identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
+      databaseUrl,
+      oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
+      wait,
+    }),
+    shares: failbackShares(clients, {
+      region: platform.dnsRegion,
+      stack: dnsStackName(platform),
+      primary: platform.primary.region,
+      wait,
+    }),
+    vitals: prometheusVitals({
+      regions: platform.regions.map(({ region }) => region),
+      urlOf: prometheusUrl,
+    }),
+    replicas: awsReplicas(clients, {
+      platform,
+      regionOf,
+      templateOf: options.templateOf ?? unknown('the template'),
+      lists: lostWritesLists(clients, {
+        bucketOf: (name) => bucketName(platform, regionOf(name), 'journal'),
+        oldUrl: options.oldDatabaseUrl ?? (() => undefined),
+        survivorUrl: databaseUrl,
+        keyOf: (old) => `runs/lost-writes/${databaseIdentifier(platform, old)}.json`,
+      }),
+    }),
     claims: new ClaimStore(
       claims.map(({ bucket, region }, index) => {
         const client = claimClients[index] ?? openS3({ region, ...access });
@@ -70,7 +144,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       return found.bucket;
     }),
     capacity: kubectlCapacity({
-      command: 'kubectl',
+      command: options.kubectl ?? 'kubectl',
       contextOf: (name) => name,
       // What serves all clients in the primary has to stand here, too.
       needed: () => ({ [kubernetes.gateway]: platform.primary.gatewayReplicas, ...agentGateways }),
@@ -84,17 +158,16 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
         spendPatienceSeconds: 15,
         signal,
       }),
-    wait: async (seconds, signal) => {
-      try {
-        await sleep(seconds * 1000, undefined, { signal });
-      } catch (error) {
-        signal.throwIfAborted();
-        throw error;
-      }
-    },
+    wait,
     close: async () => {
       clients.destroy();
       for (const client of claimClients) client.destroy();
     },
   };
 }
+
+const unknown =
+  (what: string) =>
+  (of: string): never => {
+    throw new Error(`${what} of ${of} is not known here`);
+  };

@@ -1,8 +1,8 @@
 /** AWS's own clients, made here alone: each call is bounded, and throttling is waited out instead of ending a recovery. */
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import { EKSClient } from '@aws-sdk/client-eks';
 import { RDSClient } from '@aws-sdk/client-rds';
-import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
 
 export interface AwsAccess {
@@ -36,13 +36,12 @@ export class AwsClients {
     return this.#once('cloudwatch', region, (options) => new CloudWatchClient(options));
   }
 
-  s3(region: string): S3Client {
-    return this.#once('s3', region, (options) => new S3Client({ ...options, forcePathStyle: this.#isElsewhere }));
+  eks(region: string): EKSClient {
+    return this.#once('eks', region, (options) => new EKSClient(options));
   }
 
-  /** One for the world; its control plane is in us-east-1. */
-  route53(): Route53Client {
-    return this.#once('route53', 'us-east-1', (options) => new Route53Client(options));
+  s3(region: string): S3Client {
+    return this.#once('s3', region, (options) => new S3Client({ ...options, forcePathStyle: this.#isElsewhere }));
   }
 
   destroy(): void {

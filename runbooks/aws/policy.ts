@@ -1,5 +1,5 @@
 /** The rights that a book needs in AWS and no others, as an IAM policy: for the role that the operator takes on. */
-import { databaseArn, objectKeys, stackName } from '../../lib/platform/names.ts';
+import { bucketName, clusterArn, databaseArn, dnsStackName, objectKeys, stackName } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { RunbookId } from '../catalog.ts';
 import { awsBooks, type BucketIn } from './aws-world.ts';
@@ -37,43 +37,176 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
     names.map(({ bucket }) => `arn:aws:s3:::${bucket}/${key}`);
   const stackOf = ({ region, account }: Region): string =>
     `arn:aws:cloudformation:${region}:${account}:stack/${stackName(platform, region, 'data')}/*`;
+  const common = [
+    // Written once and never deleted: who runs a book must not be able to change what it did.
+    allow(
+      'KeepTheJournal',
+      ['s3:GetObject', 's3:PutObject'],
+      buckets.journals.map((bucket) => `arn:aws:s3:::${bucket}/runs/*`),
+    ),
+    allow(
+      'ListTheJournal',
+      ['s3:ListBucket'],
+      buckets.journals.map((bucket) => `arn:aws:s3:::${bucket}`),
+    ),
+    allow(
+      'SeeTheDatabases',
+      ['rds:DescribeDBInstances'],
+      platform.regions.map((one) => databaseArn(platform, one)),
+    ),
+  ];
+  const claimStatement = allow(
+    'ReadAndSwapTheClaim',
+    ['s3:GetObject', 's3:PutObject'],
+    objects(buckets.claims, objectKeys.claim),
+  );
+  if (id === 'backup-verify') return { Version: '2012-10-17', Statement: [...common, ...restoring(platform)] };
+  if (id === 'upgrade') return { Version: '2012-10-17', Statement: [...common, ...upgrading(platform)] };
+  if (id === 'database-restore') {
+    return {
+      Version: '2012-10-17',
+      Statement: [...common, ...restoring(platform), claimStatement, ...replacing(platform)],
+    };
+  }
+  /** The region that gets the right to write: a standby in an emergency, the primary when it is given back. */
+  const promoted = id === 'region-failback' ? [replacement(platform.primary)] : platform.standbys;
   return {
     Version: '2012-10-17',
     Statement: [
-      allow('ReadAndSwapTheClaim', ['s3:GetObject', 's3:PutObject'], objects(buckets.claims, objectKeys.claim)),
+      ...common,
+      claimStatement,
       allow(
         'PutAndTakeAwayTheTakeover',
         ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
         objects(buckets.takeovers, objectKeys.takeover),
       ),
-      // Written once and never deleted: who runs a book must not be able to change what it did.
-      allow(
-        'KeepTheJournal',
-        ['s3:GetObject', 's3:PutObject'],
-        buckets.journals.map((bucket) => `arn:aws:s3:::${bucket}/runs/*`),
-      ),
-      allow(
-        'ListTheJournal',
-        ['s3:ListBucket'],
-        buckets.journals.map((bucket) => `arn:aws:s3:::${bucket}`),
-      ),
-      allow(
-        'SeeTheDatabases',
-        ['rds:DescribeDBInstances'],
-        platform.regions.map((one) => databaseArn(platform, one)),
-      ),
       allow(
         'PromoteTheStandby',
         ['rds:PromoteReadReplica', 'rds:ModifyDBInstance', 'rds:RebootDBInstance', 'rds:AddTagsToResource'],
-        platform.standbys.map((one) => databaseArn(platform, one)),
+        promoted.map((one) => databaseArn(platform, one)),
       ),
       allow(
         'UpdateTheStandbysParameter',
         ['cloudformation:DescribeStacks', 'cloudformation:UpdateStack'],
-        platform.standbys.map(stackOf),
+        promoted.map(stackOf),
       ),
       // CloudWatch knows no resources for reading.
       allow('ReadTheLag', ['cloudwatch:GetMetricData'], ['*']),
+      ...(id === 'region-failback' ? returning(platform) : []),
     ],
   };
 }
+
+/** The database that a failback makes, whether `holdfast.config.ts` describes it already or not. */
+const replacement = (region: Region): Region => ({
+  ...region,
+  databaseGeneration: region.databaseGeneration + (region.databaseSource === undefined ? 1 : 0),
+});
+
+/** A new replica in the primary, a snapshot of the database before it, and the share of the clients. */
+function returning(platform: Platform): Statement[] {
+  const { primary, dnsRegion, account } = platform;
+  const made = replacement(primary);
+  const old = databaseArn(platform, { ...made, databaseGeneration: made.databaseGeneration - 1 });
+  const inRegion = `arn:aws:rds:${primary.region}:${primary.account}`;
+  return [
+    allow(
+      'BuildTheNewReplica',
+      ['rds:CreateDBInstanceReadReplica'],
+      [
+        ...[made, ...platform.standbys].map((one) => databaseArn(platform, one)),
+        `${inRegion}:subgrp:*`,
+        `${inRegion}:pg:*`,
+      ],
+    ),
+    allow('TakeTheNewReplicaAway', ['rds:DeleteDBInstance', 'rds:DescribeDBInstances'], [databaseArn(platform, made)]),
+    allow(
+      'SnapshotTheOldDatabase',
+      ['rds:CreateDBSnapshot', 'rds:DescribeDBInstances'],
+      [old, `${inRegion}:snapshot:*-before-failback`],
+    ),
+    // What the dns stack may do to records, its own role may: the operator starts an update of one parameter.
+    allow(
+      'SetTheShare',
+      ['cloudformation:DescribeStacks', 'cloudformation:UpdateStack'],
+      [`arn:aws:cloudformation:${dnsRegion}:${account}:stack/${dnsStackName(platform)}/*`],
+    ),
+    allow(
+      'ChangeTheSharesRecords',
+      ['route53:ChangeResourceRecordSets', 'route53:GetHostedZone', 'route53:ListResourceRecordSets'],
+      [`arn:aws:route53:::hostedzone/${platform.hostedZone.id ?? '*'}`],
+    ),
+    allow('SeeThatTheRecordsAreThere', ['route53:GetChange'], ['arn:aws:route53:::change/*']),
+  ];
+}
+
+/** Reads every backup, and makes and removes databases that are named after a run, and no other. */
+function restoring(platform: Platform): Statement[] {
+  return [
+    allow(
+      'ListTheBackups',
+      ['s3:ListBucket'],
+      platform.regions.map((one) => `arn:aws:s3:::${bucketName(platform, one, 'backup')}`),
+    ),
+    allow(
+      'SeeTheSnapshots',
+      ['rds:DescribeDBSnapshots', 'rds:DescribeDBInstanceAutomatedBackups'],
+      platform.regions.flatMap(({ region, account }) => [
+        `arn:aws:rds:${region}:${account}:db:*`,
+        `arn:aws:rds:${region}:${account}:snapshot:*`,
+        `arn:aws:rds:${region}:${account}:auto-backup:*`,
+      ]),
+    ),
+    allow(
+      'RestoreBesideWhatIsInUse',
+      ['rds:RestoreDBInstanceFromDBSnapshot', 'rds:RestoreDBInstanceToPointInTime', 'rds:AddTagsToResource'],
+      platform.regions.flatMap((one) => [
+        databaseArn(platform, one),
+        ...['db:restored-*', 'snapshot:*', 'auto-backup:*', 'subgrp:*', 'pg:*'].map(
+          (kind) => `arn:aws:rds:${one.region}:${one.account}:${kind}`,
+        ),
+      ]),
+    ),
+    allow(
+      'SeeAndRemoveWhatWasRestored',
+      ['rds:DescribeDBInstances', 'rds:DeleteDBInstance'],
+      platform.regions.map(({ region, account }) => `arn:aws:rds:${region}:${account}:db:restored-*`),
+    ),
+  ];
+}
+
+/** A restored database takes the name of the old one, which gets another. */
+const replacing = (platform: Platform): Statement[] => [
+  allow(
+    'ExchangeTheNames',
+    ['rds:ModifyDBInstance'],
+    platform.regions.flatMap((one) => [
+      databaseArn(platform, one),
+      `${databaseArn(platform, one)}-before-*`,
+      `arn:aws:rds:${one.region}:${one.account}:db:restored-*`,
+    ]),
+  ),
+];
+
+const upgrading = (platform: Platform): Statement[] => [
+  allow(
+    'UpgradeTheDatabases',
+    ['rds:ModifyDBInstance'],
+    platform.regions.map((one) => databaseArn(platform, one)),
+  ),
+  allow(
+    'SnapshotBeforehand',
+    ['rds:CreateDBSnapshot', 'rds:DescribeDBSnapshots', 'rds:AddTagsToResource'],
+    platform.regions.flatMap((one) => [
+      databaseArn(platform, one),
+      `arn:aws:rds:${one.region}:${one.account}:snapshot:*`,
+    ]),
+  ),
+  // RDS knows no resources for its versions.
+  allow('SeeTheVersions', ['rds:DescribeDBEngineVersions'], ['*']),
+  allow(
+    'UpgradeTheClusters',
+    ['eks:DescribeCluster', 'eks:UpdateClusterVersion', 'eks:ListInsights'],
+    platform.regions.map((one) => clusterArn(platform, one)),
+  ),
+];

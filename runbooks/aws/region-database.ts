@@ -1,11 +1,11 @@
 /** A region's database in RDS: what it is, how far behind, and its promotion by stack or by API. */
-import { DescribeStacksCommand, UpdateStackCommand } from '@aws-sdk/client-cloudformation';
 import { GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { type DBInstance, DescribeDBInstancesCommand, PromoteReadReplicaCommand } from '@aws-sdk/client-rds';
 import { parameters } from '../../lib/platform/names.ts';
 import type { DatabaseStatus, PromotionWay, RegionDatabase } from '../books/region-world.ts';
-import { type AwsClients, clientToken, isNamed } from './clients.ts';
+import { type AwsClients, isNamed } from './clients.ts';
 import type { RegionRowAccess } from './region-rows.ts';
+import { updateStack } from './stacks.ts';
 
 export interface RegionDatabasePlace {
   readonly region: string;
@@ -86,48 +86,8 @@ async function promote(
     }
     return;
   }
-  await updateParameters(clients, region, stack, { [parameters.regionRole]: 'primary' }, token, abortSignal);
-}
-
-/** Only these parameters; template and all others stay. Without rollback, which would ask RDS to demote. */
-export async function updateParameters(
-  clients: AwsClients,
-  region: string,
-  stack: string,
-  changes: Readonly<Record<string, string>>,
-  token: string,
-  abortSignal: AbortSignal,
-): Promise<void> {
-  const client = clients.cloudFormation(region);
-  const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName: stack }), { abortSignal });
-  const known = Stacks[0]?.Parameters ?? [];
-  const Parameters = known.flatMap(({ ParameterKey: key }) => {
-    if (key === undefined) return [];
-    const value = changes[key];
-    return [
-      value === undefined
-        ? { ParameterKey: key, UsePreviousValue: true }
-        : { ParameterKey: key, ParameterValue: value },
-    ];
-  });
-  try {
-    await client.send(
-      new UpdateStackCommand({
-        StackName: stack,
-        UsePreviousTemplate: true,
-        Parameters,
-        DisableRollback: true,
-        ClientRequestToken: clientToken(token),
-      }),
-      { abortSignal },
-    );
-  } catch (error) {
-    // The same update again, by a resumed run, or one that is on its way: either is read back.
-    const isHarmless =
-      isNamed(error, 'TokenAlreadyExistsException') ||
-      (error instanceof Error && /No updates are to be performed|_IN_PROGRESS state/.test(error.message));
-    if (!isHarmless) throw error;
-  }
+  const changes = { [parameters.regionRole]: 'primary' };
+  await updateStack(clients, { region, stack, changes, token, rollsBack: false }, abortSignal);
 }
 
 const lagPatienceMs = 5_000;

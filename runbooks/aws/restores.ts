@@ -7,26 +7,33 @@ import {
 } from '@aws-sdk/client-rds';
 import type { Backup, RestoreRequest } from '../books/backup-world.ts';
 import { type AwsClients, isNamed } from './clients.ts';
-import { describeInstance } from './region-database.ts';
+import { restoredInstance } from './database-in-use.ts';
+import { restoredTag } from './restored-tag.ts';
 
 export interface RestorePlace {
-  /** Instance whose backups are restored from. */
-  readonly source: (region: string) => string;
-  /** Subnet group of the region's databases, and their security groups; undefined = the account's own. */
-  readonly subnetGroup: (region: string) => string | undefined;
+  /** Of the region's database, as the stack names it. */
+  readonly identifierIn: (region: string) => string;
+  /** Where the new database stands: what the region's own one stands in. */
+  readonly surroundings: (region: string, signal: AbortSignal) => Promise<Surroundings>;
+}
+
+export interface Surroundings {
+  readonly DBSubnetGroupName?: string;
+  readonly VpcSecurityGroupIds?: string[];
+  readonly DBParameterGroupName?: string;
 }
 
 export function awsRestores(clients: AwsClients, place: RestorePlace) {
   return {
     view: async (region: string, name: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'ready'> => {
-      const instance = await describeInstance(clients, region, name, signal);
+      const instance = await restoredInstance(clients, region, name, place.identifierIn(region), signal);
       if (instance === undefined) return 'absent';
       return instance.DBInstanceStatus === 'available' ? 'ready' : 'creating';
     },
     begin: async (request: RestoreRequest, _token: string, abortSignal: AbortSignal): Promise<void> => {
       const { region, way, backup, at, as } = request;
-      const subnetGroup = place.subnetGroup(region);
-      const target = { ...(subnetGroup === undefined ? {} : { DBSubnetGroupName: subnetGroup }), MultiAZ: false };
+      const Tags = [{ Key: restoredTag, Value: as }];
+      const target = { ...(await place.surroundings(region, abortSignal)), MultiAZ: false, Tags };
       try {
         if (way === 'snapshot') {
           await clients.rds(region).send(
@@ -42,7 +49,7 @@ export function awsRestores(clients: AwsClients, place: RestorePlace) {
         if (way === 'dump') throw new Error('a dump is restored by pg_restore into a database that is there already');
         await clients.rds(region).send(
           new RestoreDBInstanceToPointInTimeCommand({
-            SourceDBInstanceIdentifier: place.source(region),
+            ...sourceOf(backup),
             TargetDBInstanceIdentifier: as,
             ...(at === undefined ? { UseLatestRestorableTime: true } : { RestoreTime: new Date(at) }),
             ...target,
@@ -66,6 +73,10 @@ export function awsRestores(clients: AwsClients, place: RestorePlace) {
     },
   };
 }
+
+/** A database that is gone is named by its automated backup, and so is one of another region. */
+const sourceOf = (backup: string) =>
+  backup.startsWith('arn:') ? { SourceDBInstanceAutomatedBackupsArn: backup } : { SourceDBInstanceIdentifier: backup };
 
 /** The newest snapshot of the region's database that can be used. */
 export async function newestSnapshot(

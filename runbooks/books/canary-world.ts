@@ -1,7 +1,7 @@
 /** What moves traffic by shares needs of the world, and what it looks at before it goes on. */
 
 export interface CanaryWorld {
-  /** Percent of all clients that a region gets. */
+  /** Percent of all clients that a region gets while another one takes over; 0 in peace. */
   readonly shares: {
     /** Undefined = clients are not divided by shares. */
     read(region: string, signal: AbortSignal): Promise<number | undefined>;

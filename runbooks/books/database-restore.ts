@@ -23,11 +23,11 @@ export interface DatabaseInUse {
   /** The row of a database that is not in use yet. */
   raise(region: string, name: string, epoch: number, writer: string, signal: AbortSignal): Promise<void>;
   epochOf(region: string, name: string, signal: AbortSignal): Promise<number>;
-  /** Spend events in outboxes and archive that the database does not show yet. */
+  /** Spend events in outboxes and archive that the database does not show yet; undefined = no archive can tell. */
   missingSpend(
     region: string,
     signal: AbortSignal,
-  ): Promise<{ readonly events: number; readonly isBeingShipped: boolean }>;
+  ): Promise<{ readonly events: number | undefined; readonly isBeingShipped: boolean }>;
   /** Ships the archive again from where the database is; what it has is passed over. */
   reingest(region: string, token: string, signal: AbortSignal): Promise<void>;
 }
@@ -114,12 +114,15 @@ export const useStep = (region: string): RestoreStep => ({
   title: 'Point the gateways at the restored database',
   words: {
     check: 'do all gateways use it?',
-    act: 'write its address into the secret, and let the gateways read it again, one after the other',
+    act: 'give it the name of the old one, and with the name its address; the old one is put aside under another name',
     commands: [
-      'aws secretsmanager put-secret-value --secret-id SECRET --secret-string file://database.json',
-      'kubectl -n holdfast rollout restart deployment/gateway && kubectl -n holdfast rollout status deployment/gateway',
+      `aws rds modify-db-instance --region ${region} --db-instance-identifier DATABASE --new-db-instance-identifier DATABASE-before-NEW --apply-immediately`,
+      `aws rds modify-db-instance --region ${region} --db-instance-identifier NEW --new-db-instance-identifier DATABASE --multi-az --deletion-protection --apply-immediately`,
     ],
-    canGoWrong: ['gateways that cannot reach it go on serving from what they know; spend waits'],
+    canGoWrong: [
+      'gateways that cannot reach it go on serving from what they know; spend waits',
+      'replicas follow the old one still: build new ones (region-failback does)',
+    ],
   },
   patienceSeconds: 900,
   check: async (world, context) => {
@@ -141,10 +144,15 @@ export const reingestStep = (region: string): RestoreStep => ({
     ],
   },
   patienceSeconds: 3_600,
-  check: async (world, { signal }) => {
+  check: async (world, { signal, facts }) => {
     const { events, isBeingShipped } = await world.inUse.missingSpend(region, signal);
+    if (isBeingShipped) return { is: 'underway', note: `${events ?? 'some'} events to go` };
+    if (events === undefined) {
+      const since = String(facts('backup')['takenAt']);
+      return { is: 'done', note: `the outboxes have drained; what was booked between ${since} and the loss is lost` };
+    }
     if (events === 0) return { is: 'done', facts: { spendEventsLost: 0, spendEventsDoubled: 0 } };
-    return { is: isBeingShipped ? 'underway' : 'ready', note: `${events} events to go` };
+    return { is: 'ready', note: `${events} events to go` };
   },
   act: (world, { signal, token }) => world.inUse.reingest(region, token, signal),
   undo: { irreversible: 'spend that is booked stays booked' },

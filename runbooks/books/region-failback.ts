@@ -70,8 +70,9 @@ export function regionFailback(plan: FailbackPlan): Runbook<FailbackWorld> {
       candidate(plan),
       capacityStep(target),
       weights(plan),
-      giveBack(plan),
       ...canaryShares.flatMap((percent) => [shift(plan, percent), bake(plan, percent)]),
+      giveBack(plan),
+      rest(plan),
       lagStep(plan, plan.maxLagSeconds, 'in-turn'),
       closeStep(plan),
       replayedStep(plan),
@@ -182,51 +183,61 @@ const candidate = ({ target }: FailbackPlan): FailbackStep => ({
   undo: swapping((claim) => (claim.phase === 'held' ? withoutCandidate(claim, target) : undefined)),
 });
 
-/** Before the object goes: clients must not come back all at once. */
+/** Percent of the clients that `target` gets now: shares divide them only while the takeover object lies in `former`. */
+async function clientsOf(world: FailbackWorld, { target, former }: FailbackPlan, signal: AbortSignal): Promise<number> {
+  if ((await world.traffic.takeover(former, signal)) === undefined) return 100;
+  return (await world.shares.read(target, signal)) ?? 0;
+}
+
 const weights = ({ target, former }: FailbackPlan): FailbackStep => ({
   id: 'weights',
   title: `Give ${target} no clients yet`,
   words: {
-    check: `are clients divided by shares, with none for ${target} as long as the takeover object lies in ${former}?`,
+    check: `are clients divided by shares, with none for ${target}, or all with it because nothing is taken over?`,
     act: `set the share of ${target} to 0 %`,
+    canGoWrong: [`there is no takeover object in ${former}: ${target} has all clients since it is healthy again`],
   },
   patienceSeconds: 180,
   check: async (world, { signal }) => {
+    if ((await world.traffic.takeover(former, signal)) === undefined) {
+      return { is: 'done', note: `nothing is taken over: ${target} has all clients` };
+    }
     const share = await world.shares.read(target, signal);
-    const taken = await world.traffic.takeover(former, signal);
-    const isSet = share === 0 || (share !== undefined && taken === undefined);
-    return isSet ? { is: 'done', note: `it has ${share} %` } : { is: 'ready' };
+    return share === 0 ? { is: 'done', note: 'it has 0 %' } : { is: 'ready' };
   },
   act: (world, { signal }) => world.shares.set(target, 0, signal),
-  undo: { stays: 'with the takeover object in place shares decide nothing' },
+  undo: { stays: 'a share of 0 % is what stands in peace' },
 });
 
-const shift = ({ target }: FailbackPlan, percent: number): FailbackStep => ({
+const shift = (plan: FailbackPlan, percent: number): FailbackStep => ({
   id: `shift-${percent}`,
-  title: `Give ${target} ${percent} % of the clients`,
+  title: `Give ${plan.target} ${percent} % of the clients`,
   words: {
-    check: `does ${target} have at least ${percent} %?`,
-    act: `set the share of ${target} to ${percent} %`,
+    check: `does ${plan.target} have at least ${percent} %?`,
+    act: `set the share of ${plan.target} to ${percent} %`,
     canGoWrong: ['resolvers keep old answers for a minute, clients their connections for as long as they like'],
   },
   patienceSeconds: 180,
   check: async (world, { signal }) => {
-    const share = (await world.shares.read(target, signal)) ?? 0;
+    const share = await clientsOf(world, plan, signal);
     return { is: share >= percent ? 'done' : 'ready', note: `it has ${share} %` };
   },
-  act: (world, { signal }) => world.shares.set(target, percent, signal),
-  undo: (world, { signal }) => world.shares.set(target, stepBelow(percent), signal),
+  act: (world, { signal }) => world.shares.set(plan.target, percent, signal),
+  undo: (world, { signal }) => world.shares.set(plan.target, stepBelow(percent), signal),
 });
 
 const stepBelow = (percent: number): number => canaryShares.findLast((share) => share < percent) ?? 0;
 
-/** At weight 0, and before the canary: while the object lies there, the health checks of the other region fail. */
+/**
+ * Only when the shares have given all clients back: the object is what divides them. Without it the other region counts as
+ * healthy again, and has everybody at once.
+ */
 const giveBack = ({ target, former }: FailbackPlan): FailbackStep => ({
   id: 'give-back',
   title: `Take the takeover object away from ${former}`,
   words: {
     check: `is there no takeover object in ${former}?`,
-    act: `delete it, and read back that it is gone; ${target} counts as healthy again, with no share yet`,
+    act: `delete it, and read back that it is gone; ${target} serves because it is healthy, no longer by its share`,
   },
   patienceSeconds: 120,
   check: async (world, { signal }) => {
@@ -240,6 +251,25 @@ const giveBack = ({ target, former }: FailbackPlan): FailbackStep => ({
   },
 });
 
+/** Until then the next takeover would give clients to the region that it takes them from. */
+const rest = ({ target, former }: FailbackPlan): FailbackStep => ({
+  id: 'rest',
+  title: `Leave no share to ${target} for the next takeover`,
+  words: {
+    check: `is the share of ${target} 0 % while nothing is taken over?`,
+    act: `set the share of ${target} to 0 %; it decides nothing without a takeover object`,
+  },
+  patienceSeconds: 180,
+  check: async (world, { signal }): Promise<Verdict> => {
+    if ((await world.traffic.takeover(former, signal)) !== undefined) {
+      return { is: 'blocked', because: `there is a takeover object in ${former} again`, fix: 'see which run put it' };
+    }
+    return { is: (await world.shares.read(target, signal)) === 0 ? 'done' : 'ready' };
+  },
+  act: (world, { signal }) => world.shares.set(target, 0, signal),
+  undo: (world, { signal }) => world.shares.set(target, 100, signal),
+});
+
 const bake = (plan: FailbackPlan, percent: number): FailbackStep =>
   bakeStep<FailbackWorld>({
     id: `bake-${percent}`,
@@ -248,7 +278,7 @@ const bake = (plan: FailbackPlan, percent: number): FailbackStep =>
     bakeSeconds: plan.bakeSeconds,
     limits: plan.gate ?? defaultGate,
     isThere: async (world, { signal }) => {
-      const share = (await world.shares.read(plan.target, signal)) ?? 0;
+      const share = await clientsOf(world, plan, signal);
       return share >= percent
         ? { is: 'done' }
         : {

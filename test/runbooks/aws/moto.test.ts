@@ -6,28 +6,25 @@ import {
   DescribeDBInstancesCommand,
   RDSClient,
 } from '@aws-sdk/client-rds';
-import {
-  ChangeResourceRecordSetsCommand,
-  CreateHostedZoneCommand,
-  ListResourceRecordSetsCommand,
-  Route53Client,
-} from '@aws-sdk/client-route-53';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import platform from '../../../holdfast.config.ts';
+import { bucketName, databaseIdentifier, objectKeys } from '../../../lib/platform/names.ts';
+import { awsBackups } from '../../../runbooks/aws/backups.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
-import { awsRegionDatabase, roleOf } from '../../../runbooks/aws/region-database.ts';
+import { awsDatabaseInUse } from '../../../runbooks/aws/database-in-use.ts';
+import { awsRegionDatabase, describeInstance, roleOf } from '../../../runbooks/aws/region-database.ts';
 import { regionRows } from '../../../runbooks/aws/region-rows.ts';
 import { awsRegionTraffic } from '../../../runbooks/aws/region-traffic.ts';
-import { awsRestores, newestSnapshot } from '../../../runbooks/aws/restores.ts';
-import { awsShares } from '../../../runbooks/aws/shares.ts';
+import { readRestored, restoredUrl } from '../../../runbooks/aws/restored-database.ts';
 import { backupVerify } from '../../../runbooks/books/backup-verify.ts';
 import { regionFailover } from '../../../runbooks/books/region-failover.ts';
 import type { RegionWorld } from '../../../runbooks/books/region-world.ts';
+import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
 import { type Moto, motoIsInstalled, startMoto } from '../../support/aws/moto.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
 import { query } from '../../support/query.ts';
-import { SimulatedWorld } from '../books/simulated-world.ts';
 import { TwoRegions } from '../books/two-regions.ts';
 import { optionsFor } from '../engine/world.ts';
 import { type MendedMoto, mendMoto } from './mended-moto.ts';
@@ -36,6 +33,7 @@ const available = await motoIsInstalled();
 const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
 const { signal } = new AbortController();
 const [east, west] = ['us-east-1', 'us-west-2'] as const;
+const source = databaseIdentifier(platform, platform.primary);
 
 describe.skipIf(process.env['CI'] === undefined && !available)(
   'AWS over the wire (skipped where .cache/python has no moto, never in CI)',
@@ -61,7 +59,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     async function primaryAndReplica(): Promise<void> {
       await new RDSClient(options(east)).send(
         new CreateDBInstanceCommand({
-          DBInstanceIdentifier: 'db-east',
+          DBInstanceIdentifier: source,
           DBInstanceClass: 'db.r6g.large',
           Engine: 'postgres',
           AllocatedStorage: 100,
@@ -72,7 +70,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       await new RDSClient(options(west)).send(
         new CreateDBInstanceReadReplicaCommand({
           DBInstanceIdentifier: 'db-west',
-          SourceDBInstanceIdentifier: 'arn:aws:rds:us-east-1:111111111111:db:db-east',
+          SourceDBInstanceIdentifier: `arn:aws:rds:us-east-1:111111111111:db:${source}`,
         }),
       );
     }
@@ -127,81 +125,116 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       await database.drop();
     });
 
-    it('backup-verify restores the newest snapshot beside what is in use, and takes it away again', async () => {
-      await primaryAndReplica();
-      for (const name of ['first', 'second']) {
-        await new RDSClient(options(east)).send(
-          new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'db-east', DBSnapshotIdentifier: name }),
+    it.each(['snapshot', 'point-in-time'] as const)(
+      'backup-verify makes a database of the newest backup (%s) beside what is in use, reads it, and takes it away again',
+      async (way) => {
+        await primaryAndReplica();
+        for (const name of ['first', 'second']) {
+          await new RDSClient(options(east)).send(
+            new CreateDBSnapshotCommand({ DBInstanceIdentifier: source, DBSnapshotIdentifier: name }),
+          );
+        }
+        const s3 = new S3Client({ ...options(east), forcePathStyle: true });
+        const Bucket = bucketName(platform, platform.primary, 'backup');
+        await s3.send(new CreateBucketCommand({ Bucket }));
+        const folders = [objectKeys.vaultSnapshots, objectKeys.configurationBackups, objectKeys.redisSnapshots];
+        for (const folder of folders) await s3.send(new PutObjectCommand({ Bucket, Key: `${folder}1`, Body: 'x' }));
+        const database = await migratedDatabase();
+        await query(
+          database.url,
+          `INSERT INTO api_key (key_hash, key_name) VALUES ('${'b'.repeat(64)}', 'sk-...kept')`,
         );
-      }
-      const world = new SimulatedWorld();
-      const restores = awsRestores(clients, { source: () => 'db-east', subnetGroup: () => undefined });
-      const begun: string[] = [];
-      const real = {
-        newestBackup: async (kind: Parameters<SimulatedWorld['newestBackup']>[0], region: string, stop: AbortSignal) =>
-          kind === 'postgresql-full' ? newestSnapshot(clients, region, 'db-east', stop) : world.newestBackup(kind),
-        restores: {
-          ...restores,
-          read: world.restores.read,
-          begin: async (...request: Parameters<typeof restores.begin>) => {
-            begun.push(request[0].backup);
-            await restores.begin(...request);
-            // A resumed run asks twice.
-            await restores.begin(...request);
+        const { newestBackup, restores } = awsBackups(clients, {
+          platform,
+          regionOf: () => platform.primary,
+          databaseUrl: () => database.url,
+        });
+        const begun: string[] = [];
+        const hosts: string[] = [];
+        const world = {
+          newestBackup,
+          restores: {
+            ...restores,
+            begin: async (...request: Parameters<typeof restores.begin>) => {
+              begun.push(request[0].backup);
+              await restores.begin(...request);
+              // A resumed run asks twice.
+              await restores.begin(...request);
+            },
+            // No PostgreSQL stands behind moto's instance: its address is asked for, and another database is read.
+            read: async (...[region, name, stop]: Parameters<typeof restores.read>) => {
+              const instance = await describeInstance(clients, region, name, stop);
+              hosts.push(restoredUrl(database.url, instance?.Endpoint?.Address ?? '', instance?.Endpoint?.Port));
+              return readRestored(database.url, stop);
+            },
           },
-        },
-        verify: world.verify.bind(world),
-      };
-      const book = backupVerify({ region: east, way: 'snapshot', at: undefined });
-      expect(await run(optionsFor(book, { ...real, verify: async () => [] }, {}))).toEqual({ is: 'completed' });
-      expect(begun).toEqual(['second']);
-      const { DBInstances } = await new RDSClient(options(east)).send(new DescribeDBInstancesCommand({}));
-      expect(DBInstances?.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier)).toEqual(['db-east']);
-    });
+          verify: async () => [],
+        };
+        const journal = new MemoryJournal();
+        const book = backupVerify({ region: east, way, at: undefined });
+        expect(await run(optionsFor(book, world, { journal }))).toEqual({ is: 'completed' });
+        expect(begun).toEqual([way === 'snapshot' ? 'second' : source]);
+        expect(hosts[0]).toMatch(/@restored-run-1\..*:5432\//);
+        expect(await journal.read()).toContainEqual(
+          expect.objectContaining({ step: 'read', facts: expect.objectContaining({ keys: 1, spendRows: 0 }) }),
+        );
+        const { DBInstances } = await new RDSClient(options(east)).send(new DescribeDBInstancesCommand({}));
+        expect(DBInstances?.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier)).toEqual([source]);
+        await database.drop();
+      },
+    );
 
-    it('divides clients by weighted records and reads the shares back', async () => {
-      const route53 = new Route53Client(options(east));
-      const { HostedZone } = await route53.send(
-        new CreateHostedZoneCommand({ Name: 'example.com', CallerReference: 'one' }),
-      );
-      const hostedZoneId = HostedZone?.Id ?? '';
-      const shares = awsShares(clients, {
-        hostedZoneId,
-        name: 'gateway.example.com',
-        setIdentifier: (region) => `share-${region}`,
-        regions: [east, west],
+    it('a restored database takes the name of the old one, which stays; asked again, nothing changes', async () => {
+      await primaryAndReplica();
+      const place = {
+        platform,
+        regionOf: () => platform.primary,
+        databaseUrl: () => 'postgresql://a:b@nowhere/c',
+      };
+      const { restores } = awsBackups(clients, place);
+      const inUse = awsDatabaseInUse(clients, {
+        identifierIn: () => source,
+        databaseUrl: place.databaseUrl,
+        oldestUnshippedSeconds: async () => 3,
         wait: async () => undefined,
       });
-      expect(await shares.read(east, signal)).toBeUndefined();
-      await expect(shares.set(east, 10, signal)).rejects.toThrow('has no weighted record share-us-east-1');
-      await route53.send(
-        new ChangeResourceRecordSetsCommand({
-          HostedZoneId: hostedZoneId,
-          ChangeBatch: {
-            Changes: [east, west].map((region) => ({
-              Action: 'CREATE',
-              ResourceRecordSet: {
-                Name: 'gateway.example.com',
-                Type: 'CNAME',
-                TTL: 60,
-                SetIdentifier: `share-${region}`,
-                Weight: region === west ? 100 : 0,
-                ResourceRecords: [{ Value: `${region}.gateway.example.com` }],
-              },
-            })),
-          },
-        }),
-      );
-      await shares.set(east, 25, signal);
-      expect([await shares.read(east, signal), await shares.read(west, signal)]).toEqual([25, 75]);
-      const { ResourceRecordSets } = await route53.send(
-        new ListResourceRecordSetsCommand({ HostedZoneId: hostedZoneId }),
-      );
-      const weighted = ResourceRecordSets?.filter(({ Weight }) => Weight !== undefined);
-      expect(weighted?.map(({ SetIdentifier, TTL }) => [SetIdentifier, TTL])).toEqual([
-        ['share-us-east-1', 60],
-        ['share-us-west-2', 60],
+      expect(await inUse.name(east, signal)).toBe(source);
+      const request = {
+        region: east,
+        way: 'point-in-time',
+        backup: source,
+        at: undefined,
+        as: 'restored-r-1',
+      } as const;
+      await restores.begin(request, 'token', signal);
+      for (const token of ['first', 'after a crash']) await inUse.use(east, 'restored-r-1', token, signal);
+      expect(await inUse.name(east, signal)).toBe('restored-r-1');
+      // A run that goes on finds its database under the new name, and restores no second one.
+      expect(await restores.view(east, 'restored-r-1', signal)).toBe('ready');
+      const { DBInstances = [] } = await new RDSClient(options(east)).send(new DescribeDBInstancesCommand({}));
+      expect(DBInstances.map(({ DBInstanceIdentifier: name }) => name).toSorted()).toEqual([
+        source,
+        `${source}-before-restored-r-1`,
       ]);
+      expect(DBInstances.find(({ DBInstanceIdentifier: name }) => name === source)).toMatchObject({
+        DeletionProtection: true,
+      });
+      // What nobody can count is not called none.
+      expect(await inUse.missingSpend(east, signal)).toEqual({ events: undefined, isBeingShipped: false });
+    });
+
+    it('backup-verify ends before it restores anything when a kind of backup is missing', async () => {
+      await primaryAndReplica();
+      await new S3Client({ ...options(east), forcePathStyle: true }).send(
+        new CreateBucketCommand({ Bucket: bucketName(platform, platform.primary, 'backup') }),
+      );
+      const backups = awsBackups(clients, { platform, regionOf: () => platform.primary, databaseUrl: () => '' });
+      const book = backupVerify({ region: east, way: 'snapshot', at: undefined });
+      expect(await run(optionsFor(book, { ...backups, verify: async () => [] }, {}))).toMatchObject({
+        is: 'refused',
+        because: expect.stringContaining('there is no vault-snapshot'),
+      });
+      expect(await backups.newestBackup('vault-snapshot', east, signal)).toBeUndefined();
     });
   },
 );

@@ -70,7 +70,10 @@ describe('region-failback', () => {
     );
     expect(done.indexOf('lost-writes')).toBeLessThan(done.indexOf('rebuild'));
     for (const share of canaryShares) expect(done.indexOf(`bake-${share}`)).toBeLessThan(done.indexOf('close'));
-    expect(world.shareOfA).toBe(100);
+    // The object divides clients by shares: it goes when all are back, and leaves no share for the next takeover.
+    expect(done.indexOf('bake-100')).toBeLessThan(done.indexOf('give-back'));
+    expect(done.indexOf('give-back')).toBeLessThan(done.indexOf('rest'));
+    expect(world.shareOfA).toBe(0);
     expect(world.takeovers.size).toBe(0);
     expect(world.buckets[0]?.claim).toMatchObject({ epoch: 3, writer: 'a' });
   });

@@ -1,0 +1,126 @@
+/** The newest backup of each kind, and databases made from them: RDS's own backups, and what CronJobs put into buckets. */
+import { DescribeDBInstanceAutomatedBackupsCommand } from '@aws-sdk/client-rds';
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import type { BackupName } from '../../lib/platform/backups.ts';
+import { bucketName, databaseIdentifier, objectKeys } from '../../lib/platform/names.ts';
+import type { Platform, Region } from '../../lib/platform/platform.ts';
+import type { Backup, BackupWorld } from '../books/backup-world.ts';
+import { type AwsClients, isNamed } from './clients.ts';
+import { describeInstance } from './region-database.ts';
+import { readRestored, restoredUrl } from './restored-database.ts';
+import { awsRestores, newestSnapshot } from './restores.ts';
+
+export interface BackupsPlace {
+  readonly platform: Platform;
+  readonly regionOf: (name: string) => Region;
+  /** How the region's database is reached from here: the restored one is, too, by its own host. */
+  readonly databaseUrl: (region: string) => string;
+}
+
+/** Folders of the backup bucket; the rest of the kinds are RDS's. */
+const folders: Readonly<Record<Exclude<BackupName, 'postgresql-full' | 'postgresql-wal'>, string>> = {
+  'vault-snapshot': objectKeys.vaultSnapshots,
+  'redis-rdb': objectKeys.redisSnapshots,
+  configuration: objectKeys.configurationBackups,
+  // The Vault snapshot holds them.
+  'secrets-metadata': objectKeys.vaultSnapshots,
+};
+
+export function awsBackups(clients: AwsClients, place: BackupsPlace): BackupWorld {
+  const { platform, regionOf, databaseUrl } = place;
+  const identifierIn = (name: string): string => databaseIdentifier(platform, regionOf(name));
+  return {
+    newestBackup: (kind, region, signal) => {
+      switch (kind) {
+        case 'postgresql-full':
+          return newestSnapshot(clients, region, identifierIn(region), signal);
+        case 'postgresql-wal':
+          return latestMoment(clients, region, identifierIn(region), signal);
+        default: {
+          const bucket = bucketName(platform, regionOf(region), 'backup');
+          return newestObject(clients, region, bucket, folders[kind], signal);
+        }
+      }
+    },
+    restores: {
+      ...awsRestores(clients, {
+        identifierIn,
+        // Into the same subnets and behind the same security group: nobody else reaches it.
+        surroundings: async (region, signal) => {
+          const source = await describeInstance(clients, region, identifierIn(region), signal);
+          const groups = (source?.VpcSecurityGroups ?? []).flatMap(({ VpcSecurityGroupId: id }) => id ?? []);
+          const subnetGroup = source?.DBSubnetGroup?.DBSubnetGroupName;
+          const parameterGroup = source?.DBParameterGroups?.[0]?.DBParameterGroupName;
+          return {
+            ...(subnetGroup === undefined ? {} : { DBSubnetGroupName: subnetGroup }),
+            ...(groups.length === 0 ? {} : { VpcSecurityGroupIds: groups }),
+            ...(parameterGroup === undefined ? {} : { DBParameterGroupName: parameterGroup }),
+          };
+        },
+      }),
+      read: async (region, name, signal) => {
+        const instance = await describeInstance(clients, region, name, signal);
+        const { Address: host, Port: port } = instance?.Endpoint ?? {};
+        if (host === undefined) throw new Error(`RDS names no address of ${name}`);
+        return readRestored(restoredUrl(databaseUrl(region), host, port), signal);
+      },
+    },
+  };
+}
+
+/** To any moment until then: of a database that lives, by its own word; of one that is gone, by its backup's. */
+async function latestMoment(
+  clients: AwsClients,
+  region: string,
+  identifier: string,
+  abortSignal: AbortSignal,
+): Promise<Backup | undefined> {
+  const instance = await describeInstance(clients, region, identifier, abortSignal);
+  if (instance?.LatestRestorableTime !== undefined) return backupOf(identifier, instance.LatestRestorableTime);
+  try {
+    const { DBInstanceAutomatedBackups: found = [] } = await clients
+      .rds(region)
+      .send(new DescribeDBInstanceAutomatedBackupsCommand({ DBInstanceIdentifier: identifier }), { abortSignal });
+    for (const { DBInstanceAutomatedBackupsArn: arn, RestoreWindow: window } of found) {
+      if (arn !== undefined && window?.LatestTime !== undefined) return backupOf(arn, window.LatestTime);
+    }
+    return undefined;
+  } catch (error) {
+    if (isNamed(error, 'DBInstanceAutomatedBackupNotFoundFault', 'DBInstanceAutomatedBackupNotFound')) return undefined;
+    throw error;
+  }
+}
+
+async function newestObject(
+  clients: AwsClients,
+  region: string,
+  bucket: string,
+  folder: string,
+  abortSignal: AbortSignal,
+): Promise<Backup | undefined> {
+  let newest: { key: string; at: Date } | undefined;
+  let token: string | undefined;
+  do {
+    const page = await clients.s3(region).send(
+      new ListObjectsV2Command({
+        Bucket: bucket,
+        Prefix: folder,
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      }),
+      { abortSignal },
+    );
+    for (const { Key: key, LastModified: at, Size: size = 0 } of page.Contents ?? []) {
+      // An upload that came to nothing leaves an empty object.
+      if (key === undefined || at === undefined || size === 0) continue;
+      if (newest === undefined || at > newest.at) newest = { key, at };
+    }
+    token = page.NextContinuationToken;
+  } while (token !== undefined);
+  return newest === undefined ? undefined : backupOf(`s3://${bucket}/${newest.key}`, newest.at);
+}
+
+export const backupOf = (id: string, takenAt: Date): Backup => ({
+  id,
+  takenAt: takenAt.toISOString(),
+  ageSeconds: Math.max(0, Date.now() - takenAt.getTime()) / 1000,
+});
