@@ -76,6 +76,9 @@ export const satelliteStackName = (platform: Platform, region: string): string =
 /** AWS's own recovery plan, where the configuration asks for it: `holdfast-production-region-switch`. */
 export const regionSwitchStackName = (platform: Platform): string => `${prefix(platform)}-region-switch`;
 
+/** Role of that plan; every region's cluster lets it in by this name. */
+export const regionSwitchRoleName = (platform: Platform): string => `${prefix(platform)}-region-switch`;
+
 /** The role that CI deploys with: `holdfast-production-delivery`. */
 export const deliveryStackName = (platform: Platform): string => `${prefix(platform)}-delivery`;
 
@@ -136,6 +139,10 @@ export const clusterName = (platform: Platform, region: string): string => `${pr
 /** ARN of a region's cluster. */
 export const clusterArn = (platform: Platform, { region, account }: BucketPlace): string =>
   `arn:aws:eks:${region}:${account}:cluster/${clusterName(platform, region)}`;
+
+/** ARNs of who is let into a region's cluster. */
+export const accessEntriesArn = (platform: Platform, { region, account }: BucketPlace): string =>
+  `arn:aws:eks:${region}:${account}:access-entry/${clusterName(platform, region)}/*`;
 
 /** Application load balancer name. AWS allows 32 characters; a longer one loses its end, it is unique in its region anyway. */
 export const loadBalancerName = (platform: Platform, region: string): string =>
@@ -292,4 +299,6 @@ export const kubernetes = {
   redisBackup: 'redis-backup',
   /** Service account under which AWS FIS deletes pods in a drill. */
   faultInjection: 'fault-injection',
+  /** Whom the cluster takes the role of AWS FIS for. */
+  faultInjectionUser: 'fis-experiment',
 } as const;

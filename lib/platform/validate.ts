@@ -217,6 +217,9 @@ function satelliteFaults(spec: PlatformSpec): string[] {
   if (spec.regionSwitchPlan === true && names.length !== 2) {
     faults.push(`regionSwitchPlan: ARC Region switch knows two regions, regions lists ${names.length}; leave it out`);
   }
+  if (spec.regionSwitchPlan === true && spec.regions.some((region) => (region.account ?? account) !== account)) {
+    faults.push('regionSwitchPlan: the plan’s role is one of `account`, and each region has to be in it; leave it out');
+  }
   const longest = places
     .map((region) => bucketName(spec, { region, account }, 'takeover'))
     .reduce((left, right) => (right.length > left.length ? right : left), '');

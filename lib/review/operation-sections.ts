@@ -8,6 +8,7 @@ import {
   parameters,
   prefix,
   type RegionalStackKind,
+  regionSwitchStackName,
   satelliteStackName,
 } from '../platform/names.ts';
 import { failbackPercents, takeoverCheck } from '../platform/traffic.ts';
@@ -149,6 +150,9 @@ export function deploymentSection({ platform, deployable }: Review): Section {
     lines: [
       ...places.map(({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}${qualifier}   # once`),
       ...platform.satellites.map(({ region }) => `  npx cdk deploy ${satelliteStackName(platform, region)}`),
+      ...(platform.regionSwitchPlan
+        ? [`  npx cdk deploy ${regionSwitchStackName(platform)}   # before the clusters, which let its role in`]
+        : []),
       `  npx cdk deploy '${storage}'   # buckets and keys first: copies of the others arrive here`,
       ...order.map(({ region }) => `  npx cdk deploy '${prefix(platform)}-${region}-*'`),
       `  npx cdk deploy '${storage}' --parameters ${parameters.crossRegionCopies}=on   # once all stand`,

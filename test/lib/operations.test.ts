@@ -166,6 +166,24 @@ describe('drills', () => {
     }
   });
 
+  test('delete pods as a user whom the cluster lets in, by a pod that the namespace takes', () => {
+    const pods = experiments.find(({ Properties }) => Object(Properties['Tags']).Name === 'gateway-pods-deleted');
+    expect(Object(pods?.Properties['Actions']).delete.Parameters).toMatchObject({
+      kubernetesServiceAccount: 'fault-injection',
+      fisPodSecurityPolicy: 'restricted',
+    });
+    const [entry, ...others] = inStack('resilience', 'AWS::EKS::AccessEntry');
+    expect(entry?.Properties).toMatchObject({
+      ClusterName: `holdfast-production-${standby.region}`,
+      PrincipalArn: pods?.Properties['RoleArn'],
+      Username: 'fis-experiment',
+    });
+    expect(others).toEqual([]);
+    const without = synthesize(definePlatform(specOf('high', 'active-passive', 2))).stacks;
+    expect(resourcesOf(without, 'AWS::EKS::AccessEntry')).toEqual([]);
+    expect(JSON.stringify(resourcesOf(without, 'AWS::FIS::ExperimentTemplate'))).not.toContain('pods-deleted');
+  });
+
   test('of a zone cut off exactly the subnets of that zone', () => {
     const [zone] = experiments.filter(({ Properties }) => Object(Properties['Tags']).Name === 'zone-loss-us-west-2a');
     expect(Object(Object(zone?.Properties['Targets']).subnets).ResourceArns).toHaveLength(3);
@@ -189,6 +207,15 @@ test('AWS’s own recovery plan is there only when it is asked for, and asks a p
   expect(plan?.stack.region).toBe(stackNamed(synthesize(platform).stacks, dnsStackName(platform)).region);
   for (const workflow of [Object(plan?.Properties['Workflows'])[0], Object(plan?.Properties['Workflows'])[1]]) {
     expect(workflow.Steps[0]).toMatchObject({ ExecutionBlockType: 'ManualApproval' });
+  }
+  const [role] = resourcesOf(synthesize(platform).stacks, 'AWS::IAM::Role').filter(
+    ({ stack }) => stack.name === plan?.stack.name,
+  );
+  const entries = resourcesOf(synthesize(platform).stacks, 'AWS::EKS::AccessEntry');
+  expect(entries.map(({ stack }) => stack.region)).toEqual(platform.regions.map(({ region }) => region));
+  for (const { Properties } of entries) {
+    expect(Properties['PrincipalArn']).toBe(`arn:aws:iam::222222222222:role/${String(role?.Properties['RoleName'])}`);
+    expect(JSON.stringify(Properties['AccessPolicies'])).toContain('AmazonARCRegionSwitchScalingPolicy');
   }
 });
 
