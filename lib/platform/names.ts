@@ -225,6 +225,10 @@ export const canarySecretName = (platform: Platform): string => `${prefix(platfo
 /** Namespace in CloudWatch of the gateways' own metrics. */
 export const gatewayMetricNamespace = 'Holdfast';
 
+/** Log group by which those metrics reach CloudWatch. */
+export const metricLogGroup = (platform: Platform, region: string): string =>
+  `/holdfast/${prefix(platform)}-${region}/metrics`;
+
 /** Alarm name in AWS: `holdfast-production-us-east-1-GatewayAbsent`. */
 export const alarmName = (platform: Platform, region: string, name: string): string =>
   `${prefix(platform)}-${region}-${name}`;
@@ -273,6 +277,8 @@ export const kubernetes = {
   vllm: 'vllm',
   agentGateway: 'agentgateway',
   otelCollector: 'otel-collector',
+  /** Service without an address of its own, by which the collector finds every gateway. */
+  gatewayMetrics: 'gateway-metrics',
   vault: 'vault',
   /** Certificate of Vault's own listener, for `vault` and `*.vault`. */
   vaultTls: 'vault-tls',

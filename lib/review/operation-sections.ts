@@ -1,4 +1,5 @@
 /** The parts of the review that tell what to do: apply, promote, mend, deploy. */
+import { exportsMetrics } from '../alerts/exported-metrics.ts';
 import {
   bucketName,
   databaseArn,
@@ -18,7 +19,7 @@ import { table } from './table.ts';
 import { wrap } from './wrap.ts';
 
 /** Kubernetes manifests. */
-export function manifestsSection({ manifests }: Review): Section {
+export function manifestsSection({ platform, manifests }: Review): Section {
   return {
     title: 'Kubernetes manifests',
     lines: [
@@ -28,6 +29,11 @@ export function manifestsSection({ manifests }: Review): Section {
       ),
       '',
       ...wrap(kindsOf(manifests), 'In all: '),
+      ...(exportsMetrics(platform)
+        ? []
+        : wrap(
+            'CloudWatch has no alarm on the spend outbox: gateways’ own numbers reach it by the addon telemetry on EKS alone. The same alerts are in the addon monitoring, for Prometheus.',
+          )),
     ],
   };
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import shipped from '../../holdfast.config.ts';
 import { alerts } from '../../lib/alerts/alerts.ts';
 import { awsAlarms } from '../../lib/alerts/aws-alarms.ts';
+import { exportedMetrics } from '../../lib/alerts/exported-metrics.ts';
 import { alarmName, backupVaultArn, databaseIdentifier, dnsStackName, stackName } from '../../lib/platform/names.ts';
 import { definePlatform } from '../../lib/platform/platform.ts';
 import { runbookTitles } from '../../runbooks/catalog.ts';
@@ -13,7 +14,7 @@ import { type Resource, resourcesOf, stackNamed, synthesize } from './synthesize
 const { stacks } = synthesize(shipped);
 const standby = shipped.standbys[0] ?? shipped.primary;
 const inStack = (
-  kind: 'monitoring' | 'backup' | 'resilience' | 'data',
+  kind: 'monitoring' | 'backup' | 'resilience' | 'data' | 'cluster',
   type: string,
   region = standby.region,
 ): Resource[] => resourcesOf([stackNamed(stacks, stackName(shipped, region, kind))], type);
@@ -73,6 +74,25 @@ describe('every alarm of a region', () => {
     expect(awsAlarms(shipped, shipped.primary, deployed).map(({ name }) => name)).not.toContain(
       'ReplicationLagBeyondRpo',
     );
+  });
+
+  test('watches the gateways’ own numbers only where a collector sends exactly these, and may', () => {
+    const own = defined.filter(({ metrics }) => metrics.some(({ namespace }) => namespace === 'Holdfast'));
+    expect(own.map(({ name }) => name).toSorted()).toEqual(['OutboxNotShipping', 'OutboxUnderPressure']);
+    expect(own.flatMap(({ metrics }) => metrics.map(({ name }) => name)).toSorted()).toEqual(
+      exportedMetrics.toSorted(),
+    );
+    for (const cluster of [{}, { kind: 'generic', addons: ['telemetry'] }] as const) {
+      const platform = definePlatform({ ...specOf('high', 'active-passive', 2), cluster });
+      const names = awsAlarms(platform, platform.primary, deployed).map(({ name }) => name);
+      expect(names.filter((name) => name.startsWith('Outbox'))).toEqual([]);
+    }
+    const [group] = inStack('cluster', 'AWS::Logs::LogGroup').filter(({ Properties }) =>
+      String(Properties['LogGroupName']).endsWith('/metrics'),
+    );
+    const rights = JSON.stringify(inStack('cluster', 'AWS::IAM::Policy'));
+    expect(rights).toContain(`log-group:${String(group?.Properties['LogGroupName'])}:*`);
+    expect(rights).not.toContain('logs:CreateLogGroup');
   });
 
   test('has a graph on the dashboard', () => {
