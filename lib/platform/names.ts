@@ -206,6 +206,12 @@ export const storageKeyAlias = (platform: Platform): string => `${prefix(platfor
 /** Container repository of the gateway; each region has its own copy of every image. */
 export const repositoryName = (platform: Platform): string => `${prefix(platform)}/gateway`;
 
+/** What the pods of a region run: the image, or its copy in the region's own registry where the digest is given. */
+export const gatewayImage = (platform: Platform, { region, account }: BucketPlace): string =>
+  platform.imageDigest === undefined
+    ? platform.image
+    : `${account}.dkr.ecr.${region}.amazonaws.com/${repositoryName(platform)}@${platform.imageDigest}`;
+
 /** KMS alias of a region's backup vault. */
 export const backupKeyAlias = (platform: Platform): string => `${prefix(platform)}/backups`;
 
