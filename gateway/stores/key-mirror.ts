@@ -66,7 +66,9 @@ export class KeyMirror {
     const failure = await Promise.race([
       polled,
       // With a snapshot, a database that does not answer is not waited for until its time-out.
-      ...(snapshot === undefined ? [] : [sleep(Math.max(0, endMs - performance.now()), slowDatabase, { signal: patience.signal })]),
+      ...(snapshot === undefined
+        ? []
+        : [sleep(Math.max(0, endMs - performance.now()), slowDatabase, { signal: patience.signal })]),
     ]);
     patience.abort();
     if (failure === undefined) {

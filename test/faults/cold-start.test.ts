@@ -39,11 +39,7 @@ model_list:
 general_settings: {redis_host: 127.0.0.1, redis_port: ${redisPort}}`;
 
 async function ask(gateway: TestGateway, model: string, key: string): Promise<number> {
-  const response = await gateway.post(
-    '/v1/chat/completions',
-    { ...hello, model },
-    { authorization: `Bearer ${key}` },
-  );
+  const response = await gateway.post('/v1/chat/completions', { ...hello, model }, { authorization: `Bearer ${key}` });
   await response.arrayBuffer();
   return response.status;
 }
