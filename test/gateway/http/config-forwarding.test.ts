@@ -3,6 +3,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { writeRouteOf } from '../../../gateway/cluster/write-route.ts';
 import type { ConfigAdministration, ConfigVersionFacts } from '../../../gateway/domain/config-administration.ts';
+import { openPolicy } from '../../../gateway/domain/key-policy.ts';
 import { type RegionDesk, WriterUnreachable } from '../../../gateway/domain/region.ts';
 import type { Caller } from '../../../gateway/domain/request.ts';
 import { registerConfigRoutes } from '../../../gateway/http/config-routes.ts';
@@ -64,7 +65,7 @@ function region(name: string, caller: Caller, done: Done[], desk: RegionDesk): F
       });
     }
   } else {
-    const options = { policy: {}, accessGroups: new Map(), sealSecret: undefined, management: undefined };
+    const options = { policy: openPolicy, accessGroups: new Map(), sealSecret: undefined, management: undefined };
     registerManagementRoutes(
       app,
       managementRoutes,
