@@ -145,7 +145,7 @@ program
   .description('Start two regions here, put clients on them, lose one, run the real book, and measure.')
   .addOption(
     new Option('--book <name>', 'the book that is drilled')
-      .choices(['region-failover', 'region-switchover'])
+      .choices(['region-failover', 'region-switchover', 'region-failback'])
       .default('region-failover'),
   )
   .addOption(
@@ -154,6 +154,11 @@ program
       .default('kill'),
   )
   .option('--gateways <count>', 'processes in each region', wholeNumber, 2)
+  .option(
+    '--errors-at <percent>',
+    'of the clients, from which on the failback meets errors, and must step back',
+    wholeNumber,
+  )
   .option('--rate <number>', 'requests a second', Number, 100)
   .addOption(
     new Option('--tier <name>', 'whose objectives it must meet')
@@ -164,6 +169,32 @@ program
   .option('--json', 'one JSON object a line')
   .addHelpText('after', '\nExit codes: 0 passed, 1 not passed, 3 to 5 as of `runbook run`.')
   .action(async (options) => exitWith(await (await import('./drill.ts')).drillHere(options)));
+
+const labCommand = program
+  .command('lab')
+  .description('Keep the two regions of the drills running here, and break them.');
+labCommand
+  .command('up')
+  .description('Start them; they end with `lab down` or Ctrl-C.')
+  .option('--gateways <count>', 'processes in each region', wholeNumber, 2)
+  .option('--data <folder>', 'where databases and logs lie', '.holdfast')
+  .action(async (options) => exitWith(await (await import('./lab.ts')).labUp(options)));
+for (const [action, description] of [
+  ['status', 'Show the claim, the databases, and what each gateway says of its region.'],
+  ['kill', 'End every process of a region with SIGKILL.'],
+  ['partition', 'Cut the regions off from each other; both live on.'],
+  ['heal', 'Mend the links, and start again what was killed.'],
+  ['down', 'End the lab.'],
+] as const) {
+  const command = labCommand
+    .command(action)
+    .description(description)
+    .option('--data <folder>', 'where it was started', '.holdfast');
+  if (action === 'kill') command.requiredOption('--region <name>', 'a or b');
+  command.action(async (options: { readonly data: string; readonly region?: string }) =>
+    exitWith(await (await import('./lab.ts')).labAsk(action, options)),
+  );
+}
 
 const host = async () => (await import('./runbook/this-machine.ts')).thisMachine();
 program.addCommand(runbookCommand(host, exitWith));

@@ -19,6 +19,8 @@ export interface EdgeOptions {
   readonly failureThreshold: number;
   /** Whether there is a takeover object in the region. */
   readonly isTakenOver: (region: string) => boolean;
+  /** Percent of the answers that name the primary, if it counts as well; undefined = all of them. */
+  readonly primaryShare?: () => number | undefined;
 }
 
 interface Health {
@@ -32,6 +34,7 @@ export class LabEdge {
   readonly #stop = new AbortController();
   readonly #health = new Map<string, Health>();
   readonly #checking: Promise<void>;
+  #answers = 0;
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -50,8 +53,13 @@ export class LabEdge {
   }
 
   resolve(): readonly string[] {
-    const { primary, standby } = this.#options;
-    return this.active === primary.name ? primary.addresses : standby.addresses;
+    const { primary, standby, primaryShare } = this.#options;
+    const share = primaryShare?.() ?? 100;
+    // Evenly spread, where Route 53 draws lots: the same share without its noise.
+    const isOfPrimary = (this.#answers++ * 0.618_034) % 1 < share / 100;
+    const standbyCounts = this.#health.get(standby.name)?.isWell === true;
+    const isPrimary = this.active === primary.name && (isOfPrimary || !standbyCounts);
+    return isPrimary ? primary.addresses : standby.addresses;
   }
 
   async stop(): Promise<void> {

@@ -1,18 +1,21 @@
 /** The two regions of this machine as the books see them: the same verbs as AWS, over real processes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClaimStore } from '../../gateway/region/claim-store.ts';
+import type { Vitals } from '../books/canary-world.ts';
 import type { DrillConditions, DrillMeasurements, DrillWorld } from '../books/drill.ts';
 import type { Finding } from '../books/finding.ts';
-import type { RegionDatabase, RegionWorld } from '../books/region-world.ts';
+import type { FailbackWorld, LostWrites } from '../books/region-failback.ts';
+import type { RegionDatabase } from '../books/region-world.ts';
 import { verify } from '../verify/verify.ts';
 import { type DrillRecords, drillMeasurements, unbooked } from './drill-measurements.ts';
 import { LabEdge } from './edge.ts';
-import { LabLoad } from './load.ts';
+import { LabLoad, type LoadEntry } from './load.ts';
 import { writesIn } from './noted-writes.ts';
 import { storeObject } from './object-store.ts';
 import { ask } from './region-database.ts';
 import type { WriteRow } from './region-history.ts';
 import { labMasterKey, type RegionName, regionNames, type TwoRegions } from './two-regions.ts';
+import { LabVitals } from './vitals.ts';
 
 export interface LabWorldOptions {
   readonly lab: TwoRegions;
@@ -29,12 +32,16 @@ const healthIntervalMs = 1_000;
 const failureThreshold = 2;
 const takeoverName = (region: string): string => `takeover-${region}/takeover.json`;
 
-export class LabWorld implements RegionWorld, DrillWorld {
+export class LabWorld implements FailbackWorld, DrillWorld {
   readonly edge: LabEdge;
   readonly #options: LabWorldOptions;
   readonly #broken = new Map<RegionName, 'kill' | 'partition'>();
   /** Of every database there ever was, by name. */
   readonly #everywhere = new Map<string, WriteRow>();
+  readonly #vitals: LabVitals;
+  readonly #lostWrites = new Map<RegionName, LostWrites>();
+  /** Percent; undefined = clients are not divided. */
+  #shareOfA: number | undefined;
   #load: LabLoad | undefined;
   #brokenAtMs: number | undefined;
   #mendedAtMs: number | undefined;
@@ -52,7 +59,9 @@ export class LabWorld implements RegionWorld, DrillWorld {
       intervalMs: healthIntervalMs,
       failureThreshold,
       isTakenOver: (region) => this.#objects.has(takeoverName(region)),
+      primaryShare: () => this.#shareOfA,
     });
+    this.#vitals = new LabVitals(new Map(regionNames.map((name) => [name, this.#addresses(name)])));
   }
 
   get claims(): ClaimStore {
@@ -72,6 +81,49 @@ export class LabWorld implements RegionWorld, DrillWorld {
       void storeObject(this.#objects, takeoverName(region), Buffer.from(runId)),
     giveBack: async (region: string) => void this.#objects.delete(takeoverName(region)),
   };
+
+  readonly shares = {
+    read: async (region: string) => this.shareOf(region),
+    set: async (region: string, percent: number) => {
+      this.#shareOfA = this.#region(region).name === 'a' ? percent : 100 - percent;
+    },
+  };
+
+  async vitals(region: string, windowSeconds: number): Promise<Vitals> {
+    return this.#vitals.read(this.#region(region).name, windowSeconds);
+  }
+
+  readonly replicas = {
+    view: async (region: string, _source: string, signal: AbortSignal) => {
+      const { role } = await this.database(region).view(signal);
+      return role === 'replica' ? ('ready' as const) : ('absent' as const);
+    },
+    create: async (region: string) => {
+      const { name } = this.#region(region);
+      await this.#keepWrites(name);
+      await this.#options.lab.region(name).rebuildDatabase();
+    },
+    // It is gone with the next one that is built.
+    remove: async () => undefined,
+    lostWrites: async (region: string) => this.#lostWrites.get(this.#region(region).name),
+    listLostWrites: async (region: string, survivor: string) => {
+      const { name } = this.#region(region);
+      const there = new Set((await writesIn(this.#region(survivor).operatorUrl)).map(({ write }) => write));
+      const lost = (await writesIn(this.#region(name).operatorUrl)).filter(({ write }) => !there.has(write));
+      this.#lostWrites.set(name, { count: lost.length, report: lost.map(({ write }) => write).join(' ') });
+    },
+  };
+
+  /** Percent of the clients; undefined = they are not divided. */
+  shareOf(region: string): number | undefined {
+    if (this.#shareOfA === undefined) return undefined;
+    return this.#region(region).name === 'a' ? this.#shareOfA : 100 - this.#shareOfA;
+  }
+
+  /** What the clients were answered so far. */
+  get answers(): readonly LoadEntry[] {
+    return this.#load?.entries ?? [];
+  }
 
   readonly capacity = {
     read: async (region: string, signal: AbortSignal) => {
@@ -166,6 +218,7 @@ export class LabWorld implements RegionWorld, DrillWorld {
 
   async stop(): Promise<void> {
     await this.#load?.stop();
+    await this.#vitals.stop();
     await this.edge.stop();
   }
 

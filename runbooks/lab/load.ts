@@ -42,6 +42,23 @@ export interface WriteEntry {
 /** As the official clients do by default: two more tries, after half a second and after one. */
 const pausesMs = [500, 1_000] as const;
 
+/** Each asks DNS for itself, so that a share of the answers is a share of the clients. */
+const clientCount = 20;
+
+class CachingResolver {
+  #addresses: readonly string[] = [];
+  #resolvedAtMs = Number.NEGATIVE_INFINITY;
+
+  resolve({ resolve, dnsTtlMs }: Pick<LoadOptions, 'resolve' | 'dnsTtlMs'>): readonly string[] {
+    const nowMs = performance.now();
+    if (nowMs - this.#resolvedAtMs > dnsTtlMs) {
+      this.#addresses = resolve();
+      this.#resolvedAtMs = nowMs;
+    }
+    return this.#addresses;
+  }
+}
+
 /** A pause between two control-plane writes. */
 const betweenWritesMs = 100;
 
@@ -51,8 +68,7 @@ export class LabLoad {
   readonly #options: LoadOptions;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
-  #addresses: readonly string[] = [];
-  #resolvedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #resolvers = Array.from({ length: clientCount }, () => new CachingResolver());
   #turn = 0;
 
   constructor(options: LoadOptions) {
@@ -71,12 +87,9 @@ export class LabLoad {
   }
 
   #address(): string {
-    const nowMs = performance.now();
-    if (nowMs - this.#resolvedAtMs > this.#options.dnsTtlMs) {
-      this.#addresses = this.#options.resolve();
-      this.#resolvedAtMs = nowMs;
-    }
-    return this.#addresses[this.#turn++ % this.#addresses.length] ?? '';
+    const turn = this.#turn++;
+    const addresses = this.#resolvers[turn % clientCount]?.resolve(this.#options) ?? [];
+    return addresses[Math.floor(turn / clientCount) % addresses.length] ?? '';
   }
 
   async #ask(): Promise<void> {

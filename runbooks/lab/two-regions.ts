@@ -36,8 +36,8 @@ export interface TwoRegionsOptions {
   readonly gateways?: number;
   /** The caller brings its own, at the ports that were meant for them. */
   readonly ownGateways?: true;
-  /** Text of their config.yaml. */
-  readonly config?: string;
+  /** Text of their config.yaml, the same in both regions or each region's own. */
+  readonly config?: string | Readonly<Record<RegionName, string>>;
   readonly environment?: Readonly<Record<string, string>>;
   /** Of the claim's lease. */
   readonly ttlSeconds?: number;
@@ -370,7 +370,7 @@ class Region implements LabRegion {
     const port = this.gatewayPorts[index];
     if (port === undefined) throw new Error(`region ${this.name} has no gateway ${index}`);
     const configPath = join(directory, `${this.name}-config.yaml`);
-    await writeFile(configPath, config);
+    await writeFile(configPath, typeof config === 'string' ? config : config[this.name]);
     const gateway = await startLabGateway({
       port,
       configPath,
