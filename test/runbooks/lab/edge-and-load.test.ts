@@ -71,4 +71,24 @@ describe("the lab's DNS", () => {
     b.server.close();
     await until(() => edge.active === 'a');
   });
+
+  it("divides the answers by the primary's share, and gives all to one region while the other is ill", async () => {
+    const [a, b] = [await gateway(), await gateway()];
+    const edge = new LabEdge({
+      primary: { name: 'a', addresses: [a.address] },
+      standby: { name: 'b', addresses: [b.address] },
+      intervalMs: 50,
+      failureThreshold: 2,
+      isTakenOver: () => false,
+      primaryShare: () => 25,
+    });
+    onTestFinished(() => edge.stop());
+    const answers = Array.from({ length: 100 }, () => edge.resolve()[0]);
+    const ofPrimary = answers.filter((address) => address === a.address).length;
+    expect(ofPrimary).toBeGreaterThan(20);
+    expect(ofPrimary).toBeLessThan(30);
+    b.server.closeAllConnections();
+    b.server.close();
+    await until(() => Array.from({ length: 8 }, () => edge.resolve()[0]).every((address) => address === a.address));
+  });
 });
