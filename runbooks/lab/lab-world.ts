@@ -288,10 +288,10 @@ export class LabWorld implements FailbackWorld, DrillWorld {
   }
 }
 
-const warmUpMs = 3_000;
+const warmUpMs = 5_000;
 const settleMs = 5_000;
 /** Of requests after everything was mended. */
-const afterMs = 3_000;
+const afterMs = 6_000;
 const drainPatienceMs = 60_000;
 
 /** Rows of requests that ended, by the id that their client gave them; and whether sums and rows agree, at one moment. */
