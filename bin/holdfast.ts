@@ -143,9 +143,23 @@ program
 program
   .command('drill')
   .description('Start two regions here, put clients on them, lose one, run the real book, and measure.')
-  .addOption(new Option('--fault <kind>', 'how it is lost').choices(['kill', 'partition']).default('kill'))
+  .addOption(
+    new Option('--book <name>', 'the book that is drilled')
+      .choices(['region-failover', 'region-switchover'])
+      .default('region-failover'),
+  )
+  .addOption(
+    new Option('--fault <kind>', 'how a region is lost, for region-failover')
+      .choices(['kill', 'partition'])
+      .default('kill'),
+  )
   .option('--gateways <count>', 'processes in each region', wholeNumber, 2)
-  .option('--rate <number>', 'requests a second', Number, 50)
+  .option('--rate <number>', 'requests a second', Number, 100)
+  .addOption(
+    new Option('--tier <name>', 'whose objectives it must meet')
+      .choices(['standard', 'high', 'critical'])
+      .default('critical'),
+  )
   .option('--data <folder>', 'where databases, logs and journals lie', '.holdfast')
   .option('--json', 'one JSON object a line')
   .addHelpText('after', '\nExit codes: 0 passed, 1 not passed, 3 to 5 as of `runbook run`.')

@@ -104,7 +104,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     registerModelListRoutes(behindKey, options.models.serve.router);
     registerManagementRoutes(behindKey, managementRoutes, options.management, options.region);
     registerCacheRoutes(behindKey, options.cache);
-    registerConfigRoutes(behindKey, options.configuration);
+    registerConfigRoutes(behindKey, options.configuration, options.region);
     registerStatusRoutes(behindKey, options.status);
   });
   return app;

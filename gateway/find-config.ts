@@ -5,6 +5,7 @@
 import { type ConfigSource, FileSource, S3Source } from './cluster/config-source.ts';
 import type { BuiltInConfig } from './config/built-in.ts';
 import type { LoadedConfig } from './config/load.ts';
+import { Patience } from './patience.ts';
 import { loadText, readConfig } from './read-config.ts';
 import { openS3 } from './region/s3-bucket.ts';
 import type { Settings } from './settings.ts';
@@ -31,24 +32,69 @@ export interface FoundConfig extends LoadedConfig {
 interface Place {
   readonly name: string;
   /** @returns undefined when there is none. */
-  find(): Promise<Omit<FoundConfig, 'source' | 'problems'> | undefined>;
+  find(): Promise<InPlace | undefined>;
 }
+
+type InPlace = Omit<FoundConfig, 'source' | 'problems'>;
+
+interface Places {
+  readonly here: readonly Place[];
+  readonly elsewhere: readonly Place[];
+  /** What was live last; undefined where that could be another configuration's. */
+  readonly disk: Place | undefined;
+  /** When nothing else has anything. */
+  readonly otherwise: readonly Place[];
+}
+
+/** Never rejects. */
+const outcomeOf = (finding: Promise<InPlace | undefined>) =>
+  finding.then(
+    (found) => ({ found }),
+    (error: unknown) => ({ error }),
+  );
 
 const sourceTimeoutMs = 2_500;
 
-/** @throws StartError when no place has a configuration that can be used. */
-export async function findConfig(settings: Settings): Promise<FoundConfig> {
+/**
+ * @param patience is had with what is elsewhere when the disk has what was live last; without that it is waited for until
+ * its time-out.
+ * @throws StartError when no place has a configuration that can be used.
+ */
+export async function findConfig(settings: Settings, patience = new Patience(sourceTimeoutMs)): Promise<FoundConfig> {
   const source = openConfigSource(settings);
+  const { here, elsewhere, disk, otherwise } = placesOf(settings, source);
   const problems: string[] = [];
   let first: unknown;
-  for (const place of placesOf(settings, source)) {
-    try {
-      const found = await place.find();
-      if (found !== undefined) return { ...found, source, problems };
-    } catch (error) {
-      first ??= error;
-      problems.push(`${place.name}: ${error instanceof Error ? error.message : String(error)}`);
-    }
+  const failed = (place: Place, error: unknown): undefined => {
+    first ??= error;
+    problems.push(`${place.name}: ${error instanceof Error ? error.message : String(error)}`);
+  };
+  const look = (place: Place) => place.find().catch((error: unknown) => failed(place, error));
+  for (const place of here) {
+    const found = await look(place);
+    if (found !== undefined) return { ...found, source, problems };
+  }
+  // All at once: each may be away and say nothing.
+  const asked = elsewhere.map((place) => ({ place, outcome: outcomeOf(place.find()) }));
+  const silent: typeof asked = [];
+  for (const one of asked) {
+    const outcome = disk === undefined ? await one.outcome : (await patience.wait(one.outcome))?.is;
+    if (outcome === undefined) silent.push(one);
+    else if ('error' in outcome) failed(one.place, outcome.error);
+    else if (outcome.found !== undefined) return { ...outcome.found, source, problems };
+  }
+  const last = disk && (await look(disk));
+  if (last !== undefined) {
+    return { ...last, source, problems: [...problems, ...silent.map(({ place }) => `${place.name}: is silent`)] };
+  }
+  for (const { place, outcome } of silent) {
+    const late = await outcome;
+    if ('error' in late) failed(place, late.error);
+    else if (late.found !== undefined) return { ...late.found, source, problems };
+  }
+  for (const place of otherwise) {
+    const found = await look(place);
+    if (found !== undefined) return { ...found, source, problems };
   }
   if (problems.length <= 1 && first instanceof Error) {
     throw first instanceof StartError ? first : new StartError(problems.join(), 1, first);
@@ -72,7 +118,7 @@ export function openConfigSource(settings: Settings): ConfigSource | undefined {
 
 export const sourceName = (source: ConfigSource | undefined): string => source?.name ?? 'database';
 
-function placesOf(settings: Settings, source: ConfigSource | undefined): readonly Place[] {
+function placesOf(settings: Settings, source: ConfigSource | undefined): Places {
   const file: Place = { name: settings.configPath, find: () => inFile(settings) };
   const { databaseUrl } = settings;
   const database: readonly Place[] =
@@ -83,17 +129,20 @@ function placesOf(settings: Settings, source: ConfigSource | undefined): readonl
   switch (settings.configSource.is) {
     case 'file':
       // Not what another file of the same folder left on disk.
-      return [file, ...database];
+      return { here: [file], elsewhere: database, disk: undefined, otherwise: [] };
     case 'database':
-      return [...database, disk, file];
+      return { here: [], elsewhere: database, disk, otherwise: [file] };
     case 's3':
     case 'gcs':
-      return [
-        ...(source === undefined ? [] : [{ name: source.name, find: () => inSource(settings, source) }]),
-        ...database,
+      return {
+        here: [],
+        elsewhere: [
+          ...(source === undefined ? [] : [{ name: source.name, find: () => inSource(settings, source) }]),
+          ...database,
+        ],
         disk,
-        file,
-      ];
+        otherwise: [file],
+      };
   }
 }
 

@@ -20,6 +20,7 @@ import { openRedisLinks, type RedisLinks } from './open-redis-links.ts';
 import { type OpenedRegion, openRegion } from './open-region.ts';
 import { noOutbox } from './outbox/no-outbox.ts';
 import type { Outbox } from './outbox/outbox.ts';
+import type { Patience } from './patience.ts';
 import type { SignCall } from './pipeline/attempt.ts';
 import { Transport } from './providers/transport.ts';
 import { CooldownBook } from './routing/cooldown-book.ts';
@@ -84,8 +85,8 @@ export interface Ground {
   readonly degradations: Degradations;
   /** What the live configuration says otherwise and a running process does not take over, by the names of the file. */
   readonly restartRequired: readonly string[];
-  /** Reads the record and connects. @throws NothingKnown */
-  start(): Promise<void>;
+  /** Reads the record and connects. What is silent is not waited for beyond the patience. @throws NothingKnown */
+  start(patience: Patience): Promise<void>;
   /** Opens what a configuration needs and this ground does not have. @throws when it cannot be opened. */
   prepare(config: GatewayConfig): GroundChange;
   /** Ends pools and connections; call after the last request. */
@@ -234,14 +235,16 @@ export function openGround(options: GroundOptions): Ground {
     get restartRequired() {
       return restartRequired;
     },
-    start: async () => {
-      await stores.schema?.start();
-      await stores.mirror?.start();
-      await region?.start();
+    start: async (patience) => {
+      const connected = redis === undefined ? undefined : patience.wait(redis.start());
+      // No row is read before the schema has said that this gateway may.
+      await stores.schema?.start(patience.leftMs);
+      await stores.mirror?.start(patience.leftMs);
+      await region?.start(patience.leftMs);
       stores.housekeeping?.start();
       listener?.start();
       degradations.start();
-      await Promise.all([outbox?.start(), redis?.start(), putGlobalBudget()]);
+      await Promise.all([connected, patience.wait(Promise.all([outbox?.start(), putGlobalBudget()]))]);
       admission.start();
       started = true;
     },

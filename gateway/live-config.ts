@@ -13,9 +13,13 @@ import { type FoundConfig, sourceName } from './find-config.ts';
 import { type PreparedGeneration, prepareGeneration } from './generation.ts';
 import type { Ground } from './ground.ts';
 import { checkWhoMaySignIn, loadText } from './read-config.ts';
+import type { HaSettings } from './settings.ts';
+import { KubernetesLease } from './stores/kubernetes-lease.ts';
 import { LastConfigFile } from './stores/last-config.ts';
+import type { LeaderLease } from './stores/leader-lease.ts';
 import type { StoredModel } from './stores/model-definitions.ts';
 import { codeOf, isUnavailable } from './stores/postgres.ts';
+import type { ClusterStores } from './stores/stores.ts';
 import { syncReport } from './sync-report.ts';
 
 export interface LiveConfig extends ConfigAdministration {
@@ -50,7 +54,7 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
   const election = !isShared
     ? undefined
     : new LeaderElection({
-        lease: cluster.lease(ha.lockName, ha.leaseSeconds),
+        lease: leaseOf(ha, cluster),
         holder: processId,
         leaseSeconds: ha.leaseSeconds,
         renewSeconds: ha.renewSeconds,
@@ -231,6 +235,24 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
     rollback: (version, by) => changing(() => sync.rollback(version, by)),
     push: (text, by) => changing(() => sync.push(text, by)),
   };
+}
+
+/** Kubernetes or the database decides who leads; the database's row fences what a leader writes either way. */
+function leaseOf(
+  { kubernetes, lockName, leaseSeconds }: HaSettings,
+  cluster: ClusterStores,
+): LeaderLease | KubernetesLease {
+  const row = cluster.lease(lockName, leaseSeconds);
+  if (kubernetes === undefined) return row;
+  return new KubernetesLease({
+    ...kubernetes,
+    // Names of objects take no underscore.
+    name: `holdfast-${lockName.toLowerCase().replaceAll(/[^a-z0-9-]+/g, '-')}`.replace(/-+$/, ''),
+    leaseSeconds,
+    fence: row,
+    now: () => performance.now(),
+    wallNow: Date.now,
+  });
 }
 
 /** In the words of whoever asked. @throws NotNow when it is the database's state that is in the way. */

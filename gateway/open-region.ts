@@ -11,15 +11,13 @@ import type { Logger } from './telemetry/log.ts';
 
 export interface OpenedRegion {
   readonly office: RegionOffice;
-  /** Waits for nothing that may be away. */
-  start(): Promise<void>;
+  /** A first look that takes longer is finished in the background: requests are served without it. */
+  start(withinMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** One process renews the claim; when it is gone, another takes over before the claim's lease of 15 s is over. */
 const keeper = { name: 'region-keeper', leaseSeconds: 6, renewSeconds: 2 } as const;
-/** A first look that takes longer is finished in the background: requests are served without it. */
-const firstLookMs = 1_000;
 
 /** @returns undefined where there is one region, or no database. */
 export function openRegion(settings: Settings, stores: Stores, logger: Logger): OpenedRegion | undefined {
@@ -55,9 +53,9 @@ export function openRegion(settings: Settings, stores: Stores, logger: Logger): 
   if (stores.cluster !== undefined) stores.cluster.versions.right = office.right;
   return {
     office,
-    start: async () => {
+    start: async (withinMs) => {
       election.start();
-      await office.start(firstLookMs);
+      await office.start(withinMs);
     },
     stop: async () => {
       await Promise.all([office.stop(), election.stop()]);

@@ -10,6 +10,7 @@ import { prepareGeneration } from './generation.ts';
 import { type Ground, openGround } from './ground.ts';
 import { listen, openListener } from './listener.ts';
 import { type LiveConfig, openLiveConfig } from './live-config.ts';
+import { Patience } from './patience.ts';
 import { checkWhoMaySignIn } from './read-config.ts';
 import type { Settings } from './settings.ts';
 import { explain } from './start-error.ts';
@@ -32,11 +33,22 @@ export interface ProcessOptions {
 /** After the drain deadline, streams get so long to send their error event. */
 const lastWordsMs = 1_000;
 
+/**
+ * For all stores together, when what is needed of them lies on disk. Known keys are to be served two seconds after the start
+ * of a process, wherever its stores are.
+ */
+const startPatienceMs = 1_200;
+/** Of that, for the place of the configuration: a database that answers must be heard though a bucket does not. */
+const configPatienceMs = 500;
+
 /** @throws StartError; then nothing is left running. */
 export async function startGateway(options: ProcessOptions): Promise<GatewayProcess> {
   const { settings, log } = options;
   const { logger } = log;
-  const found = await findConfig(settings);
+  const startedAtMs = performance.now();
+  const patience = new Patience(startPatienceMs);
+  const found = await findConfig(settings, new Patience(configPatienceMs));
+  const foundAtMs = performance.now();
   const { config, warnings, builtIn, problems } = found;
   if (builtIn !== undefined)
     logger.info({ serves: builtIn.serves }, 'no config file: serving what the environment has keys for');
@@ -62,9 +74,11 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
   const liveConfig = openLiveConfig(ground, found);
   ground.administration = liveConfig;
   let port: number;
+  let connectedAtMs: number;
   try {
     (await prepareGeneration(ground, config)).commit();
-    await ground.start();
+    await ground.start(patience);
+    connectedAtMs = performance.now();
     await liveConfig.start();
     port = await listen(listener, settings.port, settings.host);
   } catch (error) {
@@ -72,7 +86,12 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
     await close(ground, lastWordsMs);
     throw explain(error, settings, databaseUrl);
   }
-  logger.info({ port, host: settings.host }, 'the gateway accepts requests');
+  const tookMs = {
+    configuration: Math.round(foundAtMs - startedAtMs),
+    stores: Math.round(connectedAtMs - foundAtMs),
+    all: Math.round(performance.now() - startedAtMs),
+  };
+  logger.info({ port, host: settings.host, tookMs }, 'the gateway accepts requests');
 
   let drained: Promise<void> | undefined;
   return {

@@ -30,6 +30,8 @@ export interface HaSettings {
   readonly leaseSeconds: number;
   readonly renewSeconds: number;
   readonly lockName: string;
+  /** Who keeps the lease, when it is not the database. */
+  readonly kubernetes: { readonly server: string; readonly accountDirectory: string } | undefined;
 }
 
 export interface Settings {
@@ -164,12 +166,17 @@ const schema = z.object({
   CONFIG_HOT_RELOAD: onOff.default(true),
   CONFIG_SYNC_INTERVAL: seconds.min(0.1, 'must be at least 0.1').max(3_600, 'must be at most 3600').default(2),
   LLMROUTER_HA_MODE: z.enum(['single', 'leader_election'], 'must be single or leader_election').optional(),
+  LLMROUTER_HA_BACKEND: z.enum(['postgres', 'kubernetes'], 'must be postgres or kubernetes').default('postgres'),
   LLMROUTER_HA_LEASE_SECONDS: seconds.min(1, 'must be at least 1').optional(),
   LLMROUTER_HA_RENEW_INTERVAL_SECONDS: seconds.min(0.1, 'must be at least 0.1').optional(),
   LLMROUTER_HA_LOCK_NAME: z.string().max(200, 'has at most 200 characters').optional(),
   LLMROUTER_CONFIG_SYNC_LEASE_SECONDS: seconds.min(1, 'must be at least 1').default(30),
   LLMROUTER_CONFIG_SYNC_RENEW_INTERVAL_SECONDS: seconds.min(0.1, 'must be at least 0.1').default(10),
   LLMROUTER_CONFIG_SYNC_LOCK_NAME: z.string().max(200, 'has at most 200 characters').default('config_sync'),
+  // Set by Kubernetes in every pod.
+  KUBERNETES_SERVICE_HOST: z.string().optional(),
+  KUBERNETES_SERVICE_PORT_HTTPS: port.default(443),
+  HOLDFAST_SERVICE_ACCOUNT_DIRECTORY: z.string().default('/var/run/secrets/kubernetes.io/serviceaccount'),
   POSTGRES_HOST: z.string().optional(),
   POSTGRES_PORT: port.optional(),
   POSTGRES_USER: z.string().optional(),
@@ -246,6 +253,9 @@ export function readSettings(environment: Readonly<Record<string, string | undef
       `LLMROUTER_HA_RENEW_INTERVAL_SECONDS: a lease of ${ha.leaseSeconds} s that is renewed every ${ha.renewSeconds} s is lost by one late renewal; renew it at least twice within it`,
     );
   }
+  if (variables.LLMROUTER_HA_BACKEND === 'kubernetes' && variables.KUBERNETES_SERVICE_HOST === undefined) {
+    faults.push('LLMROUTER_HA_BACKEND: is kubernetes, and this is no pod: KUBERNETES_SERVICE_HOST is not set');
+  }
   if (faults.length > 0) throw new SettingsError(faults);
   return {
     configSource,
@@ -317,7 +327,16 @@ const haOf = (variables: Variables): HaSettings => ({
   leaseSeconds: variables.LLMROUTER_HA_LEASE_SECONDS ?? variables.LLMROUTER_CONFIG_SYNC_LEASE_SECONDS,
   renewSeconds: variables.LLMROUTER_HA_RENEW_INTERVAL_SECONDS ?? variables.LLMROUTER_CONFIG_SYNC_RENEW_INTERVAL_SECONDS,
   lockName: variables.LLMROUTER_HA_LOCK_NAME ?? variables.LLMROUTER_CONFIG_SYNC_LOCK_NAME,
+  kubernetes:
+    variables.LLMROUTER_HA_BACKEND === 'postgres' || variables.KUBERNETES_SERVICE_HOST === undefined
+      ? undefined
+      : {
+          server: `https://${hostInUrl(variables.KUBERNETES_SERVICE_HOST)}:${variables.KUBERNETES_SERVICE_PORT_HTTPS}`,
+          accountDirectory: variables.HOLDFAST_SERVICE_ACCOUNT_DIRECTORY,
+        },
 });
+
+const hostInUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 /** `CONFIG_SOURCE` decides; without it a bucket that is named does. A config file is then what is left when it is away. */
 function configSourceOf(variables: Variables, fault: (message: string) => void): ConfigSourceSettings {

@@ -7,6 +7,7 @@ import { backupChart } from './charts/backup.ts';
 import { chaosChart } from './charts/chaos.ts';
 import { configConnectorChart } from './charts/config-connector.ts';
 import { exportersChart } from './charts/exporters.ts';
+import { faultInjectionChart } from './charts/fault-injection.ts';
 import { foundationChart } from './charts/foundation.ts';
 import { gatewayChart } from './charts/gateway.ts';
 import { ingressChart } from './charts/ingress.ts';
@@ -48,6 +49,8 @@ const charts: readonly ChartFile[] = [
   { name: '52-telemetry.yaml', chartOf: telemetryChart, addon: 'telemetry' },
   { name: '54-monitoring.yaml', chartOf: monitoringChart, addon: 'monitoring' },
   { name: '60-backup.yaml', chartOf: backupChart, addon: 'backup' },
+  // It starts nothing: whoever starts the experiment of AWS FIS does.
+  { name: '62-fault-injection.yaml', chartOf: faultInjectionChart, addon: 'drills', kind: 'eks' },
   // In folders of their own, which `kubectl apply -f` passes over: applying a drill starts it.
   { name: 'drills/70-load.yaml', chartOf: loadChart, addon: 'drills' },
   { name: 'drills/80-chaos.yaml', chartOf: chaosChart, addon: 'drills' },

@@ -1,10 +1,12 @@
 /** `/config/*`: what the live configuration is, and another one in its place. Only administrators see texts and change anything. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type ConfigAdministration, NotNow, Unusable } from '../domain/config-administration.ts';
 import { Refusal } from '../domain/errors.ts';
+import type { RegionDesk } from '../domain/region.ts';
 import type { RouteGroup } from '../domain/routes.ts';
 import { diffLines } from './line-diff.ts';
+import { throughWriter } from './management/through-writer.ts';
 import { masked } from './mask-config.ts';
 
 interface Guard {
@@ -20,11 +22,22 @@ const diffQuery = z.strictObject({ from: versionNumber, to: versionNumber });
 const rollbackBody = z.strictObject({ version: versionNumber });
 const reloadBody = z.strictObject({ force_sync: z.boolean().default(false) });
 
-/** @param administration undefined where there is none, as in an application without a process around it. */
+/**
+ * @param administration undefined where there is none, as in an application without a process around it.
+ * @param desk where another region may be the writer: a configuration is stored there, and replicated from there.
+ */
 export function registerConfigRoutes(
   app: FastifyInstance,
   administration: () => ConfigAdministration | undefined,
+  desk?: RegionDesk,
 ): void {
+  const atWriter = (
+    path: string,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    here: () => Promise<FastifyReply>,
+  ): Promise<FastifyReply> =>
+    desk === undefined ? here() : throughWriter(desk, { changes: true, path, here }, request, reply);
   const opened = (): ConfigAdministration => {
     const found = administration();
     if (found === undefined) throw notNow('This gateway has one configuration for its whole life');
@@ -58,17 +71,21 @@ export function registerConfigRoutes(
     const [before, after] = await answering(() => Promise.all([opened().textOf(from), opened().textOf(to)]));
     return reply.send({ from: Number(from), to: Number(to), diff: diffLines(before, after).map(masked) });
   });
-  app.post('/config/rollback', change, async (request, reply) => {
-    requireAdmin(request);
-    const { version } = read(rollbackBody, parseJson(request.body));
-    return reply.send(shown(await answering(() => opened().rollback(version, nameOf(request)))));
-  });
-  app.post('/config/push', { ...change, bodyLimit: largestBytes }, async (request, reply) => {
-    requireAdmin(request);
-    const text = request.body instanceof Buffer ? request.body.toString() : '';
-    if (text.trim() === '') throw invalid('The body is empty; send the text of a config.yaml');
-    return reply.send(shown(await answering(() => opened().push(text, nameOf(request)))));
-  });
+  app.post('/config/rollback', change, (request, reply) =>
+    atWriter('/config/rollback', request, reply, async () => {
+      requireAdmin(request);
+      const { version } = read(rollbackBody, parseJson(request.body));
+      return reply.send(shown(await answering(() => opened().rollback(version, nameOf(request)))));
+    }),
+  );
+  app.post('/config/push', { ...change, bodyLimit: largestBytes }, (request, reply) =>
+    atWriter('/config/push', request, reply, async () => {
+      requireAdmin(request);
+      const text = request.body instanceof Buffer ? request.body.toString() : '';
+      if (text.trim() === '') throw invalid('The body is empty; send the text of a config.yaml');
+      return reply.send(shown(await answering(() => opened().push(text, nameOf(request)))));
+    }),
+  );
 }
 
 const shown = (version: Awaited<ReturnType<ConfigAdministration['push']>>) => ({

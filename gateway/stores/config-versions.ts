@@ -54,6 +54,25 @@ interface VersionRow {
   created_at: Date;
 }
 
+/** So many of the newest are kept, and every one that was live in so many days. */
+const keptVersions = 200;
+const keptDays = 90;
+
+/**
+ * A version is live until the next one is made. Kept besides: the newest that came from the source, which later texts of the
+ * source are compared with, and what a process still runs on. In pieces, so that a first time does not take long.
+ */
+const pruneSql = `
+  DELETE FROM config_version WHERE version IN (
+    SELECT v.version
+      FROM (SELECT version, lead(created_at) OVER (ORDER BY version) AS live_until,
+                   row_number() OVER (ORDER BY version DESC) AS place FROM config_version) v
+     WHERE v.place > $1 AND v.live_until < clock_timestamp() - make_interval(days => $2)
+       AND v.version IS DISTINCT FROM (SELECT max(version) FROM config_version WHERE from_source)
+       AND NOT EXISTS (SELECT 1 FROM gateway_process p
+                        WHERE p.config_version = v.version AND p.seen_at > clock_timestamp() - interval '1 hour')
+     ORDER BY v.version LIMIT 1000)`;
+
 const columns = 'version, sha256, source, from_source, created_by, created_at';
 
 export class ConfigVersions {
@@ -108,7 +127,7 @@ export class ConfigVersions {
 
   /**
    * One control-plane write with the look at the lease: a leader that was replaced stores nothing, and neither does a
-   * region that does not write. @throws code HF020 for the one, NotWriter for the other.
+   * region that does not write. Old versions go with it. @throws code HF020 for the one, NotWriter for the other.
    */
   async add(added: NewVersion, mandate: Mandate): Promise<ConfigVersion> {
     const client = await this.#pool.connect();
@@ -117,6 +136,7 @@ export class ConfigVersions {
       const transaction = new WriteTransaction(this.#pool, client, this.right, () => performance.now());
       await transaction.begin();
       const version = await this.#insert(client, added, mandate);
+      await client.query(pruneSql, [keptVersions, keptDays]);
       await transaction.commit();
       return version;
     } catch (error) {

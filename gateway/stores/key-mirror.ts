@@ -23,7 +23,6 @@ export class NothingKnown extends Error {
 /** Bounds how long a revoked key still works in another process. */
 const pollEveryMs = 1_000;
 const snapshotEveryMs = 5_000;
-const startPatienceMs = 1_500;
 const slowDatabase = new StoreUnavailable(new Error('the database did not answer in time'));
 
 export class KeyMirror {
@@ -51,19 +50,25 @@ export class KeyMirror {
     return this.#restoredAtMs === undefined ? undefined : (Date.now() - this.#restoredAtMs) / 1000;
   }
 
-  /** @throws NothingKnown when neither the database nor a snapshot can be used. */
-  async start(): Promise<void> {
+  /**
+   * @param patienceMs is waited for the database when there is a snapshot.
+   * @throws NothingKnown when neither the database nor a snapshot can be used.
+   */
+  async start(patienceMs: number): Promise<void> {
     const { store, snapshot: file, logger } = this.#options;
     const polled = store.poll().then(
       () => undefined,
       (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
     );
+    const endMs = performance.now() + patienceMs;
     const snapshot = await file.load();
     const patience = new AbortController();
     const failure = await Promise.race([
       polled,
       // With a snapshot, a database that does not answer is not waited for until its time-out.
-      ...(snapshot === undefined ? [] : [sleep(startPatienceMs, slowDatabase, { signal: patience.signal })]),
+      ...(snapshot === undefined
+        ? []
+        : [sleep(Math.max(0, endMs - performance.now()), slowDatabase, { signal: patience.signal })]),
     ]);
     patience.abort();
     if (failure === undefined) {

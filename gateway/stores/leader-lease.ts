@@ -31,6 +31,29 @@ export class LeaderLease {
     return { holder: row.holder, epoch: row.epoch, remainingMs: Number(row.remaining_ms) };
   }
 
+  /**
+   * Makes the row say what was decided elsewhere: this holder leads in this epoch. A row of a later epoch stays.
+   * @returns what the row says then.
+   */
+  async hold(holder: string, epoch: bigint): Promise<{ readonly holder: string; readonly epoch: bigint }> {
+    const values = [this.#name, holder, epoch, this.#seconds];
+    await this.#pool.query(
+      `INSERT INTO leader_lease AS l (name, holder, epoch, acquired_at, expires_at)
+       VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp() + make_interval(secs => $4))
+       ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, epoch = excluded.epoch, expires_at = excluded.expires_at,
+         acquired_at = CASE WHEN l.epoch = excluded.epoch THEN l.acquired_at ELSE excluded.acquired_at END
+       WHERE l.epoch < excluded.epoch OR (l.epoch = excluded.epoch AND l.holder = excluded.holder)`,
+      values,
+    );
+    const { rows } = await this.#pool.query<{ holder: string; epoch: bigint }>(
+      'SELECT holder, epoch FROM leader_lease WHERE name = $1',
+      [this.#name],
+    );
+    const [row] = rows;
+    if (row === undefined) throw new Error('the lease has no row');
+    return row;
+  }
+
   /** @returns whether it was this holder's to give up. */
   async resign(holder: string): Promise<boolean> {
     const { rows } = await this.#pool.query<{ resigned: boolean }>('SELECT resign_leader_lease($1, $2) AS resigned', [

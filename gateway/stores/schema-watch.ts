@@ -2,6 +2,7 @@
  * Whether this gateway still understands the schema. Migrations expand first and contract a release later, so the version
  * before goes on working; one that is older yet must not read columns that mean something else by now.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, isUnavailable, type Pool } from './postgres.ts';
 
 /** Raised together with `schema_requirement.generation` by each migration that older gateways cannot live with. */
@@ -43,11 +44,22 @@ export class SchemaWatch {
     return this.#fault?.message;
   }
 
-  /** @throws GatewayTooOld. A database that is away says nothing; the next look may. */
-  async start(): Promise<void> {
-    this.#fault = await this.#look();
+  /**
+   * @param patienceMs is waited at most; a later answer counts as that of any later look.
+   * @throws GatewayTooOld. A database that is away says nothing; the next look may.
+   */
+  async start(patienceMs: number): Promise<void> {
+    const patience = new AbortController();
+    const look = this.#look();
+    const found = await Promise.race([
+      look.then((fault) => ({ fault })),
+      sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined),
+    ]);
+    patience.abort();
+    if (found === undefined) void this.#round(look);
+    this.#fault = found?.fault;
     if (this.#fault !== undefined) throw this.#fault;
-    this.#timer = setInterval(() => void this.#round(), lookEveryMs).unref();
+    this.#timer = setInterval(() => void this.#round(this.#look()), lookEveryMs).unref();
   }
 
   stop(): void {
@@ -55,10 +67,10 @@ export class SchemaWatch {
   }
 
   /** Never rejects. */
-  async #round(): Promise<void> {
+  async #round(look: Promise<GatewayTooOld | undefined>): Promise<void> {
     const before = this.#fault;
     try {
-      this.#fault = await this.#look();
+      this.#fault = await look;
       if (this.#fault !== undefined && before === undefined) this.#options.onTooOld(this.#fault);
     } catch (error) {
       this.#options.onFailed(error instanceof Error ? error : new Error(String(error)));

@@ -1,6 +1,6 @@
 import { k8s } from 'cdk8s-plus-28';
-import { kubernetes } from '../../lib/platform/names.ts';
-import type { Platform } from '../../lib/platform/platform.ts';
+import { gatewayImage, kubernetes } from '../../lib/platform/names.ts';
+import type { Platform, Region } from '../../lib/platform/platform.ts';
 import { containerSecurity } from './security.ts';
 
 /** Where the image expects things. */
@@ -18,11 +18,12 @@ export const configKey = 'config.yaml';
 /** A container of our image, with what the gateway and the migration have in common. */
 export function holdfastContainer(
   platform: Platform,
+  region: Region,
   container: Omit<k8s.Container, 'image' | 'securityContext' | 'envFrom' | 'volumeMounts'>,
 ): k8s.Container {
   return {
     ...container,
-    image: platform.image,
+    image: gatewayImage(platform, region),
     imagePullPolicy: 'IfNotPresent',
     securityContext: containerSecurity(),
     // DATABASE_URL, REDIS_URL, LITELLM_MASTER_KEY, LITELLM_SALT_KEY, provider keys. It is made outside of these

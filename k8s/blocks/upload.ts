@@ -32,15 +32,16 @@ export interface UploadOptions {
 export function upload(options: UploadOptions): Omit<k8s.Container, 'securityContext'> {
   const { platform, region, file, key } = options;
   const { kind, objectStoreUrl } = platform.cluster;
-  // The bucket's key of KMS encrypts; other stores have none, so what must be secret is encrypted before.
-  const encryption = kind === 'eks' ? ' --sse aws:kms' : '';
+  // On EKS the bucket encrypts with its own key by itself, and no option may say how: `--sse aws:kms` alone would mean
+  // AWS's key, which no other account or region can be given. Other stores have no key, so what must be secret is
+  // encrypted before.
   return {
     name: 'upload',
     image: imageOf(platform, 'awsCli'),
     command: ['/bin/sh', '-euc'],
     args: [
       `test -s ${file}
-aws s3 cp --only-show-errors${encryption} ${file} "s3://${backupBucketName(platform, region)}/${key}"`,
+aws s3 cp --only-show-errors ${file} "s3://${backupBucketName(platform, region)}/${key}"`,
     ],
     env: [
       { name: 'AWS_REGION', value: region.region },

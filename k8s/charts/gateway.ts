@@ -148,7 +148,7 @@ const serviceAnnotations = (platform: Platform): { annotations?: Record<string, 
     : {};
 
 function podSpec(input: ChartInput): k8s.PodSpec {
-  const { platform } = input;
+  const { platform, region } = input;
   const kind = gatewayKind(platform);
   return {
     ...isolated,
@@ -159,14 +159,14 @@ function podSpec(input: ChartInput): k8s.PodSpec {
     securityContext: podSecurity(),
     ...(platform.cluster.kind === 'gke' ? { initContainers: [cloudSqlProxy(platform)] } : {}),
     containers: [
-      holdfastContainer(platform, {
+      holdfastContainer(platform, region, {
         name: kubernetes.gateway,
         ports: [{ name: httpPort, containerPort: gatewayPort, protocol: 'TCP' }],
         resources: gatewayResources(),
         env: [
           outboxBound(kind === 'StatefulSet' ? 'volume' : 'node'),
           expectedReplicas(input),
-          ...regionVariables(platform, input.region),
+          ...regionVariables(platform, region),
         ],
         ...probes(),
       }),

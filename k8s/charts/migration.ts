@@ -31,10 +31,15 @@ const hooks = {
  * writes changes in a failover and these files do not: in a region whose database is a replica it has nothing to do.
  * Gateways do not wait for it; they serve with the schema of the release before.
  */
-export function migrationChart({ platform }: ChartInput): Chart {
+export function migrationChart({ platform, region }: ChartInput): Chart {
   const own = labels(platform, 'migration');
   const manifest = k8s.KubeJob.manifest({
-    metadata: { name: jobName(platform.image), namespace: kubernetes.namespace, labels: own, annotations: hooks },
+    metadata: {
+      name: jobName(platform.imageDigest ?? platform.image),
+      namespace: kubernetes.namespace,
+      labels: own,
+      annotations: hooks,
+    },
     spec: {
       backoffLimit: 6,
       activeDeadlineSeconds: deadlineSeconds,
@@ -48,7 +53,7 @@ export function migrationChart({ platform }: ChartInput): Chart {
           securityContext: podSecurity(),
           ...(platform.cluster.kind === 'gke' ? { initContainers: [cloudSqlProxy(platform)] } : {}),
           containers: [
-            holdfastContainer(platform, {
+            holdfastContainer(platform, region, {
               name: 'migrate',
               command,
               resources: migrationResources(),

@@ -2,6 +2,7 @@ import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import { scratch } from '../blocks/container.ts';
+import { gpuNodes } from '../blocks/gpu-nodes.ts';
 import { imageOf } from '../blocks/images.ts';
 import { selector } from '../blocks/labels.ts';
 import { prometheusTrigger, scaledObject } from '../blocks/scaling.ts';
@@ -21,9 +22,12 @@ const port = 'http';
 export function vllmChart({ platform, region }: ChartInput): Chart {
   const component = { platform, component: 'vllm', image: imageOf(platform, 'vllm') } as const;
   const replicas = 2;
+  const maxReplicas = 8;
   const { prometheusUrl, vllmModel } = platform.cluster;
   const series = `{namespace="${kubernetes.namespace}"}`;
   return newChart('vllm', [
+    // A release has one pod more than replicas while it rolls out.
+    ...(platform.cluster.kind === 'eks' ? [{ manifest: gpuNodes(metadataOf(component).labels, maxReplicas + 1) }] : []),
     ...workload({
       ...component,
       replicas,
@@ -67,7 +71,7 @@ export function vllmChart({ platform, region }: ChartInput): Chart {
     }),
     {
       manifest: scaledObject(
-        { kind: 'Deployment', target: kubernetes.vllm, minReplicas: replicas, maxReplicas: 8 },
+        { kind: 'Deployment', target: kubernetes.vllm, minReplicas: replicas, maxReplicas },
         [
           prometheusTrigger(prometheusUrl, 5, `sum(vllm:num_requests_waiting${series})`),
           // A cache that is full preempts running requests; the sum is divided by the pods again.

@@ -12,6 +12,7 @@ import {
 import { copyPlaces } from '../platform/places.ts';
 import type { Platform, Region } from '../platform/platform.ts';
 import type { AwsAlarm, AwsMetric } from './aws-alarm.ts';
+import { exportsMetrics } from './exported-metrics.ts';
 
 /** Names that only a deployment knows. */
 export interface DeployedNames {
@@ -31,7 +32,7 @@ export function awsAlarms(platform: Platform, region: Region, deployed: Deployed
     ...database(platform, region),
     ...cache(platform),
     ...copies(platform, region),
-    ...spend(region),
+    ...(exportsMetrics(platform) ? spend(region) : []),
     ...certificate(deployed),
   ];
   return all.toSorted((left, right) => left.severity.localeCompare(right.severity));

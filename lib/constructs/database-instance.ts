@@ -7,6 +7,7 @@ import { acknowledgeDatabaseFindings, type DatabaseSurroundings, exportedLogs } 
 export interface DatabaseInstanceProps {
   readonly identifier: string;
   readonly tier: Tier;
+  readonly instanceClass: string;
   readonly surroundings: DatabaseSurroundings;
   readonly multiAz: boolean;
   /** Where its backups and log are copied to as they are made, so that it can be restored there to any moment. */
@@ -35,7 +36,7 @@ export class DatabaseInstance extends rds.CfnDBInstance {
     const { database } = props.tier;
     super(scope, id, {
       dbInstanceIdentifier: props.identifier,
-      dbInstanceClass: database.instanceClass,
+      dbInstanceClass: props.instanceClass,
       multiAz: props.multiAz,
       maxAllocatedStorage: database.maxAllocatedStorageGiB,
       storageType: 'gp3',

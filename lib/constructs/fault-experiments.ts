@@ -29,9 +29,12 @@ const policies = ['EC2Access', 'EKSAccess', 'NetworkAccess', 'RDSAccess'] as con
 
 /** Faults that AWS can make on purpose. A template does nothing until somebody starts it. */
 export class FaultExperiments extends Construct {
+  readonly roleArn: string;
+
   constructor(scope: Construct, id: string, props: FaultExperimentsProps) {
     super(scope, id);
     const role = this.role(props);
+    this.roleArn = role.roleArn;
     const logGroup = new logs.LogGroup(this, 'Log', {
       logGroupName: props.logGroupName,
       retention: logs.RetentionDays.ONE_YEAR,

@@ -1,4 +1,5 @@
 /** Least privilege of each service account, by computed names: no right here needs another stack to exist. */
+import { exportsMetrics } from '../alerts/exported-metrics.ts';
 import {
   type BucketPlace,
   backupBucketName,
@@ -6,6 +7,7 @@ import {
   cacheSecretName,
   databaseSecretName,
   kubernetes,
+  metricLogGroup,
   objectKeys,
   prefix,
   storageKeyAlias,
@@ -28,6 +30,7 @@ export function podGrants(platform: Platform, region: Region): Readonly<Record<s
   ];
   return {
     [kubernetes.gatewayServiceAccount]: gateway(platform, region),
+    ...(exportsMetrics(platform) && { [kubernetes.otelCollector]: [metrics(platform, region)] }),
     ...(addons.includes('vault') && {
       [kubernetes.vault]: [
         throughKey(region, vaultKeyAlias(platform).replace('alias/', ''), [
@@ -84,6 +87,13 @@ function gateway(platform: Platform, region: Region): Grant[] {
     ...keys.map((place) => throughKey(place, storageKeyAlias(platform), ['kms:Decrypt', 'kms:GenerateDataKey'], 's3')),
   ];
 }
+
+/** The group stands already: the collector may not make one, which would be kept without an end. */
+const metrics = (platform: Platform, { region, account }: Region): Grant => ({
+  actions: ['logs:CreateLogStream', 'logs:DescribeLogStreams', 'logs:PutLogEvents'],
+  resources: [`arn:aws:logs:${region}:${account}:log-group:${metricLogGroup(platform, region)}:*`],
+  wildcard: 'Streams of the one log group that carries metrics.',
+});
 
 const ownFolder = 'Backups are named by their time, in a folder that this job alone writes to.';
 

@@ -15,6 +15,7 @@ export interface ValkeyProps {
   readonly secretName: string;
   readonly keyAlias: string;
   readonly vpc: ec2.IVpc;
+  readonly nodeType: string;
   readonly tier: Tier;
 }
 
@@ -50,7 +51,7 @@ export class Valkey extends Construct {
       replicationGroupDescription: 'Shared counters, cooldowns and cached answers of this region',
       engine: 'valkey',
       engineVersion: versions.valkey.full,
-      cacheNodeType: props.tier.cache.nodeType,
+      cacheNodeType: props.nodeType,
       numNodeGroups: 1,
       replicasPerNodeGroup: props.tier.cache.replicas,
       automaticFailoverEnabled: true,

@@ -76,6 +76,9 @@ export const satelliteStackName = (platform: Platform, region: string): string =
 /** AWS's own recovery plan, where the configuration asks for it: `holdfast-production-region-switch`. */
 export const regionSwitchStackName = (platform: Platform): string => `${prefix(platform)}-region-switch`;
 
+/** Role of that plan; every region's cluster lets it in by this name. */
+export const regionSwitchRoleName = (platform: Platform): string => `${prefix(platform)}-region-switch`;
+
 /** The role that CI deploys with: `holdfast-production-delivery`. */
 export const deliveryStackName = (platform: Platform): string => `${prefix(platform)}-delivery`;
 
@@ -136,6 +139,10 @@ export const clusterName = (platform: Platform, region: string): string => `${pr
 /** ARN of a region's cluster. */
 export const clusterArn = (platform: Platform, { region, account }: BucketPlace): string =>
   `arn:aws:eks:${region}:${account}:cluster/${clusterName(platform, region)}`;
+
+/** ARNs of who is let into a region's cluster. */
+export const accessEntriesArn = (platform: Platform, { region, account }: BucketPlace): string =>
+  `arn:aws:eks:${region}:${account}:access-entry/${clusterName(platform, region)}/*`;
 
 /** Application load balancer name. AWS allows 32 characters; a longer one loses its end, it is unique in its region anyway. */
 export const loadBalancerName = (platform: Platform, region: string): string =>
@@ -199,6 +206,12 @@ export const storageKeyAlias = (platform: Platform): string => `${prefix(platfor
 /** Container repository of the gateway; each region has its own copy of every image. */
 export const repositoryName = (platform: Platform): string => `${prefix(platform)}/gateway`;
 
+/** What the pods of a region run: the image, or its copy in the region's own registry where the digest is given. */
+export const gatewayImage = (platform: Platform, { region, account }: BucketPlace): string =>
+  platform.imageDigest === undefined
+    ? platform.image
+    : `${account}.dkr.ecr.${region}.amazonaws.com/${repositoryName(platform)}@${platform.imageDigest}`;
+
 /** KMS alias of a region's backup vault. */
 export const backupKeyAlias = (platform: Platform): string => `${prefix(platform)}/backups`;
 
@@ -217,6 +230,10 @@ export const canarySecretName = (platform: Platform): string => `${prefix(platfo
 
 /** Namespace in CloudWatch of the gateways' own metrics. */
 export const gatewayMetricNamespace = 'Holdfast';
+
+/** Log group by which those metrics reach CloudWatch. */
+export const metricLogGroup = (platform: Platform, region: string): string =>
+  `/holdfast/${prefix(platform)}-${region}/metrics`;
 
 /** Alarm name in AWS: `holdfast-production-us-east-1-GatewayAbsent`. */
 export const alarmName = (platform: Platform, region: string, name: string): string =>
@@ -266,6 +283,8 @@ export const kubernetes = {
   vllm: 'vllm',
   agentGateway: 'agentgateway',
   otelCollector: 'otel-collector',
+  /** Service without an address of its own, by which the collector finds every gateway. */
+  gatewayMetrics: 'gateway-metrics',
   vault: 'vault',
   /** Certificate of Vault's own listener, for `vault` and `*.vault`. */
   vaultTls: 'vault-tls',
@@ -292,4 +311,6 @@ export const kubernetes = {
   redisBackup: 'redis-backup',
   /** Service account under which AWS FIS deletes pods in a drill. */
   faultInjection: 'fault-injection',
+  /** Whom the cluster takes the role of AWS FIS for. */
+  faultInjectionUser: 'fis-experiment',
 } as const;

@@ -130,6 +130,10 @@ export interface RegionSpec {
   readonly cidr: string;
   /** Gateway replicas in peace, if this region differs from the tier's number. */
   readonly gatewayReplicas?: number;
+  /** Class of the database, if this region differs from the tier's, for example `db.r6g.xlarge`. */
+  readonly databaseInstanceClass?: string;
+  /** Node type of the cache, if this region differs from the tier's, for example `cache.r7g.xlarge`. */
+  readonly cacheNodeType?: string;
   /** A network of yours, with its range in `cidr`; one is made if not given. */
   readonly network?: OwnNetwork;
   /** ARN of a certificate of yours for `domain` and the region's names; one is made and renewed by AWS if not given. */
@@ -187,6 +191,11 @@ export interface PlatformSpec {
   readonly cluster?: ClusterSpec;
   /** Gateway image. Pin by digest for anything that matters. */
   readonly image: string;
+  /**
+   * Digest of that image in the regions' own registries (ECR), where whoever releases has pushed it to one and AWS copied
+   * it to the others: each region then pulls from itself, and `image` only tells its version.
+   */
+  readonly imageDigest?: string;
   readonly tags?: Readonly<Record<string, string>>;
 }
 
@@ -199,6 +208,8 @@ export interface Region {
   readonly availabilityZones: readonly string[];
   readonly cidr: string;
   readonly gatewayReplicas: number;
+  readonly databaseInstanceClass: string;
+  readonly cacheNodeType: string;
   /** A network that was brought along. */
   readonly network?: OwnNetwork;
   /** A certificate that was brought along. */
@@ -245,6 +256,7 @@ export interface Platform {
   readonly operations: Omit<OperationsSpec, 'alertEmails' | 'canaryModel'> &
     Required<Pick<OperationsSpec, 'alertEmails' | 'canaryModel'>>;
   readonly image: string;
+  readonly imageDigest?: string;
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -291,6 +303,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     operations: { alertEmails: [], canaryModel: 'gpt-4o-mini', ...spec.operations },
     cluster: resolveCluster(spec.cluster),
     image: spec.image,
+    ...(spec.imageDigest !== undefined && { imageDigest: spec.imageDigest }),
     tags: { ...spec.tags, 'holdfast:platform': spec.name, 'holdfast:environment': spec.environment },
   };
 }
@@ -336,6 +349,8 @@ function resolveRegion(region: RegionSpec, spec: PlatformSpec, tier: Tier): Regi
     ...(region.network !== undefined && { network: region.network }),
     ...(region.certificateArn !== undefined && { certificateArn: region.certificateArn }),
     gatewayReplicas: region.gatewayReplicas ?? (spec.topology === 'active-active' ? tier.gateway.replicas : inPeace),
+    databaseInstanceClass: region.databaseInstanceClass ?? tier.database.instanceClass,
+    cacheNodeType: region.cacheNodeType ?? tier.cache.nodeType,
     databaseGeneration: spec.databaseGeneration?.[region.region] ?? 1,
     databaseSource: resolveDatabaseSource(region, spec),
   };

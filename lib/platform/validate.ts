@@ -53,6 +53,14 @@ function nameFaults(spec: PlatformSpec): string[] {
       `hostedZone.id: "${spec.hostedZone.id}" is not a Route 53 zone id such as Z0123456789EXAMPLE; leave it out and the dns stack creates the zone`,
     );
   }
+  if (spec.imageDigest !== undefined) {
+    if (!/^sha256:[0-9a-f]{64}$/.test(spec.imageDigest)) {
+      faults.push(`imageDigest: "${spec.imageDigest}" is not a digest: sha256: and 64 hexadecimal digits`);
+    }
+    if ((spec.cluster?.kind ?? 'eks') !== 'eks') {
+      faults.push('imageDigest: only regions on "eks" have a registry of their own; put the digest into `image`');
+    }
+  }
   if (spec.bootstrapQualifier !== undefined && !/^[a-z0-9]{1,10}$/.test(spec.bootstrapQualifier)) {
     faults.push(`bootstrapQualifier: "${spec.bootstrapQualifier}" must be 1 to 10 lower case letters or digits`);
   }
@@ -81,6 +89,15 @@ function regionFaults(spec: PlatformSpec): string[] {
       faults.push(
         `${at}.certificateArn: "${region.certificateArn}" must begin with ${ofCertificate}; a load balancer takes certificates of its own region only`,
       );
+    }
+    if (
+      region.databaseInstanceClass !== undefined &&
+      !/^db\.[a-z0-9]+\.\d*[a-z]+$/.test(region.databaseInstanceClass)
+    ) {
+      faults.push(`${at}.databaseInstanceClass: "${region.databaseInstanceClass}" is not a class such as db.r6g.large`);
+    }
+    if (region.cacheNodeType !== undefined && !/^cache\.[a-z0-9]+\.\d*[a-z]+$/.test(region.cacheNodeType)) {
+      faults.push(`${at}.cacheNodeType: "${region.cacheNodeType}" is not a node type such as cache.r7g.large`);
     }
     for (const zone of region.zones) {
       if (!/^[a-z]$/.test(zone)) faults.push(`${at}.zones: "${zone}" must be the zone's letter alone, for example "a"`);

@@ -1,4 +1,5 @@
 /** The parts of the review that tell what to do: apply, promote, mend, deploy. */
+import { exportsMetrics } from '../alerts/exported-metrics.ts';
 import {
   bucketName,
   databaseArn,
@@ -8,6 +9,7 @@ import {
   parameters,
   prefix,
   type RegionalStackKind,
+  regionSwitchStackName,
   satelliteStackName,
 } from '../platform/names.ts';
 import { failbackPercents, takeoverCheck } from '../platform/traffic.ts';
@@ -17,7 +19,7 @@ import { table } from './table.ts';
 import { wrap } from './wrap.ts';
 
 /** Kubernetes manifests. */
-export function manifestsSection({ manifests }: Review): Section {
+export function manifestsSection({ platform, manifests }: Review): Section {
   return {
     title: 'Kubernetes manifests',
     lines: [
@@ -27,6 +29,11 @@ export function manifestsSection({ manifests }: Review): Section {
       ),
       '',
       ...wrap(kindsOf(manifests), 'In all: '),
+      ...(exportsMetrics(platform)
+        ? []
+        : wrap(
+            'CloudWatch has no alarm on the spend outbox: gateways’ own numbers reach it by the addon telemetry on EKS alone. The same alerts are in the addon monitoring, for Prometheus.',
+          )),
     ],
   };
 }
@@ -149,6 +156,9 @@ export function deploymentSection({ platform, deployable }: Review): Section {
     lines: [
       ...places.map(({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}${qualifier}   # once`),
       ...platform.satellites.map(({ region }) => `  npx cdk deploy ${satelliteStackName(platform, region)}`),
+      ...(platform.regionSwitchPlan
+        ? [`  npx cdk deploy ${regionSwitchStackName(platform)}   # before the clusters, which let its role in`]
+        : []),
       `  npx cdk deploy '${storage}'   # buckets and keys first: copies of the others arrive here`,
       ...order.map(({ region }) => `  npx cdk deploy '${prefix(platform)}-${region}-*'`),
       `  npx cdk deploy '${storage}' --parameters ${parameters.crossRegionCopies}=on   # once all stand`,

@@ -29,7 +29,7 @@ export function platformSection({ platform }: Review): Section {
       `Objectives  ${tier.availabilityPercent} % available; when a region fails, back within ${duration(tier.rtoSeconds)} (RTO)`,
       `            with at most ${duration(tier.rpoSeconds)} of data lost (RPO); strategy: ${tier.strategy}`,
       `Account     ${platform.account}`,
-      `Image       ${platform.image}`,
+      `Image       ${platform.image}${platform.imageDigest === undefined ? '' : ', from each region’s own registry'}`,
       '',
       ...table(
         ['region', 'role', 'zones', 'range', 'gateways', 'database', 'replica of'],

@@ -17,12 +17,13 @@ export class CacheStack extends RegionalStack {
 
   constructor(scope: Construct, props: CacheStackProps) {
     super(scope, 'cache', props);
-    const { platform, vpc } = props;
+    const { platform, region, vpc } = props;
     const valkey = new Valkey(this, 'Valkey', {
       name: cacheName(platform),
       secretName: cacheSecretName(platform),
       keyAlias: cacheSecretName(platform),
       vpc,
+      nodeType: region.cacheNodeType,
       tier: platform.tier,
     });
     this.securityGroup = valkey.securityGroup;

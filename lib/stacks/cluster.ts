@@ -1,11 +1,13 @@
-import { CfnOutput } from 'aws-cdk-lib';
+import { CfnOutput, RemovalPolicy } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import { exportsMetrics } from '../alerts/exported-metrics.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { AutoModeCluster } from '../constructs/auto-mode-cluster.ts';
 import { podGrants } from '../constructs/pod-grants.ts';
 import { PodIdentity } from '../constructs/pod-identity.ts';
-import { clusterName, outputs, ports } from '../platform/names.ts';
+import { clusterName, metricLogGroup, outputs, ports } from '../platform/names.ts';
 import type { CacheStack } from './cache.ts';
 import type { DataStack } from './data.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
@@ -46,6 +48,14 @@ export class ClusterStack extends RegionalStack {
         account: region.account,
         serviceAccount,
         grants,
+      });
+    }
+    if (exportsMetrics(platform)) {
+      new logs.LogGroup(this, 'ExportedMetrics', {
+        logGroupName: metricLogGroup(platform, region.region),
+        // CloudWatch keeps the metrics themselves; the lines are for the question which gateway it was.
+        retention: logs.RetentionDays.ONE_WEEK,
+        removalPolicy: RemovalPolicy.RETAIN,
       });
     }
     this.admitNodes('ToDatabase', data.securityGroup, ports.postgres);

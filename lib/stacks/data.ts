@@ -78,6 +78,7 @@ export class DataStack extends RegionalStack {
     return new OriginDatabase(this, 'Database1', {
       identifier: databaseIdentifier(platform, region),
       tier: platform.tier,
+      instanceClass: region.databaseInstanceClass,
       surroundings: this.surroundings,
       secret,
       ...this.copied,
@@ -107,6 +108,7 @@ export class DataStack extends RegionalStack {
     return new CrossRegionReplica(this, `Database${region.databaseGeneration}`, {
       identifier: databaseIdentifier(platform, region),
       tier: platform.tier,
+      instanceClass: region.databaseInstanceClass,
       surroundings: this.surroundings,
       // Once others follow it, it is the database that takes writes, and in peace it is made as safe as the first one was.
       multiAz: platform.tier.database.replicaMultiAz || takesWrites(platform, region),
@@ -126,6 +128,7 @@ export class DataStack extends RegionalStack {
     new ReadReplica(this, `ReadReplica${index + 1}`, {
       identifier,
       tier: platform.tier,
+      instanceClass: region.databaseInstanceClass,
       surroundings: this.surroundings,
       source,
       availabilityZone: region.availabilityZones[index % region.availabilityZones.length] ?? '',

@@ -3,7 +3,16 @@ import { CfnPlan } from 'aws-cdk-lib/aws-arcregionswitch';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { acknowledge } from '../constructs/acknowledge.ts';
-import { clusterArn, databaseArn, kubernetes, prefix, recordSetId, regionSwitchStackName } from '../platform/names.ts';
+import {
+  accessEntriesArn,
+  clusterArn,
+  databaseArn,
+  kubernetes,
+  prefix,
+  recordSetId,
+  regionSwitchRoleName,
+  regionSwitchStackName,
+} from '../platform/names.ts';
 import type { Platform, Region } from '../platform/platform.ts';
 import { stackSettings } from './stack-settings.ts';
 
@@ -102,12 +111,19 @@ export class RegionSwitchStack extends Stack {
 
   private role(platform: Platform): iam.Role {
     const role = new iam.Role(this, 'Role', {
+      // Every region's cluster lets it in by its name.
+      roleName: regionSwitchRoleName(platform),
       description: 'ARC Region switch',
       assumedBy: new iam.ServicePrincipal('arc-region-switch.amazonaws.com'),
     });
     const clusters = platform.regions.map((region) => clusterArn(platform, region));
     const databases = platform.regions.map((region) => databaseArn(platform, region));
     role.addToPolicy(new iam.PolicyStatement({ actions: ['eks:DescribeCluster'], resources: clusters }));
+    const entries = platform.regions.map((region) => accessEntriesArn(platform, region));
+    role.addToPolicy(new iam.PolicyStatement({ actions: ['eks:ListAssociatedAccessPolicies'], resources: entries }));
+    for (const entry of entries) {
+      acknowledge(role, `AwsSolutions-IAM5[Resource::${entry}]`, 'AWS ends the entry’s ARN with an id that it makes.');
+    }
     role.addToPolicy(
       new iam.PolicyStatement({ actions: ['rds:PromoteReadReplica', 'rds:ModifyDBInstance'], resources: databases }),
     );

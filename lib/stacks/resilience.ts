@@ -1,6 +1,8 @@
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
+import { DrillAccess } from '../constructs/drill-access.ts';
 import { type Experiment, FaultExperiments, subnetsOf } from '../constructs/fault-experiments.ts';
+import { RegionSwitchAccess } from '../constructs/region-switch-access.ts';
 import { ZonalAutoshift } from '../constructs/zonal-autoshift.ts';
 import { takesWrites } from '../platform/lineage.ts';
 import {
@@ -8,9 +10,11 @@ import {
   bucketName,
   cacheName,
   clusterArn,
+  clusterName,
   databaseArn,
   kubernetes,
   prefix,
+  regionSwitchRoleName,
   replicatedBuckets,
 } from '../platform/names.ts';
 import type { Region } from '../platform/platform.ts';
@@ -30,7 +34,8 @@ export class ResilienceStack extends RegionalStack {
   constructor(scope: Construct, props: ResilienceStackProps) {
     super(scope, 'resilience', props);
     const { platform, region, ingress } = props;
-    new FaultExperiments(this, 'Faults', {
+    const deletesPods = platform.cluster.kind === 'eks' && platform.cluster.addons.includes('drills');
+    const { roleArn } = new FaultExperiments(this, 'Faults', {
       region: region.region,
       logGroupName: `/holdfast/${prefix(platform)}-${region.region}/drills`,
       stopAlarmArn: alarmArn(platform, region, 'CanaryFailing'),
@@ -40,9 +45,16 @@ export class ResilienceStack extends RegionalStack {
         ...(takesWrites(platform, region) || platform.tier.database.replicaMultiAz
           ? [this.databaseFailover(props)]
           : []),
-        this.podLoss(props),
+        ...(deletesPods ? [this.podLoss(props)] : []),
       ],
     });
+    const cluster = clusterName(platform, region.region);
+    // Here and not in the cluster stack: EKS takes no entry for a role that does not exist yet.
+    if (deletesPods) new DrillAccess(this, 'DrillAccess', { clusterName: cluster, roleArn });
+    if (platform.regionSwitchPlan) {
+      const planRole = `arn:aws:iam::${platform.account}:role/${regionSwitchRoleName(platform)}`;
+      new RegionSwitchAccess(this, 'RegionSwitchAccess', { clusterName: cluster, roleArn: planRole });
+    }
     if (!platform.tier.zonalAutoshift) return;
     for (const [name, resourceArn] of [
       ['LoadBalancer', ingress.loadBalancerArn],
@@ -145,7 +157,7 @@ export class ResilienceStack extends RegionalStack {
   private podLoss({ platform, region }: ResilienceStackProps): Experiment {
     return {
       name: 'gateway-pods-deleted',
-      description: `Half of the gateway pods are deleted; needs the service account ${kubernetes.faultInjection} in the cluster`,
+      description: 'Half of the gateway pods are deleted',
       targets: {
         gateways: {
           resourceType: 'aws:eks:pod',
@@ -161,7 +173,12 @@ export class ResilienceStack extends RegionalStack {
       actions: {
         delete: {
           actionId: 'aws:eks:pod-delete',
-          parameters: { kubernetesServiceAccount: kubernetes.faultInjection, gracePeriodSeconds: '0' },
+          parameters: {
+            kubernetesServiceAccount: kubernetes.faultInjection,
+            gracePeriodSeconds: '0',
+            // The namespace refuses the pod that FIS starts otherwise.
+            fisPodSecurityPolicy: 'restricted',
+          },
           targets: { Pods: 'gateways' },
         },
       },

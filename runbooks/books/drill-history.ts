@@ -11,6 +11,9 @@ export const drillIntervalDays: Readonly<Record<TierName, number>> = { standard:
 /** A drill passes below these, with recovery time and data loss inside the tier's objectives. */
 export const drillLimits = { errorPercent: 1, addedLatencyMs: 100 } as const;
 
+/** Nothing may be lost and nobody failed while a region is left that works. */
+const plannedBooks: ReadonlySet<string> = new Set(['region-switchover', 'region-failback']);
+
 export const objectivesOf = (tier: TierName): Objectives => ({
   recoverySeconds: tiers[tier].rtoSeconds,
   dataLossSeconds: tiers[tier].rpoSeconds,
@@ -25,6 +28,10 @@ export interface DrillResult {
   readonly isComplete: boolean;
   readonly recoverySeconds: number | undefined;
   readonly numbers: Readonly<Record<DrillNumber, number | undefined>>;
+  /** What must never happen and did. */
+  readonly violations: readonly string[];
+  /** Which region wrote from when on. */
+  readonly epochHistory: readonly string[];
 }
 
 const drillNumbers = [
@@ -35,9 +42,11 @@ const drillNumbers = [
   'servingGapSeconds',
   'writeGapSeconds',
   'dataLossSeconds',
+  'acknowledgedWrites',
   'lostWrites',
   'spendEventsLost',
   'spendEventsDoubled',
+  'invariantViolations',
 ] as const;
 
 export type DrillNumber = (typeof drillNumbers)[number];
@@ -52,6 +61,10 @@ export function drillResult(run: string, events: readonly JournalEvent[]): Drill
     const value = facts[name];
     return typeof value === 'number' ? value : undefined;
   };
+  const textOf = (name: 'violationsList' | 'epochHistory'): readonly string[] =>
+    String(facts[name] ?? '')
+      .split('; ')
+      .filter((text) => text !== '');
   return {
     run,
     at: first.at,
@@ -66,16 +79,20 @@ export function drillResult(run: string, events: readonly JournalEvent[]): Drill
       servingGapSeconds: numberOf('servingGapSeconds'),
       writeGapSeconds: numberOf('writeGapSeconds'),
       dataLossSeconds: numberOf('dataLossSeconds'),
+      acknowledgedWrites: numberOf('acknowledgedWrites'),
       lostWrites: numberOf('lostWrites'),
       spendEventsLost: numberOf('spendEventsLost'),
       spendEventsDoubled: numberOf('spendEventsDoubled'),
+      invariantViolations: numberOf('invariantViolations'),
     },
+    violations: textOf('violationsList'),
+    epochHistory: textOf('epochHistory'),
   };
 }
 
 /** Why a drill has not passed; empty = it has. What was not measured has not passed. */
 export function drillFaults(
-  { isComplete, numbers }: DrillResult,
+  { isComplete, book, numbers }: DrillResult,
   report: Pick<RunReport, 'recoverySeconds'>,
   tier: TierName,
 ): string[] {
@@ -96,6 +113,14 @@ export function drillFaults(
   atMost('the data loss', numbers.dataLossSeconds, dataLossSeconds, 's');
   atMost('spend lost', numbers.spendEventsLost, 0, 'events');
   atMost('spend counted twice', numbers.spendEventsDoubled, 0, 'events');
+  // Where the databases note nothing, nothing can be told.
+  if (numbers.invariantViolations !== undefined) {
+    atMost('what must never happen', numbers.invariantViolations, 0, 'times');
+  }
+  if (plannedBooks.has(book)) {
+    atMost('acknowledged writes lost', numbers.lostWrites, 0, 'writes');
+    atMost('the share of errors of a planned move', numbers.errorPercent, 0, '%');
+  }
   return faults;
 }
 
@@ -131,5 +156,15 @@ export function drillBlocks(result: DrillResult, last: DrillResult | undefined, 
       head: ['what', 'this drill', last === undefined ? 'no drill before' : `the one before (${last.at.slice(0, 10)})`],
       rows: rows.map(([name, now, before]) => [name, value(now), value(before)]),
     },
+    ...listed('Epochs', result.epochHistory),
+    ...listed('What must never happen, and did', result.violations),
   ];
 }
+
+const listed = (text: string, items: readonly string[]): Block[] =>
+  items.length === 0
+    ? []
+    : [
+        { is: 'heading', level: 2, text },
+        { is: 'list', items },
+      ];

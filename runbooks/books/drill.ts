@@ -62,11 +62,18 @@ export interface DrillMeasurements {
   /** Longest time between two acknowledged control-plane writes; null = it was not measured. */
   readonly writeGapSeconds: number | null;
   readonly dataLossSeconds: number;
+  readonly acknowledgedWrites: number;
   readonly lostWrites: number;
   /** What they wrote, for whoever applies them by hand; the first 20. */
   readonly lostWritesList: string;
   readonly spendEventsLost: number;
   readonly spendEventsDoubled: number;
+  /** Times that what must never happen did: I1 to I6 of the right to write; null = nothing notes what it takes to tell. */
+  readonly invariantViolations: number | null;
+  /** The first 20. */
+  readonly violationsList: string;
+  /** Which region wrote from when on. */
+  readonly epochHistory: string;
 }
 
 const longestLagSeconds = 30;

@@ -220,7 +220,11 @@ class Connection {
   reset(): void {
     for (const flow of this.#flows) flow.stop();
     for (const socket of [this.#client, this.#target]) {
-      if (socket !== undefined && !socket.destroyed) socket.resetAndDestroy();
+      if (socket === undefined || socket.destroyed) continue;
+      // A reset is refused while an end is on its way (libuv: EINVAL), and Node then keeps the handle for ever: the
+      // process never comes to its end.
+      if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+      else socket.resetAndDestroy();
     }
   }
 }

@@ -5,10 +5,13 @@ import type { DrillConditions, DrillMeasurements, DrillWorld } from '../books/dr
 import type { Finding } from '../books/finding.ts';
 import type { RegionDatabase, RegionWorld } from '../books/region-world.ts';
 import { verify } from '../verify/verify.ts';
+import { type DrillRecords, drillMeasurements, unbooked } from './drill-measurements.ts';
 import { LabEdge } from './edge.ts';
-import { LabLoad, latencyMs, servingGapSeconds, writeGapSeconds } from './load.ts';
+import { LabLoad } from './load.ts';
+import { writesIn } from './noted-writes.ts';
 import { storeObject } from './object-store.ts';
 import { ask } from './region-database.ts';
+import type { WriteRow } from './region-history.ts';
 import { labMasterKey, type RegionName, regionNames, type TwoRegions } from './two-regions.ts';
 
 export interface LabWorldOptions {
@@ -18,6 +21,8 @@ export interface LabWorldOptions {
   /** Model group of the lab's config. */
   readonly model: string;
   readonly requestsPerSecond: number;
+  /** Epochs that the drilled book begins by a planned move. */
+  readonly plannedEpochs?: readonly number[];
 }
 
 const healthIntervalMs = 1_000;
@@ -28,9 +33,12 @@ export class LabWorld implements RegionWorld, DrillWorld {
   readonly edge: LabEdge;
   readonly #options: LabWorldOptions;
   readonly #broken = new Map<RegionName, 'kill' | 'partition'>();
+  /** Of every database there ever was, by name. */
+  readonly #everywhere = new Map<string, WriteRow>();
   #load: LabLoad | undefined;
   #brokenAtMs: number | undefined;
   #mendedAtMs: number | undefined;
+  #comparedUntilMs = 0;
 
   constructor(options: LabWorldOptions) {
     this.#options = options;
@@ -115,6 +123,7 @@ export class LabWorld implements RegionWorld, DrillWorld {
       const { model, requestsPerSecond } = this.#options;
       this.#load = new LabLoad({
         resolve: () => this.edge.resolve(),
+        pinned: regionNames.map((name) => ({ name, addresses: this.#addresses(name) })),
         key: labMasterKey,
         model,
         requestsPerSecond,
@@ -124,6 +133,7 @@ export class LabWorld implements RegionWorld, DrillWorld {
       });
       // Something to compare with.
       await sleep(warmUpMs);
+      this.#comparedUntilMs = performance.now();
     },
     stopLoad: async () => {
       await this.#load?.stop();
@@ -167,38 +177,38 @@ export class LabWorld implements RegionWorld, DrillWorld {
     if (load === undefined || writer === undefined) return undefined;
     const url = this.#region(writer).operatorUrl;
     const nowMs = performance.now();
+    // A planned move breaks nothing: it is over when it is measured.
+    const mendedAtMs = (this.#mendedAtMs ??= nowMs);
+    // Without requests of the time afterwards nothing could be said about it.
+    if (nowMs - mendedAtMs < settleMs + afterMs) return undefined;
     // What was sent only just now may still be on its way.
-    const settled = load.entries.filter(({ atMs, tookMs }) => atMs + tookMs < nowMs - settleMs);
-    const booked = await countsByCall(url);
-    const answered = settled.filter(({ isAnswered }) => isAnswered);
-    const missing = answered.filter(({ callId }) => !booked.has(callId));
-    const mendedAtMs = this.#mendedAtMs ?? nowMs;
-    if (missing.length > 0 && nowMs - mendedAtMs < drainPatienceMs) return undefined;
-    const aliases = new Set((await ask(url, 'SELECT key_alias FROM api_key')).map((row) => row['key_alias']));
-    const lostWrites = load.writes.filter(({ alias, isAcknowledged }) => isAcknowledged && !aliases.has(alias));
-    const brokenAtMs = this.#brokenAtMs ?? nowMs;
-    const before = settled.filter(({ atMs, tookMs }) => atMs + tookMs < brokenAtMs);
-    const after = settled.filter(({ atMs }) => atMs > mendedAtMs);
-    const newestLostMs = Math.min(brokenAtMs, ...lostWrites.map(({ atMs }) => atMs));
-    const writeGap = writeGapSeconds(load.writes);
-    const round = (value: number): number => Math.round(value * 100) / 100;
-    return {
-      requests: settled.length,
-      errorPercent: round((100 * (settled.length - answered.length)) / Math.max(1, settled.length)),
-      retriedPercent: round((100 * settled.filter(({ tries }) => tries > 1).length) / Math.max(1, settled.length)),
-      addedLatencyMs: round(after.length === 0 ? 0 : Math.max(0, latencyMs(after) - latencyMs(before))),
-      servingGapSeconds: round(servingGapSeconds(settled)),
-      writeGapSeconds: writeGap === undefined ? null : round(writeGap),
-      // From the oldest acknowledged write that is missing until the break.
-      dataLossSeconds: round((brokenAtMs - newestLostMs) / 1000),
-      lostWrites: lostWrites.length,
-      lostWritesList: lostWrites
-        .slice(0, 20)
-        .map(({ alias }) => alias)
-        .join(' '),
-      spendEventsLost: missing.length,
-      spendEventsDoubled: [...booked.values()].filter((count) => count > 1).length,
-    };
+    const requests = load.entries.filter(({ atMs, tookMs }) => atMs + tookMs < nowMs - settleMs);
+    const { booked, ledger } = await ledgerIn(url);
+    if (unbooked({ requests, booked }).length > 0 && nowMs - mendedAtMs < drainPatienceMs) return undefined;
+    const writes = load.writes.filter(({ endMs }) => endMs < nowMs - settleMs);
+    const survivor = await writesIn(url);
+    for (const name of regionNames) await this.#keepWrites(name);
+    return drillMeasurements({
+      requests,
+      writes,
+      brokenAtMs: this.#brokenAtMs ?? this.#comparedUntilMs,
+      mendedAtMs,
+      epochs: this.#options.lab.epochs,
+      plannedEpochs: new Set(this.#options.plannedEpochs ?? []),
+      everywhere: [...this.#everywhere.values()],
+      survivor,
+      booked,
+      ledger,
+    });
+  }
+
+  /** Before a database is discarded, and at the end. */
+  async #keepWrites(name: RegionName): Promise<void> {
+    for (const row of await writesIn(this.#region(name).operatorUrl)) this.#everywhere.set(row.write, row);
+  }
+
+  #addresses(name: RegionName): readonly string[] {
+    return this.#region(name).gatewayPorts.map((port) => `http://127.0.0.1:${port}`);
   }
 
   get #objects() {
@@ -227,16 +237,22 @@ export class LabWorld implements RegionWorld, DrillWorld {
 
 const warmUpMs = 3_000;
 const settleMs = 5_000;
+/** Of requests after everything was mended. */
+const afterMs = 3_000;
 const drainPatienceMs = 60_000;
 
-/** Rows of requests that ended, by the id that their client gave them. */
-async function countsByCall(url: string): Promise<ReadonlyMap<string, number>> {
+/** Rows of requests that ended, by the id that their client gave them; and whether sums and rows agree, at one moment. */
+async function ledgerIn(url: string): Promise<Pick<DrillRecords, 'booked' | 'ledger'>> {
   const rows = await ask(
     url,
-    `SELECT call_id, count(*) FILTER (WHERE ending = 'finished')::int AS n FROM spend_entry
-      WHERE call_id LIKE 'drill-%' GROUP BY call_id`,
+    `SELECT call_id, count(*) FILTER (WHERE ending = 'finished')::int AS n,
+            (SELECT count(*)::int FROM spend_entry) AS rows,
+            (SELECT coalesce(sum(requests), 0)::int FROM spend_daily) AS summed
+       FROM spend_entry WHERE call_id LIKE 'drill-%' GROUP BY call_id`,
   );
-  return new Map(rows.map((row) => [String(row['call_id']), Number(row['n'])]));
+  const booked = new Map(rows.map((row) => [String(row['call_id']), Number(row['n'])]));
+  const [first] = rows;
+  return { booked, ledger: { rows: Number(first?.['rows'] ?? 0), summed: Number(first?.['summed'] ?? 0) } };
 }
 
 async function isReady(port: number, signal: AbortSignal): Promise<boolean> {

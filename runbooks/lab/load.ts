@@ -4,6 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface LoadOptions {
   readonly resolve: () => readonly string[];
+  /** Administrators who never ask DNS again, each with his name: they go on talking to a region that was cut off. */
+  readonly pinned?: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   readonly key: string;
   readonly model: string;
   readonly requestsPerSecond: number;
@@ -28,7 +30,11 @@ export interface LoadEntry {
 
 export interface WriteEntry {
   readonly alias: string;
+  /** Region whose gateways were asked, for whom DNS does not matter; undefined = where DNS led. */
+  readonly pinnedTo?: string;
   readonly atMs: number;
+  /** When the answer was there, or was given up. */
+  readonly endMs: number;
   /** 2xx. */
   readonly isAcknowledged: boolean;
 }
@@ -51,7 +57,11 @@ export class LabLoad {
 
   constructor(options: LoadOptions) {
     this.#options = options;
-    this.#running = Promise.all([this.#ask(), this.#write()]).then(() => undefined);
+    this.#running = Promise.all([
+      this.#ask(),
+      this.#write(() => this.#address()),
+      ...(options.pinned ?? []).map(({ name, addresses }) => this.#write(() => addresses[0] ?? '', name)),
+    ]).then(() => undefined);
   }
 
   /** Ends after what is on its way. */
@@ -122,7 +132,7 @@ export class LabLoad {
   }
 
   /** One administrator who makes keys, one after the other. */
-  async #write(): Promise<void> {
+  async #write(address: () => string, pinnedTo?: string): Promise<void> {
     const { key, timeoutMs } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
@@ -130,7 +140,7 @@ export class LabLoad {
       const atMs = performance.now();
       let isAcknowledged = false;
       try {
-        const answer = await fetch(new URL('/key/generate', this.#address()), {
+        const answer = await fetch(new URL('/key/generate', address()), {
           method: 'POST',
           headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
           body: JSON.stringify({ key_alias: alias }),
@@ -142,7 +152,8 @@ export class LabLoad {
         // Not acknowledged, whatever became of it.
         isAcknowledged = false;
       }
-      this.writes.push({ alias, atMs, isAcknowledged });
+      const whose = pinnedTo === undefined ? {} : { pinnedTo };
+      this.writes.push({ alias, atMs, endMs: performance.now(), isAcknowledged, ...whose });
       await sleep(betweenWritesMs, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -166,9 +177,11 @@ export function servingGapSeconds(entries: readonly LoadEntry[]): number {
   return longestMs / 1000;
 }
 
-/** Pure: the longest time between two acknowledged writes, seconds; undefined = fewer than two were. */
+/** Pure: the longest time between two acknowledged writes of the administrator whom DNS leads, seconds; undefined = fewer than two were. */
 export function writeGapSeconds(writes: readonly WriteEntry[]): number | undefined {
-  const acknowledged = writes.filter(({ isAcknowledged }) => isAcknowledged).map(({ atMs }) => atMs);
+  const acknowledged = writes
+    .filter(({ isAcknowledged, pinnedTo }) => isAcknowledged && pinnedTo === undefined)
+    .map(({ atMs }) => atMs);
   if (acknowledged.length < 2) return undefined;
   return Math.max(...acknowledged.slice(1).map((atMs, index) => atMs - (acknowledged[index] ?? atMs))) / 1000;
 }

@@ -25,6 +25,8 @@ export interface ObjectStore {
 export interface ObjectStoreOptions {
   readonly port?: number;
   readonly host?: string;
+  /** Told of every object that a client has put, once it lies there. */
+  readonly onPut?: (name: string, body: Buffer) => void;
 }
 
 /** Puts an object as an operator would, past every condition. */
@@ -38,7 +40,7 @@ export function storeObject(objects: Map<string, StoredObject>, name: string, bo
 export async function startObjectStore(options: ObjectStoreOptions = {}): Promise<ObjectStore> {
   const objects = new Map<string, StoredObject>();
   const server = createServer((request, response) => {
-    void answer(request, response, objects).catch((error: unknown) =>
+    void answer(request, response, objects, options.onPut).catch((error: unknown) =>
       response.destroy(error instanceof Error ? error : undefined),
     );
   });
@@ -63,14 +65,19 @@ export async function startObjectStore(options: ObjectStoreOptions = {}): Promis
 
 type Objects = Map<string, StoredObject>;
 
-async function answer(request: IncomingMessage, response: ServerResponse, objects: Objects): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  objects: Objects,
+  onPut: ObjectStoreOptions['onPut'],
+): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://store');
   const name = decodeURIComponent(pathname.slice(1));
   const [bucket = '', ...rest] = name.split('/');
   const isObject = rest.join('/') !== '';
   if (request.method === 'GET' && !isObject) return list(response, objects, bucket, searchParams);
   if (request.method === 'PUT' && !isObject) return end(response, 200);
-  if (request.method === 'PUT') return put(request, response, objects, name);
+  if (request.method === 'PUT') return put(request, response, objects, name, onPut);
   if (request.method === 'GET' || request.method === 'HEAD') return get(request, response, objects.get(name));
   if (request.method !== 'DELETE') {
     return fail(response, 405, 'MethodNotAllowed', 'The specified method is not allowed against this resource.');
@@ -80,7 +87,13 @@ async function answer(request: IncomingMessage, response: ServerResponse, object
 }
 
 /** The condition is looked at when the whole body has arrived, in one turn with the write: that makes it atomic. */
-async function put(request: IncomingMessage, response: ServerResponse, objects: Objects, name: string): Promise<void> {
+async function put(
+  request: IncomingMessage,
+  response: ServerResponse,
+  objects: Objects,
+  name: string,
+  onPut: ObjectStoreOptions['onPut'],
+): Promise<void> {
   const body = await bodyOf(request);
   const { 'if-match': match, 'if-none-match': noneMatch } = request.headers;
   const found = objects.get(name);
@@ -89,7 +102,9 @@ async function put(request: IncomingMessage, response: ServerResponse, objects: 
   if (mismatch || (noneMatch === '*' && found !== undefined)) {
     return fail(response, 412, 'PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
   }
-  return end(response, 200, { etag: storeObject(objects, name, body).etag });
+  const { etag } = storeObject(objects, name, body);
+  onPut?.(name, body);
+  return end(response, 200, { etag });
 }
 
 function get(request: IncomingMessage, response: ServerResponse, found: StoredObject | undefined): void {

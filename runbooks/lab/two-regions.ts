@@ -10,13 +10,14 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Claim } from '../../gateway/region/claim.ts';
+import { type Claim, claimSchema } from '../../gateway/region/claim.ts';
 import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
 import type { RegionDatabase } from '../books/region-world.ts';
 import { type FaultProxy, type Faults, startFaultProxy } from './fault-proxy.ts';
 import { freePort } from './free-port.ts';
 import { type LabGateway, migrateLab, startLabGateway } from './gateway-process.ts';
+import { madeIn, noteWritesSql } from './noted-writes.ts';
 import { type ObjectStore, startObjectStore } from './object-store.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { copyCluster, startStandby } from './postgres-standby.ts';
@@ -42,6 +43,8 @@ export interface TwoRegionsOptions {
   readonly ttlSeconds?: number;
   /** One claim bucket (in b), or three of which the third lies in neither region. */
   readonly buckets?: 1 | 3;
+  /** Each new key is noted in its database: by whom, in which epoch, under which row; see `writesIn`. */
+  readonly notesWrites?: true;
   /** A stopped cluster with the schema in it, to copy instead of making one; see `makeTemplate`. */
   readonly template?: string;
 }
@@ -75,9 +78,18 @@ export interface LabRegion {
   rebuildDatabase(): Promise<void>;
 }
 
+export interface EpochSeen {
+  readonly epoch: number;
+  readonly writer: string;
+  /** ISO 8601. */
+  readonly at: string;
+}
+
 export interface TwoRegions {
   readonly claims: ClaimStore;
   readonly stores: readonly ObjectStore[];
+  /** Every epoch that the claim has named, oldest first. */
+  readonly epochs: readonly EpochSeen[];
   region(name: RegionName): LabRegion;
   link(name: Link): FaultProxy;
   /** Nothing passes between the regions; the third bucket is reached by both. */
@@ -128,6 +140,7 @@ class Lab implements TwoRegions {
   readonly #links = new Map<Link, FaultProxy>();
   readonly #regions = new Map<RegionName, Region>();
   readonly stores: ObjectStore[] = [];
+  readonly epochs: EpochSeen[] = [];
   readonly #clients: ReturnType<typeof openS3>[] = [];
   claims = new ClaimStore([]);
 
@@ -138,7 +151,8 @@ class Lab implements TwoRegions {
   async start(): Promise<void> {
     const { directory, gateways = 1, buckets = 1, ttlSeconds = 15 } = this.#options;
     await mkdir(directory, { recursive: true });
-    for (let index = 0; index < buckets; index++) this.stores.push(await startObjectStore());
+    for (let index = 0; index < buckets; index++)
+      this.stores.push(await startObjectStore({ onPut: (name, body) => this.#notice(name, body) }));
     this.claims = new ClaimStore(this.stores.map(({ url }, index) => this.#bucket(index, url)));
     const first: Claim = {
       epoch: 1,
@@ -170,6 +184,13 @@ class Lab implements TwoRegions {
     if (this.#options.ownGateways === true) return;
     const starts = [a, b].flatMap((region) => region.gatewayPorts.map((_, index) => region.startGateway(index)));
     await Promise.all(starts);
+  }
+
+  #notice(name: string, body: Buffer): void {
+    if (!name.endsWith('/claim.json')) return;
+    const { epoch, writer } = claimSchema.parse(JSON.parse(body.toString()));
+    if (this.epochs.some((seen) => seen.epoch === epoch && seen.writer === writer)) return;
+    this.epochs.push({ epoch, writer, at: new Date().toISOString() });
   }
 
   #bucket(index: number, url: string): S3ClaimBucket {
@@ -272,6 +293,7 @@ class Region implements LabRegion {
   get databaseUrl(): string {
     const url = new URL(this.database.url());
     url.port = String(this.#lab.link(`${this.name}.gateways>${this.name}.database`).port);
+    if (this.#options.notesWrites === true) url.searchParams.set('options', madeIn(this.name));
     return url.href;
   }
 
@@ -286,6 +308,7 @@ class Region implements LabRegion {
     await keepLog(from, this.#directory);
     await this.#start(await freePort());
     await ask(this.operatorUrl, 'SELECT name_first_region($1)', [this.name]);
+    if (this.#options.notesWrites === true) await ask(this.operatorUrl, noteWritesSql);
   }
 
   async follow(primary: Region): Promise<void> {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { migrate } from '../../gateway/stores/migrate.ts';
 import { freePort } from '../../runbooks/lab/free-port.ts';
 import { type PostgresServer, startPostgres } from '../../runbooks/lab/postgres.ts';
-import { configFor, hello, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { configFor, hello, migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { agreed, bookkeepingUpstream, Clients, databaseEntries, reconcile } from '../support/ledgers.ts';
 import { until } from '../support/processes.ts';
 import { query } from '../support/query.ts';
@@ -78,14 +78,17 @@ it('clients, upstream and database agree after gateways were killed with SIGKILL
 
 it('the replacement of a killed worker recovers what the dead one was doing', async () => {
   const slow = await bookkeepingUpstream({ name: 'a slow upstream that takes its time', chunkEveryMs: 2_000 });
+  // Of its own: in the other one a leader that was killed still holds its lease, and its configuration is live.
+  const database = await migratedDatabase();
   const gateway = await startTestGateway({
     config: configFor([slow.url]),
-    databaseUrl: postgres.url(),
+    databaseUrl: database.url,
     workers: 2,
   });
   onTestFinished(async () => {
     await gateway.stop();
     await slow.close();
+    await database.drop();
   });
   const workers = async (): Promise<number[]> =>
     (await gateway.output())
@@ -101,7 +104,7 @@ it('the replacement of a killed worker recovers what the dead one was doing', as
   // Whichever of them has it.
   for (const pid of await workers()) process.kill(pid, 'SIGKILL');
   await cut;
-  const rows = () => query(postgres.url(), `SELECT ending, cost_micros FROM spend_entry WHERE call_id = 'cut'`);
+  const rows = () => query(database.url, `SELECT ending, cost_micros FROM spend_entry WHERE call_id = 'cut'`);
   // At its start, or with its next look ten seconds later when the dead one's lock was still held then.
   await until(async () => (await rows()).length === 1, 25_000);
   expect(await rows()).toEqual([{ ending: 'interrupted', cost_micros: null }]);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import type { ClusterSpec } from '../../lib/platform/platform.ts';
-import { at, listAt, type Manifest, objectsOf, podTemplate } from './manifests.ts';
+import { at, find, listAt, type Manifest, objectsOf, podTemplate } from './manifests.ts';
+import { mayLeave } from './network.ts';
 import { ofTier } from './platforms.ts';
 
 const region = 'us-east-1';
@@ -45,6 +46,36 @@ describe('the partition from the database', () => {
       for (const object of partitions(objectsWith({ kind, addons: ['drills'] }))) {
         for (const target of listAt(object, 'spec.externalTargets')) expect(target).toMatch(/\/\d+:\d+$/);
       }
+    }
+  });
+});
+
+describe('AWS FIS, which deletes pods by a pod of its own,', () => {
+  const objects = objectsWith({ addons: ['drills', 'pgbouncer'] });
+  const named = (kind: string): Manifest => find(objects, kind, kubernetes.faultInjection);
+
+  it('has rights in the namespace alone, for its service account and for the user that the access entry makes of its role', () => {
+    expect(listAt(named('Role'), 'rules').flatMap((rule) => listAt(rule, 'resources'))).toEqual([
+      'configmaps',
+      'pods',
+      'deployments',
+    ]);
+    const whom = listAt(named('RoleBinding'), 'subjects').map((subject) => at(subject, 'name'));
+    expect(whom).toEqual([kubernetes.faultInjection, kubernetes.faultInjectionUser]);
+    expect(at(named('ServiceAccount'), 'metadata.namespace')).toBe(kubernetes.namespace);
+  });
+
+  it('reaches the Kubernetes API, as none of our own pods does by its rule', () => {
+    const peer = { address: '10.0.9.9' };
+    expect(mayLeave(objects, { labels: { 'made-by': 'aws' }, peer, port: 443 })).toBe(true);
+    expect(mayLeave(objects, { labels: { 'made-by': 'aws' }, peer, port: ports.postgres })).toBe(false);
+    const pooler = Object(at(find(objects, 'Deployment', 'pgbouncer'), 'spec.template.metadata.labels'));
+    expect(mayLeave(objects, { labels: pooler, peer, port: 443 })).toBe(false);
+  });
+
+  it('is let in on EKS with drills alone', () => {
+    for (const cluster of [{}, { kind: 'generic', addons: ['drills'] }] as const) {
+      expect(objectsWith(cluster).filter((object) => object.kind === 'Role')).toEqual([]);
     }
   });
 });

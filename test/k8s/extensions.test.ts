@@ -10,6 +10,7 @@ const notVerified = [
   'chaos-mesh.org/v1alpha1 PodChaos',
   'eks.amazonaws.com/v1 TargetGroupBinding',
   'elbv2.k8s.aws/v1beta1 TargetGroupBinding',
+  'karpenter.sh/v1 NodePool',
   'networking.gke.io/v1 MultiClusterIngress',
   'networking.gke.io/v1 MultiClusterService',
 ];

@@ -186,9 +186,14 @@ describe.each(everyRegion)('the gateway of $name', ({ platform, region }) => {
 
   it('stands in the namespace and under the names that AWS was told', () => {
     for (const object of objects) {
-      const clusterWide = ['Namespace', 'PriorityClass', 'StorageClass', 'ClusterRole', 'ClusterRoleBinding'].includes(
-        String(object.kind),
-      );
+      const clusterWide = [
+        'Namespace',
+        'PriorityClass',
+        'StorageClass',
+        'NodePool',
+        'ClusterRole',
+        'ClusterRoleBinding',
+      ].includes(String(object.kind));
       expect(at(object, 'metadata.namespace')).toBe(clusterWide ? undefined : kubernetes.namespace);
     }
     expect(at(pod, 'serviceAccountName')).toBe(kubernetes.gatewayServiceAccount);

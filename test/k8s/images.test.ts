@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { Platform } from '../../lib/platform/platform.ts';
 import { versions } from '../../lib/platform/versions.ts';
-import { at, listAt, objectsOf, podTemplate } from './manifests.ts';
+import { at, listAt, migrationOf, objectsOf, podTemplate } from './manifests.ts';
 import { ofTier, variants } from './platforms.ts';
 
 const digest = `sha256:${'c'.repeat(64)}`;
@@ -42,6 +43,32 @@ describe('images', () => {
       );
     },
   );
+});
+
+describe('the gateway’s image', () => {
+  const imageDigest = digest;
+  const own = { ...ofTier('high'), imageDigest };
+
+  it('comes by its digest from the registry of the region that runs it, where the platform gives the digest', () => {
+    for (const { region } of own.regions) {
+      const used = imagesOf(objectsOf(own, region)).filter((image) => image.includes('gateway'));
+      const image = `111111111111.dkr.ecr.${region}.amazonaws.com/holdfast-production/gateway@${digest}`;
+      expect(new Set(used)).toEqual(new Set([image]));
+      expect(used.length).toBeGreaterThan(1);
+    }
+  });
+
+  it('has a migration of its own for each digest', () => {
+    const nameOf = (platform: Platform): unknown => at(migrationOf(objectsOf(platform, 'us-east-1')), 'metadata.name');
+    expect(nameOf(own)).not.toBe(nameOf({ ...own, imageDigest: `sha256:${'d'.repeat(64)}` }));
+  });
+
+  it('is refused by what is no digest, and where a region has no registry', () => {
+    expect(() => ofTier('high', {}, { imageDigest: 'sha256:abc' })).toThrow(
+      'imageDigest: "sha256:abc" is not a digest',
+    );
+    expect(() => ofTier('high', { kind: 'gke' }, { imageDigest })).toThrow('imageDigest: only regions on "eks"');
+  });
 });
 
 describe('the store of backups', () => {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { drain, healthPaths } from '../../gateway/contract.ts';
 import { kubernetes } from '../../lib/platform/names.ts';
-import { at, listAt, type Manifest, numberAt, objectsOf, podTemplate, selects } from './manifests.ts';
+import { at, listAt, type Manifest, numberAt, objectsOf, podTemplate, selects, selectsPod } from './manifests.ts';
 import { everyRegion, variants } from './platforms.ts';
 
 const cases = [
@@ -102,7 +102,7 @@ describe.each(cases)('everything that runs ($name)', ({ platform, region }) => {
       const policies = ofKind('NetworkPolicy').filter(
         (policy) =>
           at(policy, 'metadata.name') !== 'deny-all' &&
-          selects(at(policy, 'spec.podSelector.matchLabels'), at(template, 'metadata.labels')),
+          selectsPod(at(policy, 'spec.podSelector'), at(template, 'metadata.labels')),
       );
       expect(policies, name).toHaveLength(1);
     }

@@ -95,5 +95,14 @@ export function selects(selector: unknown, labels: unknown): boolean {
   );
 }
 
+/** True when a pod selector, as a network policy has it, selects a pod with these labels. */
+export function selectsPod(selector: unknown, labels: unknown): boolean {
+  const absent = listAt(selector, 'matchExpressions').map((expression) => {
+    if (at(expression, 'operator') !== 'DoesNotExist') throw new Error('the model does not know this operator');
+    return z.string().parse(at(expression, 'key'));
+  });
+  return selects(at(selector, 'matchLabels'), labels) && absent.every((key) => !Object.hasOwn(Object(labels), key));
+}
+
 /** A field that must be a number. */
 export const numberAt = (object: unknown, path: string): number => z.number().parse(at(object, path));

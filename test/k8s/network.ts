@@ -1,7 +1,7 @@
 /** What NetworkPolicies allow: a model of the rules as Kubernetes documents them, for the kinds of peers that ours name. */
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
-import { at, listAt, type Manifest, selects } from './manifests.ts';
+import { at, listAt, type Manifest, selects, selectsPod } from './manifests.ts';
 
 /** A pod, by its namespace and labels, or whatever has an address outside of the cluster. */
 export type Peer = { readonly namespace: string; readonly labels: unknown } | { readonly address: string };
@@ -32,7 +32,7 @@ function allowed(
     (object) =>
       object.kind === 'NetworkPolicy' &&
       listAt(object, 'spec.policyTypes').includes(side === 'egress' ? 'Egress' : 'Ingress') &&
-      selects(at(object, 'spec.podSelector.matchLabels'), labels),
+      selectsPod(at(object, 'spec.podSelector'), labels),
   );
   if (policies.length === 0) return true;
   return policies

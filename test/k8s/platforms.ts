@@ -4,12 +4,13 @@ import {
   type ClusterSpec,
   definePlatform,
   type Platform,
+  type PlatformSpec,
   type TierName,
 } from '../../lib/platform/platform.ts';
 import { type Manifest, objectsOf } from './manifests.ts';
 
 /** A platform of each tier, beside the one that users edit. */
-export const ofTier = (tier: TierName, cluster: ClusterSpec = {}): Platform =>
+export const ofTier = (tier: TierName, cluster: ClusterSpec = {}, changes: Partial<PlatformSpec> = {}): Platform =>
   definePlatform({
     name: 'holdfast',
     environment: 'production',
@@ -25,6 +26,7 @@ export const ofTier = (tier: TierName, cluster: ClusterSpec = {}): Platform =>
     ...(tier === 'critical' && { witnessRegion: 'us-east-2' }),
     cluster,
     image: `ghcr.io/holdfast/gateway@sha256:${'ab'.repeat(32)}`,
+    ...changes,
   });
 
 /** Every region of every platform that the invariants are checked on. */

@@ -177,12 +177,15 @@ describe('what is uploaded', () => {
     expect(run(script, root, { aws })).toEqual({ output: 'called\n', status: 0 });
   });
 
-  it('is encrypted by the key of the bucket on EKS; elsewhere the store is named and its keys come from a Secret', () => {
-    expect(scriptOf(onEks, 'database-backup', 'upload')).toContain('--sse aws:kms');
+  it('is encrypted by the key of the bucket, which no option overrules', () => {
+    const objects = objectsOf(ofTier('high', everything), 'us-east-1');
+    for (const [job] of jobs) expect(scriptOf(objects, job, 'upload'), job).not.toContain('--sse');
+  });
+
+  it('goes to a named store with the keys of a Secret outside of EKS', () => {
     const own = { kind: 'generic', ...everything, objectStoreUrl: 'https://minio.storage:9000' } as const;
     const objects = objectsOf(ofTier('high', own), 'us-east-1');
     for (const [job] of jobs) {
-      expect(scriptOf(objects, job, 'upload')).not.toContain('--sse');
       const names = listAt(container(objects, job, 'upload'), 'env').map((variable) => at(variable, 'name'));
       expect(names, job).toEqual(
         expect.arrayContaining(['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_ENDPOINT_URL_S3']),

@@ -76,6 +76,7 @@ describe('the manifests of the production platform', () => {
       '52-telemetry.yaml',
       '54-monitoring.yaml',
       '60-backup.yaml',
+      '62-fault-injection.yaml',
       'drills/70-load.yaml',
       'drills/80-chaos.yaml',
     ]);

@@ -29,6 +29,7 @@ const ofExtensions = [
   'external-secrets.io/v1 ExternalSecret',
   'gateway.networking.k8s.io/v1 Gateway',
   'gateway.networking.k8s.io/v1 HTTPRoute',
+  'karpenter.sh/v1 NodePool',
   'keda.sh/v1alpha1 ScaledObject',
   'monitoring.coreos.com/v1 PrometheusRule',
   'monitoring.coreos.com/v1 ServiceMonitor',

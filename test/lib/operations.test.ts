@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import shipped from '../../holdfast.config.ts';
 import { alerts } from '../../lib/alerts/alerts.ts';
 import { awsAlarms } from '../../lib/alerts/aws-alarms.ts';
+import { exportedMetrics } from '../../lib/alerts/exported-metrics.ts';
 import { alarmName, backupVaultArn, databaseIdentifier, dnsStackName, stackName } from '../../lib/platform/names.ts';
 import { definePlatform } from '../../lib/platform/platform.ts';
 import { runbookTitles } from '../../runbooks/catalog.ts';
@@ -13,7 +14,7 @@ import { type Resource, resourcesOf, stackNamed, synthesize } from './synthesize
 const { stacks } = synthesize(shipped);
 const standby = shipped.standbys[0] ?? shipped.primary;
 const inStack = (
-  kind: 'monitoring' | 'backup' | 'resilience' | 'data',
+  kind: 'monitoring' | 'backup' | 'resilience' | 'data' | 'cluster',
   type: string,
   region = standby.region,
 ): Resource[] => resourcesOf([stackNamed(stacks, stackName(shipped, region, kind))], type);
@@ -73,6 +74,25 @@ describe('every alarm of a region', () => {
     expect(awsAlarms(shipped, shipped.primary, deployed).map(({ name }) => name)).not.toContain(
       'ReplicationLagBeyondRpo',
     );
+  });
+
+  test('watches the gateways’ own numbers only where a collector sends exactly these, and may', () => {
+    const own = defined.filter(({ metrics }) => metrics.some(({ namespace }) => namespace === 'Holdfast'));
+    expect(own.map(({ name }) => name).toSorted()).toEqual(['OutboxNotShipping', 'OutboxUnderPressure']);
+    expect(own.flatMap(({ metrics }) => metrics.map(({ name }) => name)).toSorted()).toEqual(
+      exportedMetrics.toSorted(),
+    );
+    for (const cluster of [{}, { kind: 'generic', addons: ['telemetry'] }] as const) {
+      const platform = definePlatform({ ...specOf('high', 'active-passive', 2), cluster });
+      const names = awsAlarms(platform, platform.primary, deployed).map(({ name }) => name);
+      expect(names.filter((name) => name.startsWith('Outbox'))).toEqual([]);
+    }
+    const [group] = inStack('cluster', 'AWS::Logs::LogGroup').filter(({ Properties }) =>
+      String(Properties['LogGroupName']).endsWith('/metrics'),
+    );
+    const rights = JSON.stringify(inStack('cluster', 'AWS::IAM::Policy'));
+    expect(rights).toContain(`log-group:${String(group?.Properties['LogGroupName'])}:*`);
+    expect(rights).not.toContain('logs:CreateLogGroup');
   });
 
   test('has a graph on the dashboard', () => {
@@ -166,6 +186,24 @@ describe('drills', () => {
     }
   });
 
+  test('delete pods as a user whom the cluster lets in, by a pod that the namespace takes', () => {
+    const pods = experiments.find(({ Properties }) => Object(Properties['Tags']).Name === 'gateway-pods-deleted');
+    expect(Object(pods?.Properties['Actions']).delete.Parameters).toMatchObject({
+      kubernetesServiceAccount: 'fault-injection',
+      fisPodSecurityPolicy: 'restricted',
+    });
+    const [entry, ...others] = inStack('resilience', 'AWS::EKS::AccessEntry');
+    expect(entry?.Properties).toMatchObject({
+      ClusterName: `holdfast-production-${standby.region}`,
+      PrincipalArn: pods?.Properties['RoleArn'],
+      Username: 'fis-experiment',
+    });
+    expect(others).toEqual([]);
+    const without = synthesize(definePlatform(specOf('high', 'active-passive', 2))).stacks;
+    expect(resourcesOf(without, 'AWS::EKS::AccessEntry')).toEqual([]);
+    expect(JSON.stringify(resourcesOf(without, 'AWS::FIS::ExperimentTemplate'))).not.toContain('pods-deleted');
+  });
+
   test('of a zone cut off exactly the subnets of that zone', () => {
     const [zone] = experiments.filter(({ Properties }) => Object(Properties['Tags']).Name === 'zone-loss-us-west-2a');
     expect(Object(Object(zone?.Properties['Targets']).subnets).ResourceArns).toHaveLength(3);
@@ -189,6 +227,15 @@ test('AWS’s own recovery plan is there only when it is asked for, and asks a p
   expect(plan?.stack.region).toBe(stackNamed(synthesize(platform).stacks, dnsStackName(platform)).region);
   for (const workflow of [Object(plan?.Properties['Workflows'])[0], Object(plan?.Properties['Workflows'])[1]]) {
     expect(workflow.Steps[0]).toMatchObject({ ExecutionBlockType: 'ManualApproval' });
+  }
+  const [role] = resourcesOf(synthesize(platform).stacks, 'AWS::IAM::Role').filter(
+    ({ stack }) => stack.name === plan?.stack.name,
+  );
+  const entries = resourcesOf(synthesize(platform).stacks, 'AWS::EKS::AccessEntry');
+  expect(entries.map(({ stack }) => stack.region)).toEqual(platform.regions.map(({ region }) => region));
+  for (const { Properties } of entries) {
+    expect(Properties['PrincipalArn']).toBe(`arn:aws:iam::222222222222:role/${String(role?.Properties['RoleName'])}`);
+    expect(JSON.stringify(Properties['AccessPolicies'])).toContain('AmazonARCRegionSwitchScalingPolicy');
   }
 });
 

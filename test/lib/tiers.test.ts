@@ -34,7 +34,7 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
     cluster: {
       adminRoleArns: ['arn:aws:iam::222222222222:role/Admin'],
       publicApiCidrs: ['198.51.100.0/24'],
-      addons: ['vault', 'backup'],
+      addons: ['vault', 'backup', 'telemetry', 'drills'],
     },
   }),
   'a network and a certificate of one’s own': {
@@ -45,6 +45,8 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
         role: 'primary',
         zones: ['a', 'b'],
         cidr: '10.0.0.0/16',
+        databaseInstanceClass: 'db.r6g.xlarge',
+        cacheNodeType: 'cache.r7g.xlarge',
         certificateArn: 'arn:aws:acm:us-east-1:222222222222:certificate/00000000-0000-0000-0000-000000000000',
         network: {
           vpcId: 'vpc-0123456789abcdef0',

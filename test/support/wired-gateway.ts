@@ -58,7 +58,7 @@ export async function wireGateway(options: WiredOptions): Promise<WiredGateway> 
     metricsText: () => async () => ({ contentType: 'text/plain', body: '' }),
     writesSnapshot: false,
   });
-  if (options.unstarted !== true) await ground.stores.mirror?.start();
+  if (options.unstarted !== true) await ground.stores.mirror?.start(1_000);
   (await prepareGeneration(ground, config)).commit();
   const generation = current(ground);
   const call: WiredGateway['call'] = async (path, body, key = masterKey, headers = {}) => {

@@ -22,16 +22,30 @@ const histories: { readonly name: string; readonly options: Partial<RunOptions> 
 ];
 let [done, failed, acknowledged, events] = [0, 0, 0, 0];
 
+const attempts = 3;
+
+/** What cannot be begun (a port that was taken meanwhile, a machine that is too busy) is begun anew; it shows nothing. */
+async function attempt(options: Partial<RunOptions> & { seed: number }): Promise<Awaited<ReturnType<typeof run>>> {
+  for (let count = 1; ; count++) {
+    try {
+      return await run({ directory, template, ...options });
+    } catch (error) {
+      if (count < attempts) continue;
+      const because = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      return {
+        seed: options.seed,
+        violations: [`it could not be done: ${because}`],
+        acknowledged: 0,
+        events: 0,
+        did: [],
+      };
+    }
+  }
+}
+
 async function work(): Promise<void> {
   for (let next = histories.shift(); next !== undefined; next = histories.shift()) {
-    const result = await run({ directory, template, ...next.options }).catch((error: unknown) => ({
-      violations: [
-        `the run could not be done: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-      ],
-      acknowledged: 0,
-      events: 0,
-      did: [],
-    }));
+    const result = await attempt(next.options);
     done++;
     if (done % 10 === 0) process.stdout.write(`${done} done\n`);
     acknowledged += result.acknowledged;

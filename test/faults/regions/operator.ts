@@ -5,8 +5,8 @@ import type { ClaimReading } from '../../../gateway/region/claim-store.ts';
 import { timingOf } from '../../../gateway/region/right-to-write.ts';
 import type { RegionRules } from '../../../gateway/region/rules.ts';
 import { ask } from '../../../runbooks/lab/region-database.ts';
+import type { HistoryEvent } from '../../../runbooks/lab/region-history.ts';
 import type { RegionName, TwoRegions } from '../../../runbooks/lab/two-regions.ts';
-import type { HistoryEvent } from './history.ts';
 
 export interface OperatorOptions {
   readonly lab: TwoRegions;

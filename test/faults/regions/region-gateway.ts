@@ -15,10 +15,10 @@ import { IdentityStore } from '../../../gateway/stores/identity.ts';
 import { openPool, type Pool } from '../../../gateway/stores/postgres.ts';
 import { PostgresBudgetSlices } from '../../../gateway/stores/slices.ts';
 import { PostgresSpendLedger } from '../../../gateway/stores/spend.ts';
+import type { HistoryEvent } from '../../../runbooks/lab/region-history.ts';
 import { labSecret, type RegionName, type TwoRegions } from '../../../runbooks/lab/two-regions.ts';
 import { spendEvent } from '../../gateway/examples.ts';
 import { testActor } from '../../support/identity.ts';
-import type { HistoryEvent } from './history.ts';
 
 export interface RegionGatewayOptions {
   readonly lab: TwoRegions;

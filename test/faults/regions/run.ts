@@ -3,9 +3,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../../../runbooks/lab/region-database.ts';
+import { type Ends, type HistoryEvent, violationsOf, type WriteRow } from '../../../runbooks/lab/region-history.ts';
 import { makeTemplate, type RegionName, startTwoRegions, type TwoRegions } from '../../../runbooks/lab/two-regions.ts';
 import { Random } from '../../gateway/admission/simulation/random.ts';
-import { type Ends, type HistoryEvent, violationsOf, type WriteRow } from './history.ts';
 import { Operator, type Step, writesIn } from './operator.ts';
 import { RegionGateway, repeat, spendAccount } from './region-gateway.ts';
 import { chosen, type Variant } from './variants.ts';
@@ -130,7 +130,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
         ),
       );
     }
-    const begun = await until(() => history.some(({ is }) => is === 'acknowledged'), 20_000);
+    const begun = await until(() => history.some(({ is }) => is === 'acknowledged'), 60_000);
     if (!begun) throw new Error('no change was ever acknowledged: the run shows nothing');
     await script(stage);
     await stage.repair();
@@ -277,7 +277,7 @@ async function rowsIn(lab: TwoRegions, name: RegionName): Promise<WriteRow[]> {
   }));
 }
 
-async function spendIn(lab: TwoRegions, name: RegionName): Promise<Pick<Ends, 'counted' | 'spentMicros'>> {
+async function spendIn(lab: TwoRegions, name: RegionName): Promise<Pick<Ends, 'counted' | 'ledger'>> {
   // In one statement: spend may still arrive.
   const rows = await ask(
     lab.region(name).operatorUrl,
@@ -286,7 +286,8 @@ async function spendIn(lab: TwoRegions, name: RegionName): Promise<Pick<Ends, 'c
     [spendAccount],
   );
   const counted = new Map(rows.map((row) => [String(row['id']), Number(row['n'])]));
-  return { counted, spentMicros: Number(rows[0]?.['spent'] ?? 0) };
+  const booked = [...counted.values()].reduce((sum, times) => sum + times, 0);
+  return { counted, ledger: { rows: booked, summed: Number(rows[0]?.['spent'] ?? 0) } };
 }
 
 async function until(condition: () => boolean | Promise<boolean>, withinMs: number): Promise<boolean> {

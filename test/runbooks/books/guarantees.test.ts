@@ -262,10 +262,14 @@ describe('drills', () => {
       servingGapSeconds: 3,
       writeGapSeconds: 12,
       dataLossSeconds: 10,
+      acknowledgedWrites: 100,
       lostWrites: 0,
       spendEventsLost: 0,
       spendEventsDoubled: 0,
+      invariantViolations: undefined,
     },
+    violations: [],
+    epochHistory: [],
   };
 
   it("pass inside the tier's objectives, and never by what was not measured", () => {
@@ -275,6 +279,18 @@ describe('drills', () => {
     ]);
     const unmeasured = { ...passed, numbers: { ...passed.numbers, spendEventsLost: undefined } };
     expect(drillFaults(unmeasured, { recoverySeconds: 60 }, 'critical')).toEqual(['spend lost was not measured']);
+  });
+
+  it('fail when what must never happen did, and when a planned move failed or lost anything', () => {
+    const broken = { ...passed, numbers: { ...passed.numbers, invariantViolations: 1 } };
+    expect(drillFaults(broken, { recoverySeconds: 60 }, 'critical')).toEqual([
+      'what must never happen was 1 times, at most 0 are good',
+    ]);
+    const planned = { ...passed, book: 'region-switchover', numbers: { ...passed.numbers, lostWrites: 1 } };
+    expect(drillFaults(planned, { recoverySeconds: 60 }, 'critical')).toEqual([
+      'acknowledged writes lost was 1 writes, at most 0 are good',
+      'the share of errors of a planned move was 0.5 %, at most 0 are good',
+    ]);
   });
 
   it.each([

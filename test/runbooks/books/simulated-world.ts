@@ -63,10 +63,14 @@ export class SimulatedWorld extends TwoRegions implements World {
     servingGapSeconds: 3,
     writeGapSeconds: 12,
     dataLossSeconds: 1,
+    acknowledgedWrites: 100,
     lostWrites: 0,
     lostWritesList: '',
     spendEventsLost: 0,
     spendEventsDoubled: 0,
+    invariantViolations: null,
+    violationsList: '',
+    epochHistory: '',
   };
 
   /** The state after a failover from a to b: b writes, a is back and fenced. */

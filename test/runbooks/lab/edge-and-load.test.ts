@@ -22,7 +22,12 @@ describe('what a drill reads from its ledger', () => {
   });
 
   it('the gap of writes is between two that were acknowledged', () => {
-    const write = (atMs: number, isAcknowledged: boolean) => ({ alias: `k-${atMs}`, atMs, isAcknowledged });
+    const write = (atMs: number, isAcknowledged: boolean) => ({
+      alias: `k-${atMs}`,
+      atMs,
+      endMs: atMs + 10,
+      isAcknowledged,
+    });
     expect(writeGapSeconds([write(0, true), write(1_000, false), write(9_000, true), write(9_100, true)])).toBe(9);
     expect(writeGapSeconds([write(0, true), write(1_000, false)])).toBeUndefined();
   });

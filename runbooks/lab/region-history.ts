@@ -22,9 +22,10 @@ export interface Ends {
   readonly everywhere: readonly WriteRow[];
   /** Those of the database that survived, in order. */
   readonly survivor: readonly WriteRow[];
-  /** How often the survivor counted each spend event, and what its account says in all. */
+  /** How often the survivor counted each spend event. */
   readonly counted: ReadonlyMap<string, number>;
-  readonly spentMicros: number;
+  /** All rows of the survivor's ledger, and how many of them its sums have. */
+  readonly ledger: { readonly rows: number; readonly summed: number };
   /** Spend events that an outbox still has. */
   readonly kept: ReadonlySet<string>;
   /** A change was acknowledged after everything was mended. */
@@ -75,15 +76,15 @@ function survivors(history: readonly HistoryEvent[], { survivor }: Ends): string
 }
 
 /** I4: every spend event is counted once, or still in an outbox. */
-function spend(history: readonly HistoryEvent[], { counted, kept, spentMicros }: Ends): string[] {
+function spend(history: readonly HistoryEvent[], { counted, kept, ledger }: Ends): string[] {
   const accepted = history.flatMap((event) => (event.is === 'accepted' ? [event.event] : []));
   const found = accepted.flatMap((event) => {
     const times = counted.get(event) ?? 0;
     if (times > 1) return [`I4 the spend event ${event} is counted ${times} times`];
     return times === 0 && !kept.has(event) ? [`I4 the spend event ${event} is lost`] : [];
   });
-  const rows = [...counted.values()].reduce((sum, times) => sum + times, 0);
-  return rows === spentMicros ? found : [...found, `I4 ${rows} events are counted as ${spentMicros}`];
+  const { rows, summed } = ledger;
+  return rows === summed ? found : [...found, `I4 ${rows} events are counted as ${summed}`];
 }
 
 /** I5: what is lost was reported. I6: a planned switchover loses nothing. */
