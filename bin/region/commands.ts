@@ -21,6 +21,7 @@ export function regionCommand(host: () => Promise<Host>, exitWith: (code: number
       .option('--address <name=url...>', 'where gateways of a region are reached')
       .option('--journal <place>', 'where runs are kept')
       .option('--json', 'print JSON')
+      .option('--metrics', 'ready: print text for Prometheus')
       .action(async (options) => exitWith(await (await import('./show.ts'))[work](await host(), options)));
   }
   command

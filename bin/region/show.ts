@@ -2,9 +2,10 @@
 import { databaseIdentifier, regionalDomain } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { messageOf } from '../../runbooks/engine/look.ts';
+import { certificateCheck } from '../../runbooks/region/certificate.ts';
 import { type EpochBegan, epochOf } from '../../runbooks/region/history.ts';
 import { type RegionPage, readPage } from '../../runbooks/region/page.ts';
-import { readyChecks } from '../../runbooks/region/ready.ts';
+import { readyChecks, readyMetrics } from '../../runbooks/region/ready.ts';
 import { statusOf } from '../../runbooks/region/status.ts';
 import { explained } from '../runbook/command-line.ts';
 import { type Host, UsageError, type WorldName } from '../runbook/host.ts';
@@ -12,6 +13,8 @@ import { type Host, UsageError, type WorldName } from '../runbook/host.ts';
 export interface RegionOptions {
   readonly world: WorldName;
   readonly json?: true;
+  /** Prometheus' text instead of lines for people. */
+  readonly metrics?: true;
   readonly journal?: string;
   /** `name=url`, where a region's gateways are reached if not by their own name. */
   readonly address?: readonly string[];
@@ -130,18 +133,23 @@ export async function regionReady(host: Host, options: RegionOptions): Promise<n
       const results = await Promise.all(
         standbys.map(async (region) => ({
           region,
-          checks: readyChecks(
-            {
-              standby: await page(region),
-              writer,
-              capacity: await answered(() => capacity.read(region, host.signal)),
-              isCandidate: claim?.candidates.includes(region) === true,
-            },
-            { maxLagSeconds: platform.tier.rpoSeconds },
-          ),
+          checks: [
+            ...readyChecks(
+              {
+                standby: await page(region),
+                writer,
+                capacity: await answered(() => capacity.read(region, host.signal)),
+                isCandidate: claim?.candidates.includes(region) === true,
+              },
+              { maxLagSeconds: platform.tier.rpoSeconds },
+            ),
+            ...(await certificateCheck(addressOf(platform, region, options), host.signal)),
+            ...((await opened.readiness?.(region, claim?.writer, host.signal)) ?? []),
+          ],
         })),
       );
       if (options.json === true) host.terminal.write(`${JSON.stringify(results)}\n`);
+      else if (options.metrics === true) host.terminal.write(readyMetrics(results));
       else {
         for (const { region, checks } of results) {
           for (const { check, is, note } of checks) {

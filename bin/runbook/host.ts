@@ -5,6 +5,7 @@ import type { World } from '../../runbooks/books/world.ts';
 import type { RunbookId } from '../../runbooks/catalog.ts';
 import type { Journals } from '../../runbooks/engine/journal.ts';
 import type { Clock } from '../../runbooks/engine/recorder.ts';
+import type { ReadyCheck } from '../../runbooks/region/ready.ts';
 
 export type WorldName = 'aws' | 'lab';
 
@@ -12,6 +13,12 @@ export interface OpenedWorld {
   readonly world: World;
   /** Books whose every verb it has; undefined = all. */
   readonly books?: readonly RunbookId[];
+  /** What it tells of a standby before it is needed, besides what every world tells. */
+  readonly readiness?: (
+    region: string,
+    writer: string | undefined,
+    signal: AbortSignal,
+  ) => Promise<readonly ReadyCheck[]>;
   close(): Promise<void>;
 }
 

@@ -42,7 +42,7 @@ export function openWorld(name: WorldName, platform: Platform): OpenedWorld {
     },
     templateOf: (stack) => readFile(`cdk.out/${stack}.template.json`, 'utf8'),
   });
-  return { world: withoutTheRest(world), books: awsBooks, close: () => world.close() };
+  return { world: withoutTheRest(world), books: awsBooks, readiness: world.readiness, close: () => world.close() };
 }
 
 const inVariable = (region: string): string => region.toUpperCase().replaceAll('-', '_');

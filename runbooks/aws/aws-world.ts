@@ -6,7 +6,9 @@ import {
   bucketName,
   clusterName,
   databaseIdentifier,
+  databaseSecretName,
   dnsStackName,
+  gatewaySecretName,
   kubernetes,
   objectKeys,
   regionalDomain,
@@ -26,6 +28,7 @@ import { kubectlCapacity } from './kubectl-capacity.ts';
 import { lostWritesLists } from './lost-writes.ts';
 import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
 import { awsRegionDatabase } from './region-database.ts';
+import { type AskReadiness, awsReadiness } from './region-readiness.ts';
 import { regionRows } from './region-rows.ts';
 import { awsRegionTraffic } from './region-traffic.ts';
 import { awsReplicas } from './replicas.ts';
@@ -68,6 +71,8 @@ export const awsBooks: readonly RunbookId[] = [
 ];
 
 export interface AwsWorld extends FailbackWorld, RestoreWorld, UpgradeWorld {
+  /** What AWS tells of a standby before it is needed. */
+  readonly readiness: AskReadiness;
   close(): Promise<void>;
 }
 
@@ -92,8 +97,14 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       throw error;
     }
   };
+  const backups = awsBackups(clients, { platform, regionOf, databaseUrl });
   return {
-    ...awsBackups(clients, { platform, regionOf, databaseUrl }),
+    ...backups,
+    readiness: awsReadiness(clients, {
+      copiedSecrets: [databaseSecretName(platform)],
+      ownSecrets: [gatewaySecretName(platform)],
+      newestBackup: (...asked) => backups.newestBackup(...asked),
+    }),
     upgrades: awsUpgrades(clients, {
       databaseIn: (name) => databaseIdentifier(platform, regionOf(name)),
       clusterIn: (name) => clusterName(platform, name),

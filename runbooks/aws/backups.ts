@@ -31,16 +31,11 @@ export function awsBackups(clients: AwsClients, place: BackupsPlace): BackupWorl
   const identifierIn = (name: string): string => databaseIdentifier(platform, regionOf(name));
   return {
     newestBackup: (kind, region, signal) => {
-      switch (kind) {
-        case 'postgresql-full':
-          return newestSnapshot(clients, region, identifierIn(region), signal);
-        case 'postgresql-wal':
-          return latestMoment(clients, region, identifierIn(region), signal);
-        default: {
-          const bucket = bucketName(platform, regionOf(region), 'backup');
-          return newestObject(clients, region, bucket, folders[kind], signal);
-        }
-      }
+      const identifier = identifierIn(region);
+      if (kind === 'postgresql-full') return newestSnapshot(clients, region, identifier, signal);
+      if (kind === 'postgresql-wal') return latestMoment(clients, region, identifier, signal);
+      const bucket = bucketName(platform, regionOf(region), 'backup');
+      return newestObject(clients, region, bucket, folders[kind], signal);
     },
     restores: {
       ...awsRestores(clients, {

@@ -4,6 +4,7 @@ import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { EKSClient } from '@aws-sdk/client-eks';
 import { RDSClient } from '@aws-sdk/client-rds';
 import { S3Client } from '@aws-sdk/client-s3';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 
 export interface AwsAccess {
   /** Another server that speaks AWS's protocols, for tests. */
@@ -38,6 +39,10 @@ export class AwsClients {
 
   eks(region: string): EKSClient {
     return this.#once('eks', region, (options) => new EKSClient(options));
+  }
+
+  secretsManager(region: string): SecretsManagerClient {
+    return this.#once('secretsmanager', region, (options) => new SecretsManagerClient(options));
   }
 
   s3(region: string): S3Client {

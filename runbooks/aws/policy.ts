@@ -110,33 +110,18 @@ function returning(platform: Platform): Statement[] {
   const old = databaseArn(platform, { ...made, databaseGeneration: made.databaseGeneration - 1 });
   const inRegion = `arn:aws:rds:${primary.region}:${primary.account}`;
   return [
-    allow(
-      'BuildTheNewReplica',
-      ['rds:CreateDBInstanceReadReplica'],
-      [
-        ...[made, ...platform.standbys].map((one) => databaseArn(platform, one)),
-        `${inRegion}:subgrp:*`,
-        `${inRegion}:pg:*`,
-      ],
-    ),
     allow('TakeTheNewReplicaAway', ['rds:DeleteDBInstance', 'rds:DescribeDBInstances'], [databaseArn(platform, made)]),
     allow(
       'SnapshotTheOldDatabase',
       ['rds:CreateDBSnapshot', 'rds:DescribeDBInstances'],
       [old, `${inRegion}:snapshot:*-before-failback`],
     ),
-    // What the dns stack may do to records, its own role may: the operator starts an update of one parameter.
+    // Records are changed, and the replica is made, by the roles of the stacks: the operator starts their updates.
     allow(
       'SetTheShare',
       ['cloudformation:DescribeStacks', 'cloudformation:UpdateStack'],
       [`arn:aws:cloudformation:${dnsRegion}:${account}:stack/${dnsStackName(platform)}/*`],
     ),
-    allow(
-      'ChangeTheSharesRecords',
-      ['route53:ChangeResourceRecordSets', 'route53:GetHostedZone', 'route53:ListResourceRecordSets'],
-      [`arn:aws:route53:::hostedzone/${platform.hostedZone.id ?? '*'}`],
-    ),
-    allow('SeeThatTheRecordsAreThere', ['route53:GetChange'], ['arn:aws:route53:::change/*']),
   ];
 }
 

@@ -14,7 +14,16 @@ export interface ReadyInput {
 }
 
 export interface ReadyCheck {
-  readonly check: 'answers' | 'version' | 'database' | 'lag' | 'candidate' | 'capacity';
+  readonly check:
+    | 'answers'
+    | 'version'
+    | 'database'
+    | 'lag'
+    | 'candidate'
+    | 'capacity'
+    | 'secrets'
+    | 'backups'
+    | 'certificate';
   readonly is: 'ok' | 'failed' | 'unknown';
   readonly note: string;
 }
@@ -53,4 +62,19 @@ function capacityCheck(capacity: ReadyInput['capacity']): ReadyCheck {
   if ('because' in capacity) return { check: 'capacity', is: 'unknown', note: capacity.because };
   const { ready, needed } = capacity;
   return { check: 'capacity', is: ready >= needed ? 'ok' : 'failed', note: `${ready} of ${needed} pods are ready` };
+}
+
+/** As Prometheus reads it from a file or a Pushgateway. What is not known is not ready. */
+export function readyMetrics(
+  results: readonly { readonly region: string; readonly checks: readonly ReadyCheck[] }[],
+): string {
+  const lines = results.flatMap(({ region, checks }) =>
+    checks.map(({ check, is }) => `holdfast_region_ready{region="${region}",check="${check}"} ${is === 'ok' ? 1 : 0}`),
+  );
+  return [
+    '# HELP holdfast_region_ready 1 when this would not keep the region from taking over.',
+    '# TYPE holdfast_region_ready gauge',
+    ...lines,
+    '',
+  ].join('\n');
 }

@@ -67,13 +67,12 @@ describe('the policy of a book', () => {
         const touchesPrimary = Resource.some((one) => one.includes(`:${platform.primary.region}:`));
         if (id.startsWith('region-') && id !== 'region-failback') expect(changes && touchesPrimary, Sid).toBe(false);
       }
-      expect(JSON.stringify(statements)).not.toContain('"iam:');
+      // No emergency may need the control plane of Route 53, and a failback leaves it to the role of the dns stack.
+      expect(JSON.stringify(statements)).not.toMatch(/"(iam|route53):/);
       for (const { Action, Resource } of statements) {
         if (Action.includes('s3:DeleteObject'))
           expect(Resource.filter((one) => one.includes(':::journals'))).toEqual([]);
       }
-      // An emergency must not need the control plane of Route 53.
-      expect(JSON.stringify(statements).includes('"route53:')).toBe(id === 'region-failback');
     },
   );
 

@@ -7,6 +7,7 @@ import {
   RDSClient,
 } from '@aws-sdk/client-rds';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import platform from '../../../holdfast.config.ts';
 import { bucketName, databaseIdentifier, objectKeys } from '../../../lib/platform/names.ts';
@@ -14,6 +15,7 @@ import { awsBackups } from '../../../runbooks/aws/backups.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
 import { awsDatabaseInUse } from '../../../runbooks/aws/database-in-use.ts';
 import { awsRegionDatabase, describeInstance, roleOf } from '../../../runbooks/aws/region-database.ts';
+import { awsReadiness } from '../../../runbooks/aws/region-readiness.ts';
 import { regionRows } from '../../../runbooks/aws/region-rows.ts';
 import { awsRegionTraffic } from '../../../runbooks/aws/region-traffic.ts';
 import { readRestored, restoredUrl } from '../../../runbooks/aws/restored-database.ts';
@@ -144,15 +146,16 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
           database.url,
           `INSERT INTO api_key (key_hash, key_name) VALUES ('${'b'.repeat(64)}', 'sk-...kept')`,
         );
-        const { newestBackup, restores } = awsBackups(clients, {
+        const backups = awsBackups(clients, {
           platform,
           regionOf: () => platform.primary,
           databaseUrl: () => database.url,
         });
+        const { restores } = backups;
         const begun: string[] = [];
         const hosts: string[] = [];
         const world = {
-          newestBackup,
+          ...backups,
           restores: {
             ...restores,
             begin: async (...request: Parameters<typeof restores.begin>) => {
@@ -212,15 +215,46 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       // A run that goes on finds its database under the new name, and restores no second one.
       expect(await restores.view(east, 'restored-r-1', signal)).toBe('ready');
       const { DBInstances = [] } = await new RDSClient(options(east)).send(new DescribeDBInstancesCommand({}));
-      expect(DBInstances.map(({ DBInstanceIdentifier: name }) => name).toSorted()).toEqual([
-        source,
-        `${source}-before-restored-r-1`,
-      ]);
+      const names = DBInstances.map(({ DBInstanceIdentifier: name = '' }) => name);
+      expect(names.toSorted()).toEqual([source, `${source}-before-restored-r-1`]);
       expect(DBInstances.find(({ DBInstanceIdentifier: name }) => name === source)).toMatchObject({
         DeletionProtection: true,
       });
       // What nobody can count is not called none.
       expect(await inUse.missingSpend(east, signal)).toEqual({ events: undefined, isBeingShipped: false });
+    });
+
+    it('a standby whose secret is missing or another version than that of the writer is not ready', async () => {
+      const secrets = (region: string) => new SecretsManagerClient(options(region));
+      const readiness = awsReadiness(clients, {
+        copiedSecrets: ['database'],
+        ownSecrets: ['gateway'],
+        newestBackup: async () => ({ id: '1', takenAt: '2026-01-01T00:00:00Z', ageSeconds: 60 }),
+      });
+      await secrets(east).send(
+        new CreateSecretCommand({
+          Name: 'database',
+          SecretString: 'not-a-secret',
+          AddReplicaRegions: [{ Region: west }],
+        }),
+      );
+      expect(await readiness(west, east, signal)).toEqual([
+        { check: 'secrets', is: 'failed', note: 'gateway is missing' },
+        { check: 'backups', is: 'ok', note: 'every kind is young enough' },
+      ]);
+      await secrets(west).send(new CreateSecretCommand({ Name: 'gateway', SecretString: 'not-a-secret' }));
+      expect((await readiness(west, east, signal))[0]).toMatchObject({ is: 'ok' });
+      await secrets(west).send(new CreateSecretCommand({ Name: 'alone', SecretString: 'not-a-secret' }));
+      await secrets(east).send(new CreateSecretCommand({ Name: 'alone', SecretString: 'not-a-secret' }));
+      const apart = awsReadiness(clients, {
+        copiedSecrets: ['alone'],
+        ownSecrets: [],
+        newestBackup: () => Promise.reject(new Error('the bucket does not answer')),
+      });
+      expect(await apart(west, east, signal)).toEqual([
+        { check: 'secrets', is: 'failed', note: 'alone is another version than in us-east-1' },
+        { check: 'backups', is: 'unknown', note: 'the bucket does not answer' },
+      ]);
     });
 
     it('backup-verify ends before it restores anything when a kind of backup is missing', async () => {

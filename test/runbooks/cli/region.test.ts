@@ -1,9 +1,12 @@
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { fenceRegion, pauseWriter, resumeWriter } from '../../../bin/region/change.ts';
 import { regionHistory, regionReady, regionStatus, regionTopology } from '../../../bin/region/show.ts';
 import { runBook } from '../../../bin/runbook/perform.ts';
+import { selfSignedCertificate } from '../../../runbooks/lab/certificate.ts';
 import { freePort } from '../../../runbooks/lab/free-port.ts';
+import { certificateCheck, certificateVerdict } from '../../../runbooks/region/certificate.ts';
 import type { RegionPage } from '../../../runbooks/region/page.ts';
 import { readyChecks } from '../../../runbooks/region/ready.ts';
 import { statusOf } from '../../../runbooks/region/status.ts';
@@ -97,6 +100,46 @@ describe('holdfast region ready', () => {
     for (const check of ['answers', 'version', 'database', 'lag', 'candidate', 'capacity']) {
       expect(host.output()).toMatch(new RegExp(`b +failed +${check}`));
     }
+  });
+
+  it('says what AWS tells, too, as text for Prometheus and as exit code; what is not known is not ready', async () => {
+    const world = new SimulatedWorld();
+    world.pods.set('b', { ready: 3, needed: 3 });
+    const asked: unknown[] = [];
+    const host = {
+      ...fakeHost({ world }),
+      openWorld: async () => ({
+        world,
+        readiness: async (...[region, from]: readonly [string, string | undefined, AbortSignal]) => {
+          asked.push([region, from]);
+          return [{ check: 'backups', is: 'unknown', note: 'no answer' } as const];
+        },
+        close: async () => undefined,
+      }),
+    };
+    const output: string[] = [];
+    const terminal = { ...host.terminal, write: (text: string) => void output.push(text) };
+    expect(await regionReady({ ...host, terminal }, { ...(await both()), metrics: true })).toBe(1);
+    expect(asked).toEqual([['b', 'a']]);
+    expect(output.join('')).toContain('# TYPE holdfast_region_ready gauge');
+    expect(output.join('')).toContain('holdfast_region_ready{region="b",check="lag"} 1');
+    expect(output.join('')).toContain('holdfast_region_ready{region="b",check="backups"} 0');
+  });
+
+  it('looks at the certificate that clients get: trusted, for this name, and good for a month', async () => {
+    const day = 86_400_000;
+    expect(certificateVerdict(40 * day, 0)).toMatchObject({ is: 'ok', note: 'good for 40 days' });
+    expect(certificateVerdict(29 * day, 0)).toMatchObject({ is: 'failed' });
+    const port = await freePort();
+    const { certificate: cert, privateKey: key } = selfSignedCertificate();
+    const server = createTlsServer({ cert, key });
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const { signal } = new AbortController();
+    expect(await certificateCheck(`https://localhost:${port}`, signal)).toMatchObject([
+      { is: 'failed', note: expect.stringContaining('self-signed') },
+    ]);
+    expect(await certificateCheck('http://localhost:1', signal)).toEqual([]);
   });
 
   it('does not call ready what it does not know', () => {

@@ -1,0 +1,93 @@
+/** What AWS tells of a standby before it is needed: the secrets that it would read, and the backups that lie in it. */
+import { DescribeSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { backupFault, backupNames } from '../../lib/platform/backups.ts';
+import type { BackupWorld } from '../books/backup-world.ts';
+import type { ReadyCheck } from '../region/ready.ts';
+import { type AwsClients, isNamed } from './clients.ts';
+
+export interface ReadinessPlace {
+  /** Secrets that AWS copies from the writer's region; each must hold the same version. */
+  readonly copiedSecrets: readonly string[];
+  /** Secrets that each region has of its own. */
+  readonly ownSecrets: readonly string[];
+  readonly newestBackup: BackupWorld['newestBackup'];
+}
+
+/** @param writer region of the writer; undefined = not known, and nothing can be compared with it. */
+export type AskReadiness = (
+  region: string,
+  writer: string | undefined,
+  signal: AbortSignal,
+) => Promise<readonly ReadyCheck[]>;
+
+export function awsReadiness(clients: AwsClients, place: ReadinessPlace): AskReadiness {
+  return async (region, writer, signal) =>
+    Promise.all([
+      orUnknown('secrets', signal, () => secretsCheck(clients, place, region, writer, signal)),
+      orUnknown('backups', signal, () => backupsCheck(place, region, signal)),
+    ]);
+}
+
+async function secretsCheck(
+  clients: AwsClients,
+  { copiedSecrets, ownSecrets }: ReadinessPlace,
+  region: string,
+  writer: string | undefined,
+  signal: AbortSignal,
+): Promise<ReadyCheck> {
+  const faults: string[] = [];
+  for (const name of [...copiedSecrets, ...ownSecrets]) {
+    const here = await currentVersion(clients, region, name, signal);
+    if (here === undefined) faults.push(`${name} is missing`);
+    else if (writer !== undefined && copiedSecrets.includes(name)) {
+      const there = await currentVersion(clients, writer, name, signal);
+      if (there !== here) faults.push(`${name} is another version than in ${writer}`);
+    }
+  }
+  if (faults.length > 0) return { check: 'secrets', is: 'failed', note: faults.join('; ') };
+  return { check: 'secrets', is: 'ok', note: `${copiedSecrets.length + ownSecrets.length} are there` };
+}
+
+/** Id of the version that is handed out; never its contents. Undefined = there is no such secret, or it is empty. */
+async function currentVersion(
+  clients: AwsClients,
+  region: string,
+  name: string,
+  abortSignal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const { VersionIdsToStages: versions = {} } = await clients
+      .secretsManager(region)
+      .send(new DescribeSecretCommand({ SecretId: name }), { abortSignal });
+    return Object.entries(versions).find(([, stages]) => stages.includes('AWSCURRENT'))?.[0];
+  } catch (error) {
+    if (isNamed(error, 'ResourceNotFoundException')) return undefined;
+    throw error;
+  }
+}
+
+async function backupsCheck(
+  { newestBackup }: ReadinessPlace,
+  region: string,
+  signal: AbortSignal,
+): Promise<ReadyCheck> {
+  const faults = await Promise.all(
+    backupNames.map(async (name) => backupFault(name, (await newestBackup(name, region, signal))?.ageSeconds)),
+  );
+  const found = faults.filter((fault) => fault !== undefined);
+  if (found.length > 0) return { check: 'backups', is: 'failed', note: found.join('; ') };
+  return { check: 'backups', is: 'ok', note: 'every kind is young enough' };
+}
+
+async function orUnknown(
+  check: ReadyCheck['check'],
+  signal: AbortSignal,
+  ask: () => Promise<ReadyCheck>,
+): Promise<ReadyCheck> {
+  try {
+    return await ask();
+  } catch (error) {
+    signal.throwIfAborted();
+    return { check, is: 'unknown', note: error instanceof Error ? error.message : String(error) };
+  }
+}
