@@ -133,16 +133,20 @@ export const homeDomain = (platform: Platform): string => `home.${platform.domai
 /** Record set identifiers of the dns stack. */
 export const recordSetId = (platform: Platform, region: string): string => `${prefix(platform)}-${region}`;
 
-/** EKS cluster name. */
+/** A region of the platform, where AWS wants one name: network, firewall, dashboard, and the cluster that we make. */
 export const clusterName = (platform: Platform, region: string): string => `${prefix(platform)}-${region}`;
+
+/** EKS cluster of a region: the one that was brought along, or ours. */
+export const eksClusterName = (platform: Platform, region: string): string =>
+  platform.regions.find((candidate) => candidate.region === region)?.cluster?.name ?? clusterName(platform, region);
 
 /** ARN of a region's cluster. */
 export const clusterArn = (platform: Platform, { region, account }: BucketPlace): string =>
-  `arn:aws:eks:${region}:${account}:cluster/${clusterName(platform, region)}`;
+  `arn:aws:eks:${region}:${account}:cluster/${eksClusterName(platform, region)}`;
 
 /** ARNs of who is let into a region's cluster. */
 export const accessEntriesArn = (platform: Platform, { region, account }: BucketPlace): string =>
-  `arn:aws:eks:${region}:${account}:access-entry/${clusterName(platform, region)}/*`;
+  `arn:aws:eks:${region}:${account}:access-entry/${eksClusterName(platform, region)}/*`;
 
 /** Application load balancer name. AWS allows 32 characters; a longer one loses its end, it is unique in its region anyway. */
 export const loadBalancerName = (platform: Platform, region: string): string =>

@@ -118,6 +118,17 @@ export interface OwnNetwork {
   readonly isolatedSubnetIds: readonly string[];
 }
 
+/**
+ * An EKS cluster that stands already, in the region's network. Its owner keeps its version, nodes, logs, encryption and who
+ * administers it; it must take access entries, and outside of Auto Mode it needs the Pod Identity agent, metrics-server and,
+ * for tier critical, zonal shift.
+ */
+export interface OwnCluster {
+  readonly name: string;
+  /** Group that its nodes and pods are in; the stores and the load balancer are opened to it. */
+  readonly securityGroupId: string;
+}
+
 /** One region as the user describes it. */
 export interface RegionSpec {
   /** AWS region, for example `us-east-1`. */
@@ -136,6 +147,8 @@ export interface RegionSpec {
   readonly cacheNodeType?: string;
   /** A network of yours, with its range in `cidr`; one is made if not given. */
   readonly network?: OwnNetwork;
+  /** A cluster of yours, which needs `network`; one is made if not given. */
+  readonly cluster?: OwnCluster;
   /** ARN of a certificate of yours for `domain` and the region's names; one is made and renewed by AWS if not given. */
   readonly certificateArn?: string;
   /** Account, if this region has one of its own. */
@@ -212,6 +225,8 @@ export interface Region {
   readonly cacheNodeType: string;
   /** A network that was brought along. */
   readonly network?: OwnNetwork;
+  /** A cluster that was brought along. */
+  readonly cluster?: OwnCluster;
   /** A certificate that was brought along. */
   readonly certificateArn?: string;
   /** Generation of the database in this region, 1 at first. */
@@ -347,6 +362,7 @@ function resolveRegion(region: RegionSpec, spec: PlatformSpec, tier: Tier): Regi
     availabilityZones: region.zones.map((zone) => `${region.region}${zone}`),
     cidr: region.cidr,
     ...(region.network !== undefined && { network: region.network }),
+    ...(region.cluster !== undefined && { cluster: region.cluster }),
     ...(region.certificateArn !== undefined && { certificateArn: region.certificateArn }),
     gatewayReplicas: region.gatewayReplicas ?? (spec.topology === 'active-active' ? tier.gateway.replicas : inPeace),
     databaseInstanceClass: region.databaseInstanceClass ?? tier.database.instanceClass,

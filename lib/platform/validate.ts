@@ -83,7 +83,7 @@ function regionFaults(spec: PlatformSpec): string[] {
     if (region.account !== undefined && !/^\d{12}$/.test(region.account)) {
       faults.push(`${at}.account: "${region.account}" is not an AWS account id of 12 digits`);
     }
-    faults.push(...ownNetworkFaults(region, at));
+    faults.push(...ownNetworkFaults(region, at), ...ownClusterFaults(region, at));
     const ofCertificate = `arn:aws:acm:${region.region}:`;
     if (region.certificateArn !== undefined && !region.certificateArn.startsWith(ofCertificate)) {
       faults.push(
@@ -142,6 +142,21 @@ function ownNetworkFaults({ network, zones }: PlatformSpec['regions'][number], a
     for (const id of ids) {
       if (!/^subnet-[0-9a-f]{8,17}$/.test(id)) faults.push(`${at}.network.${field}: "${id}" is not a subnet id`);
     }
+  }
+  return faults;
+}
+
+function ownClusterFaults({ cluster, network }: PlatformSpec['regions'][number], at: string): string[] {
+  if (cluster === undefined) return [];
+  const faults: string[] = [];
+  if (!/^[0-9A-Za-z][\w-]{0,99}$/.test(cluster.name)) {
+    faults.push(`${at}.cluster.name: "${cluster.name}" is not the name of an EKS cluster`);
+  }
+  if (!/^sg-[0-9a-f]{8,17}$/.test(cluster.securityGroupId)) {
+    faults.push(`${at}.cluster.securityGroupId: "${cluster.securityGroupId}" is not a security group id`);
+  }
+  if (network === undefined) {
+    faults.push(`${at}.cluster: "${cluster.name}" stands in a network already; name it in ${at}.network`);
   }
   return faults;
 }

@@ -8,6 +8,7 @@ import { AutoModeCluster } from '../constructs/auto-mode-cluster.ts';
 import { podGrants } from '../constructs/pod-grants.ts';
 import { PodIdentity } from '../constructs/pod-identity.ts';
 import { clusterName, metricLogGroup, outputs, ports } from '../platform/names.ts';
+import type { OwnCluster } from '../platform/platform.ts';
 import type { CacheStack } from './cache.ts';
 import type { DataStack } from './data.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
@@ -26,24 +27,11 @@ export class ClusterStack extends RegionalStack {
   constructor(scope: Construct, props: ClusterStackProps) {
     super(scope, 'cluster', props);
     const { platform, region, data, cache } = props;
-    const name = clusterName(platform, region.region);
-    const { cluster } = new AutoModeCluster(this, 'Kubernetes', {
-      name,
-      vpc: props.vpc,
-      adminRoleArns: platform.cluster.adminRoleArns,
-      publicApiCidrs: platform.cluster.publicApiCidrs,
-    });
-    if (region.network !== undefined) {
-      acknowledge(
-        this,
-        '@aws-cdk/aws-eks:clusterMustManuallyTagSubnet',
-        'Kubernetes makes no load balancers here, the ingress stack does; nobody reads these tags.',
-      );
-    }
-    this.nodeSecurityGroupId = cluster.clusterSecurityGroupId;
+    const cluster = region.cluster ?? this.ourCluster(props);
+    this.nodeSecurityGroupId = cluster.securityGroupId;
     for (const [serviceAccount, grants] of Object.entries(podGrants(platform, region))) {
       new PodIdentity(this, `Identity-${serviceAccount}`, {
-        clusterName: cluster.clusterName,
+        clusterName: cluster.name,
         region: region.region,
         account: region.account,
         serviceAccount,
@@ -60,7 +48,24 @@ export class ClusterStack extends RegionalStack {
     }
     this.admitNodes('ToDatabase', data.securityGroup, ports.postgres);
     this.admitNodes('ToCache', cache.securityGroup, ports.valkey);
-    new CfnOutput(this, outputs.clusterName, { value: cluster.clusterName });
+    new CfnOutput(this, outputs.clusterName, { value: cluster.name });
+  }
+
+  private ourCluster({ platform, region, vpc }: ClusterStackProps): OwnCluster {
+    const { cluster } = new AutoModeCluster(this, 'Kubernetes', {
+      name: clusterName(platform, region.region),
+      vpc,
+      adminRoleArns: platform.cluster.adminRoleArns,
+      publicApiCidrs: platform.cluster.publicApiCidrs,
+    });
+    if (region.network !== undefined) {
+      acknowledge(
+        this,
+        '@aws-cdk/aws-eks:clusterMustManuallyTagSubnet',
+        'Kubernetes makes no load balancers here, the ingress stack does; nobody reads these tags.',
+      );
+    }
+    return { name: cluster.clusterName, securityGroupId: cluster.clusterSecurityGroupId };
   }
 
   /** The rule stands here and not in the store's stack, so that a data stack never waits for a cluster. */

@@ -10,8 +10,8 @@ import {
   bucketName,
   cacheName,
   clusterArn,
-  clusterName,
   databaseArn,
+  eksClusterName,
   kubernetes,
   prefix,
   regionSwitchRoleName,
@@ -48,7 +48,7 @@ export class ResilienceStack extends RegionalStack {
         ...(deletesPods ? [this.podLoss(props)] : []),
       ],
     });
-    const cluster = clusterName(platform, region.region);
+    const cluster = eksClusterName(platform, region.region);
     // Here and not in the cluster stack: EKS takes no entry for a role that does not exist yet.
     if (deletesPods) new DrillAccess(this, 'DrillAccess', { clusterName: cluster, roleArn });
     if (platform.regionSwitchPlan) {

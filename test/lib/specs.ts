@@ -41,3 +41,14 @@ export function specOf(
     ...(needsWitness && { witnessRegion: 'us-east-2' }),
   });
 }
+
+/** What a region may bring along: a network over three zones and a cluster in it. */
+export const brought = {
+  network: {
+    vpcId: 'vpc-0123456789abcdef0',
+    publicSubnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1', 'subnet-0123456789abcdef2'],
+    privateSubnetIds: ['subnet-0123456789abcdef3', 'subnet-0123456789abcdef4', 'subnet-0123456789abcdef5'],
+    isolatedSubnetIds: ['subnet-0123456789abcdef6', 'subnet-0123456789abcdef7', 'subnet-0123456789abcdef8'],
+  },
+  cluster: { name: 'shared', securityGroupId: 'sg-0123456789abcdef0' },
+} as const;

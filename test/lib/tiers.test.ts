@@ -6,7 +6,7 @@ import { regionalStackKinds } from '../../lib/platform/names.ts';
 import { definePlatform, PlatformError, type PlatformSpec } from '../../lib/platform/platform.ts';
 import { tiers } from '../../lib/platform/tiers.ts';
 import { assemble } from '../../lib/review/assemble.ts';
-import { spec, specOf, tierNames, topologyNames } from './specs.ts';
+import { brought, spec, specOf, tierNames, topologyNames } from './specs.ts';
 import { context } from './synthesize.ts';
 
 /** All nine; a tier that survives a lost region needs a reason to be in one. */
@@ -56,6 +56,12 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
         },
       },
     ],
+  },
+  'a cluster of one’s own': {
+    ...specOf('critical', 'single-region'),
+    regionLoss: { optOutReason: 'A trial.' },
+    cluster: { addons: ['drills', 'telemetry'] },
+    regions: specOf('critical', 'single-region').regions.map((region) => ({ ...region, ...brought })),
   },
   'two regions with a witness, recovered by AWS': {
     ...specOf('critical', 'active-passive', 2),
