@@ -1,6 +1,6 @@
 /** What stands outside the requests follows the configuration, too: Redis, the pool, the size of the outbox. Nothing is restarted. */
 import { writeFile } from 'node:fs/promises';
-import pg from 'pg';
+import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type FaultProxy, startFaultProxy } from '../../runbooks/lab/fault-proxy.ts';
 import { hello, masterKey, migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -93,7 +93,7 @@ it('Redis is connected to, left for another, and left for good, while requests a
 });
 
 it('the pool grows and shrinks: so many questions wait in the database as it says', async () => {
-  const holder = new pg.Client({ connectionString: database.url });
+  const holder = new Client({ connectionString: database.url });
   await holder.connect();
   const waiting = async (): Promise<number> =>
     Number(
