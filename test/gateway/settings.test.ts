@@ -147,3 +147,22 @@ describe('the lease of the leader', () => {
     expect(() => readSettings({ LLMROUTER_HA_LEASE_SECONDS: '10' })).toThrow(/lost by one late renewal/);
   });
 });
+
+describe('the keeper of the leader’s lease', () => {
+  const pod = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT_HTTPS: '6443' };
+
+  it('is the database, also in a pod; Kubernetes where it is asked for', () => {
+    expect(readSettings(pod).ha.kubernetes).toBeUndefined();
+    expect(readSettings({ ...pod, LLMROUTER_HA_BACKEND: 'kubernetes' }).ha.kubernetes).toEqual({
+      server: 'https://10.96.0.1:6443',
+      accountDirectory: '/var/run/secrets/kubernetes.io/serviceaccount',
+    });
+    const six = { KUBERNETES_SERVICE_HOST: 'fd00::1', LLMROUTER_HA_BACKEND: 'kubernetes' };
+    expect(readSettings(six).ha.kubernetes?.server).toBe('https://[fd00::1]:443');
+  });
+
+  it('cannot be Kubernetes outside a pod', () => {
+    expect(() => readSettings({ LLMROUTER_HA_BACKEND: 'kubernetes' })).toThrow(/KUBERNETES_SERVICE_HOST is not set/);
+    expect(() => readSettings({ LLMROUTER_HA_BACKEND: 'etcd' })).toThrow(/LLMROUTER_HA_BACKEND: must be postgres or/);
+  });
+});

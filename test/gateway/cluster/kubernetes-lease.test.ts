@@ -5,7 +5,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { KubernetesLease } from '../../../gateway/stores/kubernetes-lease.ts';
 import { LeaderLease } from '../../../gateway/stores/leader-lease.ts';
 import { openPool } from '../../../gateway/stores/postgres.ts';
-import { migratedDatabase } from '../../support/gateway.ts';
+import { selfSignedCertificate } from '../../../runbooks/lab/certificate.ts';
+import { configFor, migratedDatabase, startTestGateway } from '../../support/gateway.ts';
+import { until } from '../../support/processes.ts';
 import { query } from '../../support/query.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { type KubernetesApi, startKubernetesApi } from './kubernetes-api.ts';
@@ -46,7 +48,7 @@ async function installation(secure?: { readonly key: string; readonly cert: stri
         throw error;
       },
     );
-  return { api, accountDirectory, clock, fence, candidate, mayWrite };
+  return { databaseUrl: database.url, api, accountDirectory, clock, fence, candidate, mayWrite };
 }
 
 describe('the lease in Kubernetes', () => {
@@ -143,3 +145,28 @@ describe('the lease in Kubernetes', () => {
     expect(await lease.take('one')).toMatchObject({ holder: 'one', epoch: 1n });
   });
 });
+
+it('a gateway in a pod leads by it over HTTPS, stores a version under its epoch, and gives it up when it leaves', async () => {
+  const { certificate, privateKey } = selfSignedCertificate();
+  const { api, accountDirectory, databaseUrl } = await installation({ key: privateKey, cert: certificate });
+  const gateway = await startTestGateway({
+    config: configFor(['http://127.0.0.1:9/v1']),
+    databaseUrl,
+    environment: {
+      LLMROUTER_HA_BACKEND: 'kubernetes',
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT_HTTPS: new URL(api.url).port,
+      HOLDFAST_SERVICE_ACCOUNT_DIRECTORY: accountDirectory,
+    },
+  });
+  try {
+    const stored = () => query(databaseUrl, 'SELECT leader_epoch::int AS epoch FROM config_version');
+    await until(async () => (await stored()).length > 0);
+    expect(await stored()).toEqual([{ epoch: 1 }]);
+    expect(api.leases.get(leaseName)?.spec).toMatchObject({ leaseTransitions: 1, leaseDurationSeconds: 30 });
+    expect(api.leases.get(leaseName)?.spec.holderIdentity).not.toBe('');
+  } finally {
+    await gateway.stop();
+  }
+  expect(api.leases.get(leaseName)?.spec.holderIdentity).toBe('');
+}, 30_000);

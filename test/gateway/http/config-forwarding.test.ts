@@ -59,9 +59,9 @@ function region(name: string, caller: Caller, done: Done[], desk: RegionDesk): F
   registerConfigRoutes(app, () => administrationOf(done), desk);
   if (name === 'writer') {
     for (const path of ['/model/new', '/model/update', '/model/delete']) {
-      app.post(path, async (request) => {
+      app.post(path, (request, reply) => {
         done.push({ what: path, by: String(request.headers['x-holdfast-forwarded-by']) });
-        return {};
+        return reply.send({});
       });
     }
   } else {
