@@ -84,7 +84,7 @@ model_list:
     plannedEpochs: options.book === 'region-failover' ? [] : [2, 3],
   });
   const { errorsAt } = options;
-  if (errorsAt !== undefined) errors.areOn = () => (world.shareOf('a') ?? 0) >= errorsAt;
+  if (errorsAt !== undefined) errors.areOn = () => world.shareOf('a') >= errorsAt;
   const drilling = new Drilling(host, world, options);
   try {
     return await drilling.go();

@@ -19,8 +19,8 @@ export interface EdgeOptions {
   readonly failureThreshold: number;
   /** Whether there is a takeover object in the region. */
   readonly isTakenOver: (region: string) => boolean;
-  /** Percent of the answers that name the primary, if it counts as well; undefined = all of them. */
-  readonly primaryShare?: () => number | undefined;
+  /** Percent of the answers that name the primary while it is taken over, if it is well; none if not given. */
+  readonly primaryShare?: () => number;
 }
 
 interface Health {
@@ -53,13 +53,11 @@ export class LabEdge {
   }
 
   resolve(): readonly string[] {
-    const { primary, standby, primaryShare } = this.#options;
-    const share = primaryShare?.() ?? 100;
+    const { primary, standby, isTakenOver, primaryShare } = this.#options;
     // Evenly spread, where Route 53 draws lots: the same share without its noise.
-    const isOfPrimary = (this.#answers++ * 0.618_034) % 1 < share / 100;
-    const standbyCounts = this.#health.get(standby.name)?.isWell === true;
-    const isPrimary = this.active === primary.name && (isOfPrimary || !standbyCounts);
-    return isPrimary ? primary.addresses : standby.addresses;
+    const isOfPrimary = (this.#answers++ * 0.618_034) % 1 < (primaryShare?.() ?? 0) / 100;
+    const isReturning = isTakenOver(standby.name) && isOfPrimary && this.#health.get(primary.name)?.isWell === true;
+    return isReturning || this.active === primary.name ? primary.addresses : standby.addresses;
   }
 
   async stop(): Promise<void> {

@@ -111,7 +111,7 @@ async function heal(lab: TwoRegions): Promise<void> {
   for (const name of regionNames) {
     const region = lab.region(name);
     if (await hasEnded(region.database.exited)) await region.restartDatabase();
-    for (const [index, gateway] of [...region.gateways.entries()]) {
+    for (const [index, gateway] of region.gateways.entries()) {
       if (await hasEnded(gateway.exited)) await region.startGateway(index);
     }
   }

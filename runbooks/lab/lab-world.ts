@@ -40,8 +40,8 @@ export class LabWorld implements FailbackWorld, DrillWorld {
   readonly #everywhere = new Map<string, WriteRow>();
   readonly #vitals: LabVitals;
   readonly #lostWrites = new Map<RegionName, LostWrites>();
-  /** Percent; undefined = clients are not divided. */
-  #shareOfA: number | undefined;
+  /** Percent, while a is taken over. */
+  #shareOfA = 0;
   #load: LabLoad | undefined;
   #brokenAtMs: number | undefined;
   #mendedAtMs: number | undefined;
@@ -114,9 +114,8 @@ export class LabWorld implements FailbackWorld, DrillWorld {
     },
   };
 
-  /** Percent of the clients; undefined = they are not divided. */
-  shareOf(region: string): number | undefined {
-    if (this.#shareOfA === undefined) return undefined;
+  /** Percent of the clients, while a is taken over. */
+  shareOf(region: string): number {
     return this.#region(region).name === 'a' ? this.#shareOfA : 100 - this.#shareOfA;
   }
 

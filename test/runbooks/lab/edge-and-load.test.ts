@@ -72,14 +72,14 @@ describe("the lab's DNS", () => {
     await until(() => edge.active === 'a');
   });
 
-  it("divides the answers by the primary's share, and gives all to one region while the other is ill", async () => {
+  it("divides the answers by the primary's share while it is taken over, and gives all to one region while the other is ill", async () => {
     const [a, b] = [await gateway(), await gateway()];
     const edge = new LabEdge({
       primary: { name: 'a', addresses: [a.address] },
       standby: { name: 'b', addresses: [b.address] },
       intervalMs: 50,
       failureThreshold: 2,
-      isTakenOver: () => false,
+      isTakenOver: (region) => region === 'b',
       primaryShare: () => 25,
     });
     onTestFinished(() => edge.stop());
