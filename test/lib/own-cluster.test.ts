@@ -34,7 +34,7 @@ describe('a cluster that was brought along', () => {
     const rules = resourcesOf(own, 'AWS::EC2::SecurityGroupIngress');
     const group = brought.cluster.securityGroupId;
     const from = rules.filter(({ Properties }) => Properties['SourceSecurityGroupId'] === group);
-    expect(from.map(({ Properties }) => Properties['FromPort']).toSorted()).toEqual([5432, 6379]);
+    expect(new Set(from.map(({ Properties }) => Properties['FromPort']))).toEqual(new Set([5432, 6379]));
     const to = rules.filter(({ Properties }) => Properties['GroupId'] === group);
     expect(to.map(({ Properties }) => Properties['FromPort'])).toEqual([4000]);
   });

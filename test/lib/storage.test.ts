@@ -180,6 +180,7 @@ describe('pods may do', () => {
         kubernetes.vaultSnapshot,
         kubernetes.databaseBackup,
         kubernetes.configurationBackup,
+        kubernetes.otelCollector,
       ].sort(),
     );
   });
