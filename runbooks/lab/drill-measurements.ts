@@ -35,7 +35,7 @@ export function drillMeasurements(records: DrillRecords): DrillMeasurements {
   const there = new Set(survivor.map(({ write }) => write));
   const acknowledged = writes.filter(({ isAcknowledged }) => isAcknowledged);
   const lost = acknowledged.filter(({ alias }) => !there.has(alias));
-  const oldestLostMs = Math.min(brokenAtMs, ...lost.map(({ atMs }) => atMs));
+  const lostMs = lost.map(({ atMs }) => atMs);
   const before = requests.filter(({ atMs, tookMs }) => atMs + tookMs < brokenAtMs);
   const after = requests.filter(({ atMs }) => atMs > mendedAtMs);
   const writeGap = writeGapSeconds(writes);
@@ -61,8 +61,9 @@ export function drillMeasurements(records: DrillRecords): DrillMeasurements {
     addedLatencyMs: rounded(Math.max(0, latencyMs(after) - latencyMs(before))),
     servingGapSeconds: rounded(servingGapSeconds(requests)),
     writeGapSeconds: writeGap === undefined ? null : rounded(writeGap),
-    // From the oldest acknowledged write that is missing until the break.
-    dataLossSeconds: rounded((brokenAtMs - oldestLostMs) / 1000),
+    // From the oldest acknowledged write that is missing until the break, or until the newest: a region that was cut off
+    // goes on until its lease is over.
+    dataLossSeconds: lost.length === 0 ? 0 : rounded((Math.max(brokenAtMs, ...lostMs) - Math.min(...lostMs)) / 1000),
     acknowledgedWrites: acknowledged.length,
     lostWrites: lost.length,
     lostWritesList: list(lost.map(({ alias }) => alias)),

@@ -55,13 +55,13 @@ describe('what a drill says of its records', () => {
     const records = sound();
     const measured = drillMeasurements({
       ...records,
-      writes: [write('late', 400), ...records.writes],
-      everywhere: [...records.everywhere, row('late', 'a', 1)],
+      writes: [write('late', 400), write('later', 1_500), ...records.writes],
+      everywhere: [...records.everywhere, row('late', 'a', 1), row('later', 'a', 1)],
     });
     expect(measured).toMatchObject({
-      lostWrites: 1,
-      lostWritesList: 'late',
-      dataLossSeconds: 0.6,
+      lostWrites: 2,
+      lostWritesList: 'late; later',
+      dataLossSeconds: 1.1,
       invariantViolations: 0,
     });
   });
