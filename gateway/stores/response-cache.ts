@@ -51,8 +51,8 @@ export class RedisResponseCache implements CacheStore {
   readonly #breaker: Breaker;
   #writing = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Another one after each removal, null while nobody has removed anything; undefined = not read yet. */
-  #generation: string | null | undefined;
+  /** Another one after each removal; null while nobody has removed anything, as far as is known here. */
+  #generation: string | null = null;
 
   constructor(options: RedisResponseCacheOptions) {
     this.#options = options;
@@ -160,7 +160,7 @@ export class RedisResponseCache implements CacheStore {
       // A removal of this process's own, meanwhile.
       if (this.#generation !== before) return;
       this.#generation = now;
-      if (before !== undefined && now !== before) this.#options.onRemoved();
+      if (now !== before) this.#options.onRemoved();
     } catch (error) {
       this.#options.onError(error instanceof Error ? error : new Error(String(error)));
     }
