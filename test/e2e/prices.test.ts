@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sendJson, startUpstream, type Upstream } from '../../runbooks/lab/upstream.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { until } from '../support/processes.ts';
 
 let upstream: Upstream;
 let directory: string;
@@ -86,7 +87,11 @@ describe('the cost of an answer', () => {
     const metrics = await (await gateway.request('/metrics')).text();
     expect(metrics).toContain('holdfast_deployments_without_price 1');
     expect(metrics).toContain('holdfast_requests_without_cost_total{requested_model="unknown"} 1');
-    const warning = (await gateway.output()).split('\n').find((line) => line.includes('no price is known'));
+    const warnings = async () =>
+      (await gateway.output()).split('\n').filter((line) => line.includes('no price is known'));
+    // Log lines are written some at a time.
+    await until(async () => (await warnings()).length > 0);
+    const [warning] = await warnings();
     expect(warning).toContain('unknown (somebody-elses)');
     expect(warning).not.toContain('known (0');
     expect(warning).toContain('base_model');
