@@ -97,8 +97,11 @@ export class LogStore {
   /** The first moment of a process that did not live to a second one, or the last of a log. */
   async #removeUnnamed(name: string): Promise<void> {
     const path = join(this.#options.root, name);
-    const found = await stat(path).catch(() => undefined);
-    // Named, or removed, by now.
+    const found = await stat(path).catch((error: unknown) => {
+      // Named, or removed, by now.
+      if (isAbsent(error)) return undefined;
+      throw error;
+    });
     if (found === undefined || Date.now() - found.mtimeMs < abandonedAfterMs) return;
     await this.#withLock(name, () => rm(path, { recursive: true, force: true }));
   }
@@ -183,9 +186,9 @@ async function readMark(directory: string, id: string): Promise<ClosedLog | unde
     if (lastSeq === undefined || closedAtMs === undefined || !Number.isFinite(lastSeq + closedAtMs)) return undefined;
     return { id, lastSeq, closedAtMs };
   } catch (error) {
-    if (error instanceof SyntaxError || (error instanceof Error && 'code' in error && error.code === 'ENOENT')) {
-      return undefined;
-    }
+    if (error instanceof SyntaxError || isAbsent(error)) return undefined;
     throw error;
   }
 }
+
+const isAbsent = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
