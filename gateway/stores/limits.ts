@@ -112,15 +112,18 @@ export class RedisLimitSlices implements LimitSlices {
     return this.#up;
   }
 
-  /** Connects, in the background when it takes longer than `patienceMs`: until then shares hold. */
+  /** Connects, in the background when nobody is there or it takes longer than `patienceMs`: until then shares hold. */
   async start(patienceMs = 1_000): Promise<void> {
-    const ready = new Promise<void>((resolve) => this.#client.once('ready', resolve));
+    const told = new Promise<void>((resolve) => {
+      this.#client.once('ready', resolve);
+      this.#client.once('close', resolve);
+    });
     this.#client.connect().catch(this.#options.onError);
     this.#timer = setInterval(() => void this.#check(), checkEveryMs);
     this.#timer.unref();
     let patience: NodeJS.Timeout | undefined;
     await Promise.race([
-      ready,
+      told,
       new Promise<void>((resolve) => {
         patience = setTimeout(resolve, patienceMs);
       }),

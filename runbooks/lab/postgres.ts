@@ -1,10 +1,11 @@
 /** Real PostgreSQL from an npm package: for tests, for the two-region lab, and for a first start without a database. */
+import { readFileSync } from 'node:fs';
 import { mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, DatabaseError } from 'pg';
 import { aborted, type Exit, launch, type RunningProcess, stopProcess, waitUntilReady } from './child-process.ts';
-import { messageOf } from './error-code.ts';
+import { hasCode, messageOf } from './error-code.ts';
 import { type FolderOwner, ownFolder } from './folder-owner.ts';
 import { portTaken, requirePortFree } from './free-port.ts';
 import { LauncherError } from './launcher-error.ts';
@@ -40,7 +41,10 @@ export interface PostgresServer {
   readonly pid: number;
   /** `fast` breaks connections and writes everything out; `immediate` leaves recovery to the next start. */
   stop(mode?: 'fast' | 'immediate', timeoutSeconds?: number): Promise<void>;
-  /** Sends a signal to the postmaster alone: faults for tests. */
+  /**
+   * Sends a signal to the postmaster: faults for tests. SIGKILL takes its processes with it, since one that is left
+   * may answer for some milliseconds more, and a machine that is lost answers nothing.
+   */
   kill(signal: NodeJS.Signals): void;
   readonly exited: Promise<Exit>;
 }
@@ -130,9 +134,31 @@ async function run(options: RunOptions, prepared: Prepared): Promise<PostgresSer
     port,
     pid: running.pid,
     stop: (mode = 'fast', timeoutSeconds = 30) => stopPostgres(running, mode, timeoutSeconds),
-    kill: (name) => running.kill(name),
+    kill: (name) => {
+      const backends = name === 'SIGKILL' && !running.gone.aborted ? childrenOf(running.pid) : [];
+      running.kill(name);
+      for (const pid of backends) endNow(pid);
+    },
     exited: running.exited,
   };
+}
+
+/** None where the kernel does not tell them: they end by themselves, a moment later. */
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error;
+  }
 }
 
 async function stopPostgres(running: RunningProcess, mode: 'fast' | 'immediate', seconds: number): Promise<void> {
