@@ -1,4 +1,5 @@
 /** The command line. Each command is a thin call; what it does lives with the part it belongs to. */
+import './compile-cache.ts';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { version } from '../gateway/contract.ts';
 import { regionCommand } from './region/commands.ts';
