@@ -1,7 +1,8 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { clientKeepAliveSeconds, listenerKeepAliveSeconds, longestStreamSeconds } from '../../../gateway/contract.ts';
 import { freePort } from '../../../runbooks/lab/free-port.ts';
 import { startNginx } from '../../../runbooks/lab/nginx.ts';
 import { findNginx } from '../../../runbooks/lab/nginx-binaries.ts';
@@ -23,6 +24,16 @@ async function namedServer(name: string): Promise<{ readonly address: string; re
   const { port }: AddressInfo = Object(server.address());
   return { address: `127.0.0.1:${port}`, port };
 }
+
+it('waits longer than the longest stream, and has let go of a connection long before the gateway does', async () => {
+  const text = await readFile('gateway/deploy/nginx.conf', 'utf8');
+  const seconds = (name: string): number[] =>
+    [...text.matchAll(new RegExp(`^ *${name} (\\d+)s;`, 'gm'))].map(([, value]) => Number(value));
+  expect(seconds('proxy_read_timeout')).toEqual([longestStreamSeconds + 10]);
+  expect(seconds('proxy_send_timeout')).toEqual([longestStreamSeconds + 10]);
+  expect(seconds('keepalive_timeout')).toEqual([clientKeepAliveSeconds, clientKeepAliveSeconds]);
+  expect(clientKeepAliveSeconds).toBeLessThan(listenerKeepAliveSeconds);
+});
 
 describe.skipIf(missing)('nginx with the settings that Holdfast ships', () => {
   it('accepts the shipped file as it is', async () => {
