@@ -33,6 +33,8 @@ export interface Site {
   newKey(fields?: object): Promise<string>;
   /** Waits until the database has what the clients were told, and compares the three ledgers. */
   reconciled(...clients: readonly Clients[]): Promise<void>;
+  /** The same gateway again, at its port and on its data. Its process has ended. */
+  startAgain(index: number): Promise<TestGateway>;
   close(): Promise<void>;
 }
 
@@ -44,6 +46,9 @@ export interface SiteOptions {
   /** Where the gateways find the database, when not directly. */
   readonly through?: (postgres: PostgresServer) => Promise<string>;
   readonly dataDirectory?: string;
+  readonly upstream?: Partial<Parameters<typeof bookkeepingUpstream>[0]>;
+  /** Clients come through a load balancer, which repeats what a dead gateway has not begun to answer. */
+  readonly balanced?: boolean;
   readonly postgresDirectory?: string;
   readonly postgresSettings?: Readonly<Record<string, string>>;
 }
@@ -69,18 +74,16 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
     });
   let postgres = await start();
   await migrate(postgres.url());
-  const upstream = await bookkeepingUpstream({ name: 'the upstream', chunkEveryMs: 1 });
+  const upstream = await bookkeepingUpstream({ name: 'the upstream', chunkEveryMs: 1, ...options.upstream });
   const databaseUrl = (await options.through?.(postgres)) ?? postgres.url();
   const gatewayOptions: GatewayOptions = {
     config: configOf(upstream.url, options.general),
     databaseUrl,
     ...(options.dataDirectory === undefined ? {} : { dataDirectory: options.dataDirectory }),
   };
-  const gateways = await Promise.all(
-    Array.from({ length: options.gateways ?? 3 }, (_, index) =>
-      startTestGateway({ ...gatewayOptions, environment: options.environment?.(index) ?? {} }),
-    ),
-  );
+  const startOne = (index: number, more: Partial<GatewayOptions> = {}): Promise<TestGateway> =>
+    startTestGateway({ ...gatewayOptions, ...more, environment: options.environment?.(index) ?? {} });
+  const gateways = await Promise.all(Array.from({ length: options.gateways ?? 3 }, (_, index) => startOne(index)));
   return {
     directory,
     gateways,
@@ -89,6 +92,11 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
     postgres: () => postgres,
     restart: async () => {
       postgres = await start();
+    },
+    startAgain: async (index) => {
+      const again = await startOne(index, { port: Number(new URL(gateways[index]?.url ?? '').port) });
+      gateways[index] = again;
+      return again;
     },
     postgresAnswers: async (withinMs) => {
       const answers = () =>
@@ -111,13 +119,19 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
     reconciled: async (...clients) => {
       const entries = clients.flatMap((one) => one.entries);
       const ids = entries.filter(({ tokens }) => tokens !== undefined).map(({ callId }) => callId);
+      const called = upstream.entries.filter(isOurs).map(({ callId }) => callId);
       await until(async () => {
         const rows = new Set((await databaseEntries(postgres.url())).map(({ callId }) => callId));
-        return ids.every((id) => rows.has(id));
+        return [...ids, ...called].every((id) => rows.has(id));
       }, 15_000);
       const database = await databaseEntries(postgres.url());
       expect(
-        reconcile({ clients: entries, upstreams: upstream.entries.filter(isOurs), database: ours(database) }),
+        reconcile({
+          clients: entries,
+          upstreams: upstream.entries.filter(isOurs),
+          database: ours(database),
+          balanced: options.balanced ?? false,
+        }),
       ).toEqual(agreed);
       const wrong = database.filter(
         ({ ending, costMicros, promptTokens, completionTokens }) =>

@@ -12,6 +12,7 @@ import { query } from './query.ts';
 export interface ClientEntry {
   readonly callId: string;
   readonly status: number;
+  readonly stream: boolean;
   /** Of the usage that it was shown; undefined without a whole answer. */
   readonly tokens: { readonly prompt: number; readonly completion: number } | undefined;
   /** Monotonic, milliseconds; until the last byte. */
@@ -38,6 +39,8 @@ export interface Ledgers {
   readonly clients: readonly ClientEntry[];
   readonly upstreams: readonly UpstreamEntry[];
   readonly database: readonly DatabaseEntry[];
+  /** A load balancer asks another gateway where one dies before its first byte: the provider is then called again. */
+  readonly balanced?: boolean;
 }
 
 /** Call ids that do not agree; all empty = the three tell the same story. */
@@ -52,7 +55,7 @@ export interface Differences {
   readonly invented: readonly string[];
 }
 
-export function reconcile({ clients, upstreams, database }: Ledgers): Differences {
+export function reconcile({ clients, upstreams, database, balanced = false }: Ledgers): Differences {
   const rows = Map.groupBy(database, ({ callId }) => callId);
   const served = Map.groupBy(upstreams, ({ callId }) => callId);
   const finished = (callId: string) => (rows.get(callId) ?? []).filter(({ ending }) => ending === 'finished');
@@ -65,7 +68,10 @@ export function reconcile({ clients, upstreams, database }: Ledgers): Difference
   const doubled = [...rows].filter(([, entries]) => {
     // Attempts that may be billed have rows of their own, of unknown cost.
     const own = entries.filter(({ ending, costMicros }) => !(ending === 'failed' && costMicros === null));
-    return own.length > 1 || new Set(entries.map(({ id }) => id)).size < entries.length;
+    // Each dead gateway's own share of a request is one row more, and so is each call that the provider has served.
+    const ended = balanced ? own.filter(({ ending }) => ending !== 'interrupted') : own;
+    const calls = balanced ? Math.max(1, served.get(callIdIn(entries))?.length ?? 0) : 1;
+    return ended.length > calls || new Set(entries.map(({ id }) => id)).size < entries.length;
   });
   const invented = database.filter(
     ({ callId, ending, promptTokens, completionTokens }) =>
@@ -81,6 +87,8 @@ export function reconcile({ clients, upstreams, database }: Ledgers): Difference
     invented: invented.map(({ callId }) => callId),
   };
 }
+
+const callIdIn = ([first]: readonly DatabaseEntry[]): string => first?.callId ?? '';
 
 export const agreed: Differences = { lost: [], unrecorded: [], doubled: [], invented: [] };
 
@@ -154,7 +162,7 @@ export class Clients {
     const url = this.#urls[(client + serial) % this.#urls.length] ?? '';
     const sentAtMs = performance.now();
     const add = (status: number, tokens: ClientEntry['tokens']): void =>
-      void this.entries.push({ callId, status, tokens, sentAtMs, tookMs: performance.now() - sentAtMs });
+      void this.entries.push({ callId, status, stream, tokens, sentAtMs, tookMs: performance.now() - sentAtMs });
     try {
       const response = await fetch(`${url}/v1/chat/completions`, {
         method: 'POST',
