@@ -62,7 +62,8 @@ function resources({ platform, stacks }: Review, type: string, property?: string
 }
 
 function natPerZone({ platform, stacks }: Review): Finding {
-  const short = platform.regions.flatMap(({ region, availabilityZones }) => {
+  const short = platform.regions.flatMap(({ region, availabilityZones, network }) => {
+    if (network !== undefined) return [];
     const count = stacks
       .filter((stack) => stack.region === region)
       .flatMap(({ template }) => Object.values(template.Resources))
@@ -75,7 +76,7 @@ function natPerZone({ platform, stacks }: Review): Finding {
   return {
     done: true,
     evidence: [
-      `subnets and a NAT gateway in every zone: ${platform.regions.map(({ region, availabilityZones }) => `${region} ${availabilityZones.length}`).join(', ')}`,
+      `subnets and a NAT gateway in every zone: ${platform.regions.map(({ region, availabilityZones, network }) => `${region} ${network === undefined ? availabilityZones.length : 'as its owner keeps them'}`).join(', ')}`,
     ],
   };
 }
@@ -91,8 +92,13 @@ function replication({ platform, stacks }: Review): Finding {
   if (platform.standbys.length === 0) {
     return { done: true, evidence: ['one region: Multi-AZ, and its log and backups copied to another region'] };
   }
-  return replicas.length >= platform.standbys.length
-    ? { done: true, evidence: [shortened(replicas)] }
+  const brought = platform.standbys.flatMap(({ region, database }) =>
+    database === undefined
+      ? []
+      : [`${database.identifier} in ${region}, brought along: no template shows what it follows`],
+  );
+  return replicas.length + brought.length >= platform.standbys.length
+    ? { done: true, evidence: [...(replicas.length === 0 ? [] : [shortened(replicas)]), ...brought] }
     : { done: false, evidence: [`${replicas.length} replicas for ${platform.standbys.length} standbys`] };
 }
 
