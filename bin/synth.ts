@@ -3,10 +3,10 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { z } from 'zod';
+import { type Evidence, evidenceFolder, evidenceSchema } from '../lib/platform/evidence.ts';
 import { assemble } from '../lib/review/assemble.ts';
 import { changesSince } from '../lib/review/changes.ts';
 import { reviewAsHtml, reviewAsMarkdown } from '../lib/review/document.ts';
-import { type Evidence, evidenceSchema } from '../lib/review/evidence.ts';
 import { review, reviewAsJson } from '../lib/review/review.ts';
 import { type Template, templateSchema } from '../lib/review/template.ts';
 import { reviewAsText } from '../lib/review/text.ts';
@@ -36,7 +36,7 @@ export async function synth(options: { json?: boolean; environment?: string }): 
   }));
   const result = review(platform, assembly, manifests, {
     today: new Date().toISOString().slice(0, 10),
-    evidence: readEvidence(join(root, '.holdfast', 'evidence')),
+    evidence: readEvidence(join(root, evidenceFolder)),
     changes: before && changesSince(before, templatesOf(assembly.stacks)),
   });
   writeFileSync(join(directory, 'review.md'), reviewAsMarkdown(result));

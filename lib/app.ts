@@ -36,7 +36,7 @@ export function buildApp(platform: Platform, props: AppProps = {}): App {
   for (const region of platform.regions) {
     const { logs: accessLogs } = new StorageStack(app, { platform, region });
     const { vpc } = new NetworkStack(app, { platform, region });
-    const data = new DataStack(app, { platform, region, vpc });
+    const data = region.database ?? new DataStack(app, { platform, region, vpc });
     const cache = new CacheStack(app, { platform, region, vpc });
     const cluster = new ClusterStack(app, { platform, region, vpc, data, cache });
     const ingress = new IngressStack(app, { platform, region, vpc, cluster });

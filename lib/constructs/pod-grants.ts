@@ -52,17 +52,14 @@ export function podGrants(platform: Platform, region: Region): Readonly<Record<s
 /** Secrets of this region; configuration and models to read; the claim; an archive of spend in the other regions. */
 function gateway(platform: Platform, region: Region): Grant[] {
   const { account } = platform;
-  const secrets = [databaseSecretName(platform), cacheSecretName(platform)].map(
-    // Secrets Manager appends a hyphen and six characters to a name; six question marks match nothing longer.
-    (name) => `arn:aws:secretsmanager:${region.region}:${region.account}:secret:${name}-??????`,
-  );
+  const secrets = [databaseSecretArn(platform, region), secretArn(region, cacheSecretName(platform))];
   const read = [bucketName(platform, region, 'config'), bucketName(platform, region, 'models')];
   const archives = [region, ...copyPlaces(platform, region)];
   const claims = platform.claimRegions.map((name) => ({ region: name, account }));
   const keys = [...new Map([...archives, ...claims].map((place) => [place.region, place])).values()];
   return [
     { actions: ['secretsmanager:GetSecretValue', 'secretsmanager:DescribeSecret'], resources: secrets },
-    throughKey(region, `${prefix(platform)}/database`, ['kms:Decrypt'], 'secretsmanager'),
+    ...databaseSecretKey(platform, region),
     throughKey(region, cacheSecretName(platform), ['kms:Decrypt'], 'secretsmanager'),
     {
       actions: ['s3:GetObject'],
@@ -86,6 +83,31 @@ function gateway(platform: Platform, region: Region): Grant[] {
         ]),
     ...keys.map((place) => throughKey(place, storageKeyAlias(platform), ['kms:Decrypt', 'kms:GenerateDataKey'], 's3')),
   ];
+}
+
+// Secrets Manager appends a hyphen and six characters to a name; six question marks match nothing longer.
+const secretArn = ({ region, account }: BucketPlace, name: string): string =>
+  `arn:aws:secretsmanager:${region}:${account}:secret:${name}-??????`;
+
+/**
+ * User and password of the database. Beside a primary that was brought along, a standby has the copy that its owner makes
+ * of the secret: its ARN differs in the region alone.
+ */
+function databaseSecretArn(platform: Platform, region: Region): string {
+  const brought = region.database ?? platform.primary.database;
+  if (brought === undefined) return secretArn(region, databaseSecretName(platform));
+  return brought.secretArn.replace(/^(arn:aws:secretsmanager:)[^:]+/, `$1${region.region}`);
+}
+
+/** The key that AWS manages for secrets needs no right of its own. */
+function databaseSecretKey(platform: Platform, region: Region): Grant[] {
+  const { secretKeyArn } = region.database ?? {};
+  if (secretKeyArn !== undefined) {
+    const through = { StringEquals: { 'kms:ViaService': `secretsmanager.${region.region}.amazonaws.com` } };
+    return [{ actions: ['kms:Decrypt'], resources: [secretKeyArn], conditions: through }];
+  }
+  if ((region.database ?? platform.primary.database) !== undefined) return [];
+  return [throughKey(region, `${prefix(platform)}/database`, ['kms:Decrypt'], 'secretsmanager')];
 }
 
 /** The group stands already: the collector may not make one, which would be kept without an end. */

@@ -83,8 +83,10 @@ export const regionSwitchRoleName = (platform: Platform): string => `${prefix(pl
 export const deliveryStackName = (platform: Platform): string => `${prefix(platform)}-delivery`;
 
 /** Database instance identifier; a failback makes a new generation, never reuses an old one. */
-export const databaseIdentifier = (platform: Platform, region: DatabaseRef): string =>
-  `${prefix(platform)}-${region.region}-db-${region.databaseGeneration}`;
+export const databaseIdentifier = (platform: Platform, { region, databaseGeneration, brought }: DatabaseRef): string =>
+  brought?.databaseGeneration === databaseGeneration
+    ? brought.identifier
+    : `${prefix(platform)}-${region}-db-${databaseGeneration}`;
 
 /** ARN of a region's database instance, computed so that a replica needs nothing from the source's stack. */
 export const databaseArn = (platform: Platform, region: DatabaseRef): string =>

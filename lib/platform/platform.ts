@@ -129,6 +129,24 @@ export interface OwnCluster {
   readonly securityGroupId: string;
 }
 
+/**
+ * A PostgreSQL instance of RDS that stands already, in the region's network: the one that takes writes or, in a standby, a
+ * replica of it across regions. Its owner keeps its version, class, parameters, backups and their copies; `npm run synth`
+ * lists what the tier asks of it. No stack holds it, so no parameter can promote it: the RDS API does.
+ */
+export interface OwnDatabase {
+  /** Of the DB instance. */
+  readonly identifier: string;
+  /** Group that it is in; it is opened to the cluster's nodes. */
+  readonly securityGroupId: string;
+  /** Where AWS tries to restore its backups. */
+  readonly subnetGroupName: string;
+  /** Secret of this region with its user and password, which gateways may read. */
+  readonly secretArn: string;
+  /** Key of that secret, where it is one of yours and not the one that AWS manages. */
+  readonly secretKeyArn?: string;
+}
+
 /** One region as the user describes it. */
 export interface RegionSpec {
   /** AWS region, for example `us-east-1`. */
@@ -149,6 +167,8 @@ export interface RegionSpec {
   readonly network?: OwnNetwork;
   /** A cluster of yours, which needs `network`; one is made if not given. */
   readonly cluster?: OwnCluster;
+  /** A database of yours, which needs `network`; one is made if not given. */
+  readonly database?: OwnDatabase;
   /** ARN of a certificate of yours for `domain` and the region's names; one is made and renewed by AWS if not given. */
   readonly certificateArn?: string;
   /** Account, if this region has one of its own. */
@@ -160,6 +180,8 @@ export interface DatabaseRef {
   readonly region: string;
   readonly account: string;
   readonly databaseGeneration: number;
+  /** Of a database that was brought along, and which generation that is; every other one has a computed name. */
+  readonly brought?: { readonly identifier: string; readonly databaseGeneration: number };
 }
 
 /** A platform as the user describes it. */
@@ -186,9 +208,12 @@ export interface PlatformSpec {
   readonly databaseGeneration?: Readonly<Record<string, number>>;
   /**
    * Where a region's present database was copied from, by region, when that is not the first primary's first database.
-   * Written down once at each failback and kept: AWS refuses to change the source of an existing replica.
+   * Written down once at each failback and kept: AWS refuses to change the source of an existing replica. `identifier` is
+   * needed only for a source that was brought along and that `database` no longer names.
    */
-  readonly databaseSource?: Readonly<Record<string, { readonly region: string; readonly generation: number }>>;
+  readonly databaseSource?: Readonly<
+    Record<string, { readonly region: string; readonly generation: number; readonly identifier?: string }>
+  >;
   /** Why the loss of its only region is acceptable for a tier that promises to survive it; printed in every review. */
   readonly regionLoss?: { readonly optOutReason: string };
   /**
@@ -212,11 +237,9 @@ export interface PlatformSpec {
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** One region with everything resolved. */
-export interface Region {
-  readonly region: string;
+/** One region with everything resolved; it stands for its present database, too. */
+export interface Region extends DatabaseRef {
   readonly role: RegionRole;
-  readonly account: string;
   /** Full zone names, for example `us-east-1a`. */
   readonly availabilityZones: readonly string[];
   readonly cidr: string;
@@ -227,10 +250,10 @@ export interface Region {
   readonly network?: OwnNetwork;
   /** A cluster that was brought along. */
   readonly cluster?: OwnCluster;
+  /** A database that was brought along. */
+  readonly database?: OwnDatabase;
   /** A certificate that was brought along. */
   readonly certificateArn?: string;
-  /** Generation of the database in this region, 1 at first. */
-  readonly databaseGeneration: number;
   /** What this region's database is a replica of; undefined for the platform's first database, which was created empty. */
   readonly databaseSource: DatabaseRef | undefined;
 }
@@ -363,14 +386,26 @@ function resolveRegion(region: RegionSpec, spec: PlatformSpec, tier: Tier): Regi
     cidr: region.cidr,
     ...(region.network !== undefined && { network: region.network }),
     ...(region.cluster !== undefined && { cluster: region.cluster }),
+    ...(region.database !== undefined && { database: region.database }),
     ...(region.certificateArn !== undefined && { certificateArn: region.certificateArn }),
     gatewayReplicas: region.gatewayReplicas ?? (spec.topology === 'active-active' ? tier.gateway.replicas : inPeace),
     databaseInstanceClass: region.databaseInstanceClass ?? tier.database.instanceClass,
     cacheNodeType: region.cacheNodeType ?? tier.cache.nodeType,
-    databaseGeneration: spec.databaseGeneration?.[region.region] ?? 1,
+    ...presentDatabase(region, spec),
     databaseSource: resolveDatabaseSource(region, spec),
   };
 }
+
+const presentDatabase = (
+  { region, database }: RegionSpec,
+  spec: PlatformSpec,
+): Pick<DatabaseRef, 'databaseGeneration' | 'brought'> => {
+  const databaseGeneration = spec.databaseGeneration?.[region] ?? 1;
+  return {
+    databaseGeneration,
+    ...(database !== undefined && { brought: { identifier: database.identifier, databaseGeneration } }),
+  };
+};
 
 /** The first primary's first database is the origin; every other one is a replica, by default of that origin. */
 function resolveDatabaseSource(region: RegionSpec, spec: PlatformSpec): DatabaseRef | undefined {
@@ -378,6 +413,15 @@ function resolveDatabaseSource(region: RegionSpec, spec: PlatformSpec): Database
   const given = spec.databaseSource?.[region.region];
   const source = given ?? { region: primary?.region, generation: 1 };
   if (source.region === undefined || (given === undefined && region.role === 'primary')) return undefined;
-  const account = spec.regions.find((candidate) => candidate.region === source.region)?.account ?? spec.account;
-  return { region: source.region, account, databaseGeneration: source.generation };
+  const home = spec.regions.find((candidate) => candidate.region === source.region);
+  const brought =
+    given?.identifier === undefined
+      ? home && presentDatabase(home, spec).brought
+      : { identifier: given.identifier, databaseGeneration: given.generation };
+  return {
+    region: source.region,
+    account: home?.account ?? spec.account,
+    databaseGeneration: source.generation,
+    ...(brought?.databaseGeneration === source.generation && { brought }),
+  };
 }

@@ -46,10 +46,55 @@ function sourceFaults(spec: PlatformSpec): string[] {
     if (!Number.isInteger(source.generation) || source.generation < 1) {
       faults.push(`${at}.generation: ${source.generation} must be a whole number of at least 1`);
     }
+    if (source.identifier !== undefined && !isInstanceIdentifier(source.identifier)) {
+      faults.push(`${at}.identifier: "${source.identifier}" is not the identifier of a DB instance`);
+    }
     const present = spec.databaseGeneration?.[source.region] ?? 1;
     if (source.generation > present) {
       faults.push(`${at}.generation: ${source.region} has no generation ${source.generation} yet, it is at ${present}`);
     }
+  }
+  return faults;
+}
+
+/** RDS: begins with a letter, ends with none of its hyphens, and has no two of them in a row. */
+const isInstanceIdentifier = (name: string): boolean => /^(?=.{1,63}$)[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name);
+
+/** Faults of a database that was brought along. Nothing is looked up, so they are faults of its names. */
+export function ownDatabaseFaults(
+  { region, network, database, databaseInstanceClass }: PlatformSpec['regions'][number],
+  account: string,
+  at: string,
+): string[] {
+  if (database === undefined) return [];
+  const faults: string[] = [];
+  const { identifier, securityGroupId, subnetGroupName, secretArn, secretKeyArn } = database;
+  if (!isInstanceIdentifier(identifier)) {
+    faults.push(
+      `${at}.database.identifier: "${identifier}" is not the identifier of a DB instance; clusters (Aurora, Multi-AZ DB clusters) have no replicas across regions that could be promoted like one`,
+    );
+  }
+  if (!/^sg-[0-9a-f]{8,17}$/.test(securityGroupId)) {
+    faults.push(`${at}.database.securityGroupId: "${securityGroupId}" is not a security group id`);
+  }
+  if (!/^[a-z0-9][a-z0-9 ._-]{0,254}$/.test(subnetGroupName)) {
+    faults.push(`${at}.database.subnetGroupName: "${subnetGroupName}" is not the name of a DB subnet group`);
+  }
+  const ofSecret = `arn:aws:secretsmanager:${region}:${account}:secret:`;
+  if (!secretArn.startsWith(ofSecret) || !/-[A-Za-z0-9]{6}$/.test(secretArn)) {
+    faults.push(
+      `${at}.database.secretArn: "${secretArn}" must begin with ${ofSecret} and end with the six characters that AWS appends; gateways read the secret of their own region`,
+    );
+  }
+  const ofKey = `arn:aws:kms:${region}:${account}:key/`;
+  if (secretKeyArn !== undefined && !secretKeyArn.startsWith(ofKey)) {
+    faults.push(`${at}.database.secretKeyArn: "${secretKeyArn}" must begin with ${ofKey}`);
+  }
+  if (network === undefined) {
+    faults.push(`${at}.database: "${identifier}" stands in a network already; name it in ${at}.network`);
+  }
+  if (databaseInstanceClass !== undefined) {
+    faults.push(`${at}.databaseInstanceClass: the database was brought along, its owner chose its class; leave it out`);
   }
   return faults;
 }

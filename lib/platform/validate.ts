@@ -4,7 +4,7 @@ import { bucketName } from './names.ts';
 import { partnerRegions } from './partner-regions.ts';
 import type { PlatformSpec } from './platform.ts';
 import { tiers } from './tiers.ts';
-import { findDatabaseFaults } from './validate-databases.ts';
+import { findDatabaseFaults, ownDatabaseFaults } from './validate-databases.ts';
 
 interface CidrRange {
   readonly first: number;
@@ -83,7 +83,11 @@ function regionFaults(spec: PlatformSpec): string[] {
     if (region.account !== undefined && !/^\d{12}$/.test(region.account)) {
       faults.push(`${at}.account: "${region.account}" is not an AWS account id of 12 digits`);
     }
-    faults.push(...ownNetworkFaults(region, at), ...ownClusterFaults(region, at));
+    faults.push(
+      ...ownNetworkFaults(region, at),
+      ...ownClusterFaults(region, at),
+      ...ownDatabaseFaults(region, region.account ?? spec.account, at),
+    );
     const ofCertificate = `arn:aws:acm:${region.region}:`;
     if (region.certificateArn !== undefined && !region.certificateArn.startsWith(ofCertificate)) {
       faults.push(

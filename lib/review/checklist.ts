@@ -3,8 +3,9 @@
  * it, and by a dated report where they cannot; nothing else ticks it.
  */
 import { runbookTitles } from '../../runbooks/catalog.ts';
+import { dayOf, daysBetween, type EvidenceKind, evidenceDays, evidenceFolder, newestOf } from '../platform/evidence.ts';
 import { kubernetes } from '../platform/names.ts';
-import { daysBetween, type EvidenceKind, newestOf } from './evidence.ts';
+
 import type { Review } from './review.ts';
 import type { Section } from './section.ts';
 import { wrap } from './wrap.ts';
@@ -17,9 +18,6 @@ export interface ChecklistLine {
 }
 
 type Finding = Pick<ChecklistLine, 'done' | 'evidence'>;
-
-/** A report older than a quarter says nothing about today. */
-const evidenceDays = 100;
 
 export function checklist(review: Review): ChecklistLine[] {
   const lines: readonly (readonly [string, Finding])[] = [
@@ -64,7 +62,8 @@ function resources({ platform, stacks }: Review, type: string, property?: string
 }
 
 function natPerZone({ platform, stacks }: Review): Finding {
-  const short = platform.regions.flatMap(({ region, availabilityZones }) => {
+  const short = platform.regions.flatMap(({ region, availabilityZones, network }) => {
+    if (network !== undefined) return [];
     const count = stacks
       .filter((stack) => stack.region === region)
       .flatMap(({ template }) => Object.values(template.Resources))
@@ -77,7 +76,7 @@ function natPerZone({ platform, stacks }: Review): Finding {
   return {
     done: true,
     evidence: [
-      `subnets and a NAT gateway in every zone: ${platform.regions.map(({ region, availabilityZones }) => `${region} ${availabilityZones.length}`).join(', ')}`,
+      `subnets and a NAT gateway in every zone: ${platform.regions.map(({ region, availabilityZones, network }) => `${region} ${network === undefined ? availabilityZones.length : 'as its owner keeps them'}`).join(', ')}`,
     ],
   };
 }
@@ -93,8 +92,13 @@ function replication({ platform, stacks }: Review): Finding {
   if (platform.standbys.length === 0) {
     return { done: true, evidence: ['one region: Multi-AZ, and its log and backups copied to another region'] };
   }
-  return replicas.length >= platform.standbys.length
-    ? { done: true, evidence: [shortened(replicas)] }
+  const brought = platform.standbys.flatMap(({ region, database }) =>
+    database === undefined
+      ? []
+      : [`${database.identifier} in ${region}, brought along: no template shows what it follows`],
+  );
+  return replicas.length + brought.length >= platform.standbys.length
+    ? { done: true, evidence: [...(replicas.length === 0 ? [] : [shortened(replicas)]), ...brought] }
     : { done: false, evidence: [`${replicas.length} replicas for ${platform.standbys.length} standbys`] };
 }
 
@@ -147,8 +151,8 @@ function inManifests({ manifests, platform }: Review, what: string, marker: stri
 function reported({ evidence, today }: Review, kind: EvidenceKind): Finding {
   const newest = newestOf(evidence, kind);
   if (newest === undefined) return { done: false, evidence: [`open: no report of ${kind}`] };
-  const days = daysBetween(newest.on, today);
-  const said = `${kind} on ${newest.on}: ${newest.passed ? 'passed' : 'FAILED'} (${newest.source})`;
+  const days = daysBetween(dayOf(newest), today);
+  const said = `${kind} on ${dayOf(newest)}: ${newest.passed ? 'passed' : 'FAILED'} (${newest.source})`;
   if (days > evidenceDays)
     return { done: false, evidence: [`open: ${said} is ${days} days old, ${evidenceDays} are allowed`] };
   return { done: newest.passed && days >= 0, evidence: [newest.passed && days >= 0 ? said : `open: ${said}`] };
@@ -162,15 +166,23 @@ function onCall({ platform, today }: Review): Finding {
   return { done: begun, evidence: [`${rotation.rotation}, ${begun ? 'since' : 'open: begins on'} ${rotation.since}`] };
 }
 
-function nextDrill({ platform, today }: Review): Finding {
+function nextDrill({ platform, today, evidence }: Review): Finding {
   const { nextDrill: date } = platform.operations;
+  const last = newestOf(evidence, 'region-drill');
+  const before =
+    last === undefined
+      ? 'no drill is reported yet'
+      : `the last one, on ${dayOf(last)}, ${last.passed ? 'passed' : 'FAILED'} (${last.source})`;
   if (date === undefined)
-    return { done: false, evidence: ['open: set the next date in holdfast.config.ts (operations.nextDrill)'] };
+    return {
+      done: false,
+      evidence: [`open: set the next date in holdfast.config.ts (operations.nextDrill); ${before}`],
+    };
   const days = daysBetween(today, date);
-  if (days < 0) return { done: false, evidence: [`open: ${date} has passed`] };
+  if (days < 0) return { done: false, evidence: [`open: ${date} has passed; ${before}`] };
   return {
     done: days <= evidenceDays,
-    evidence: [days <= evidenceDays ? `on ${date}` : `open: ${date} is more than a quarter away`],
+    evidence: [`${days <= evidenceDays ? `on ${date}` : `open: ${date} is more than a quarter away`}; ${before}`],
   };
 }
 
@@ -190,7 +202,7 @@ export function checklistSection(review: Review): Section {
       ]),
       '',
       ...wrap(
-        `Lines that only a test can show take a report of at most ${evidenceDays} days: .holdfast/evidence/*.json with {"kind", "on", "passed", "source"}.`,
+        `Lines that only a test can show take a report of at most ${evidenceDays} days: ${evidenceFolder}/*.json with {"kind", "on", "passed", "source"}.`,
       ),
     ],
   };

@@ -1,7 +1,7 @@
 /** The review as documents: Markdown for a merge request, HTML for a browser; with a picture, and every exception's reason. */
 import { drawingOf, mermaidOf, svgOf } from './drawing.ts';
 import type { Review } from './review.ts';
-import { sections } from './text.ts';
+import { sectionsOf } from './text.ts';
 
 export function reviewAsMarkdown(review: Review): string {
   return [
@@ -13,9 +13,14 @@ export function reviewAsMarkdown(review: Review): string {
     mermaidOf(drawingOf(review)),
     '```',
     '',
-    ...sections
-      .map((section) => section(review))
-      .flatMap(({ title, lines }) => [`## ${title}`, '', '```text', ...lines.map((line) => line.trimEnd()), '```', '']),
+    ...sectionsOf(review).flatMap(({ title, lines }) => [
+      `## ${title}`,
+      '',
+      '```text',
+      ...lines.map((line) => line.trimEnd()),
+      '```',
+      '',
+    ]),
     '# Rules that are not followed, and why',
     '',
     ...review.exceptions.flatMap(({ rule, reason, where }) => [
@@ -30,9 +35,9 @@ export function reviewAsMarkdown(review: Review): string {
 }
 
 export function reviewAsHtml(review: Review): string {
-  const parts = sections
-    .map((section) => section(review))
-    .map(({ title, lines }) => `<h2>${escaped(title)}</h2>\n<pre>${escaped(lines.join('\n'))}</pre>`);
+  const parts = sectionsOf(review).map(
+    ({ title, lines }) => `<h2>${escaped(title)}</h2>\n<pre>${escaped(lines.join('\n'))}</pre>`,
+  );
   const exceptions = review.exceptions.map(
     ({ rule, reason, where }) =>
       `<h3>${escaped(rule)}</h3>\n<p>${escaped(reason)}</p>\n<ul>${where.map((path) => `<li><code>${escaped(path)}</code></li>`).join('')}</ul>`,

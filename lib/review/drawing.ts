@@ -30,6 +30,10 @@ export function drawingOf({ platform, stacks }: Review): Drawing {
       [count('AWS::EKS::Cluster'), `gateways (EKS), ${count('AWS::EC2::NatGateway')} zones`],
       [databases.filter(({ SourceRegion }) => SourceRegion === undefined).length, 'PostgreSQL'],
       [databases.filter(({ SourceRegion }) => SourceRegion !== undefined).length, 'PostgreSQL replica'],
+      [
+        platform.regions.filter((each) => each.region === region && each.database !== undefined).length,
+        'PostgreSQL (yours)',
+      ],
       [count('AWS::ElastiCache::ReplicationGroup'), 'Valkey'],
       [count('AWS::S3::Bucket'), 'buckets'],
       [count('AWS::Backup::BackupVault'), 'backup vault'],

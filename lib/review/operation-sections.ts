@@ -59,22 +59,25 @@ export function promotionSection({ stacks, promotions }: Review): Section {
       AllowedValues?.join(' | ') ?? '',
     ]),
   );
-  const howTo = promotions.flatMap(({ region, cloudFormation, cdk }) => [
+  const howTo = promotions.flatMap((promotion) => [
     '',
-    `Promote ${region}`,
-    ...continued(cloudFormation),
-    `  or, from this repository at the commit that is deployed:`,
-    ...continued(cdk),
-  ]);
-  const facts =
-    promotions.length === 0
-      ? []
+    `Promote ${promotion.region}${promotion.by === 'rds' ? ', whose database no stack holds' : ''}`,
+    ...(promotion.by === 'rds'
+      ? continued(promotion.rds)
       : [
-          '',
-          ...wrap(
-            `A promotion changes ${parameters.regionRole} of one data stack, and by it one property of one database (SourceDBInstanceIdentifier): no IAM, no record, nothing in another region. It cannot be undone: the old primary comes back as a new replica. If the RDS API has promoted already, set ${parameters.dbPromotion}=external in the same update.`,
-          ),
-        ];
+          ...continued(promotion.cloudFormation),
+          '  or, from this repository at the commit that is deployed:',
+          ...continued(promotion.cdk),
+        ]),
+  ]);
+  const facts = !promotions.some(({ by }) => by === 'stack')
+    ? []
+    : [
+        '',
+        ...wrap(
+          `A promotion changes ${parameters.regionRole} of one data stack, and by it one property of one database (SourceDBInstanceIdentifier): no IAM, no record, nothing in another region. It cannot be undone: the old primary comes back as a new replica. If the RDS API has promoted already, set ${parameters.dbPromotion}=external in the same update.`,
+        ),
+      ];
   return {
     title: 'Parameters and promotion',
     lines: [...table(['stack', 'parameter', 'default', 'allowed'], rows), ...facts, ...howTo],

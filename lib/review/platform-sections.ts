@@ -68,6 +68,9 @@ export function stacksSection({ platform, stacks }: Review): Section {
   };
 }
 
+/** In the place of what was brought along: no template here shows it. */
+const owner = "owner's";
+
 /** What makes a region survive the loss of a part, read from the templates and not from the configuration. */
 export function redundancySection({ platform, stacks }: Review): Section {
   const rows = platform.regions.map((region) => {
@@ -79,11 +82,15 @@ export function redundancySection({ platform, stacks }: Review): Section {
     const readers = propertiesOf(own, 'AWS::RDS::DBInstance').length - 1;
     return [
       region.region,
-      propertiesOf(own, 'AWS::EC2::NatGateway').length,
-      yesOrNo(database?.['MultiAZ']),
-      readers,
-      `${String(database?.['BackupRetentionPeriod'])} days`,
-      yesOrNo(database?.['DeletionProtection']),
+      region.network === undefined ? propertiesOf(own, 'AWS::EC2::NatGateway').length : owner,
+      ...(region.database === undefined
+        ? [
+            yesOrNo(database?.['MultiAZ']),
+            readers,
+            `${String(database?.['BackupRetentionPeriod'])} days`,
+            yesOrNo(database?.['DeletionProtection']),
+          ]
+        : [owner, owner, owner, owner]),
       1 + Number(cache?.['ReplicasPerNodeGroup']),
       yesOrNo(cache?.['AutomaticFailoverEnabled']),
     ];

@@ -1,9 +1,9 @@
+import type { Evidence } from '../platform/evidence.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Assembly } from './assemble.ts';
 import { servingAvailability } from './availability.ts';
 import type { StackChange } from './changes.ts';
 import { checklist } from './checklist.ts';
-import type { Evidence } from './evidence.ts';
 import { type PromotionCommands, promotionCommands } from './promotion.ts';
 
 /** Manifests written for one region. */

@@ -1,4 +1,5 @@
 import { availabilitySection } from './availability.ts';
+import { broughtSection } from './brought-section.ts';
 import { changesSection } from './changes.ts';
 import { checklistSection } from './checklist.ts';
 import { costSection } from './cost.ts';
@@ -14,10 +15,11 @@ import type { Review } from './review.ts';
 import type { Section } from './section.ts';
 import { reviewWidth } from './wrap.ts';
 
-export const sections: readonly ((review: Review) => Section)[] = [
+const all: readonly ((review: Review) => Section | undefined)[] = [
   platformSection,
   stacksSection,
   redundancySection,
+  broughtSection,
   namesSection,
   manifestsSection,
   costSection,
@@ -30,13 +32,15 @@ export const sections: readonly ((review: Review) => Section)[] = [
   deploymentSection,
 ];
 
+/** The parts of a review in their order; one that has nothing to say is left out. */
+export const sectionsOf = (review: Review): Section[] => all.flatMap((section) => section(review) ?? []);
+
 /**
  * The review as text.
  * @param heading how a title is shown, so that a terminal can have it in bold
  */
 export function reviewAsText(review: Review, heading: (title: string) => string): string {
-  return sections
-    .map((section) => section(review))
+  return sectionsOf(review)
     .map(({ title, lines }) => {
       const rule = '─'.repeat(Math.max(0, reviewWidth - title.length - 4));
       return [heading(`── ${title} ${rule}`), ...lines.map((line) => line.trimEnd())].join('\n');

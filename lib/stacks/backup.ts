@@ -5,12 +5,12 @@ import { takesWrites } from '../platform/lineage.ts';
 import { backupKeyAlias, backupVaultArn, backupVaultName, databaseArn, prefix } from '../platform/names.ts';
 import { backupPlace } from '../platform/places.ts';
 import { copiesKeptDays } from '../platform/tiers.ts';
-import type { DataStack } from './data.ts';
+import type { RegionDatabase } from './data.ts';
 import type { MonitoringStack } from './monitoring.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
 
 export interface BackupStackProps extends RegionalProps {
-  readonly data: DataStack;
+  readonly data: RegionDatabase;
   readonly monitoring: MonitoringStack;
 }
 
@@ -44,7 +44,7 @@ export class BackupStack extends RegionalStack {
       vaultName: backupVaultName(platform),
       role,
       subnetGroupName: data.subnetGroupName,
-      securityGroupId: data.securityGroup.securityGroupId,
+      securityGroupId: data.securityGroupId,
     });
     test.node.addDependency(vault);
   }

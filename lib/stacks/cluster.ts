@@ -10,12 +10,12 @@ import { PodIdentity } from '../constructs/pod-identity.ts';
 import { clusterName, metricLogGroup, outputs, ports } from '../platform/names.ts';
 import type { OwnCluster } from '../platform/platform.ts';
 import type { CacheStack } from './cache.ts';
-import type { DataStack } from './data.ts';
+import type { RegionDatabase } from './data.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
 
 export interface ClusterStackProps extends RegionalProps {
   readonly vpc: ec2.IVpc;
-  readonly data: DataStack;
+  readonly data: RegionDatabase;
   readonly cache: CacheStack;
 }
 
@@ -46,8 +46,8 @@ export class ClusterStack extends RegionalStack {
         removalPolicy: RemovalPolicy.RETAIN,
       });
     }
-    this.admitNodes('ToDatabase', data.securityGroup, ports.postgres);
-    this.admitNodes('ToCache', cache.securityGroup, ports.valkey);
+    this.admitNodes('ToDatabase', data.securityGroupId, ports.postgres);
+    this.admitNodes('ToCache', cache.securityGroup.securityGroupId, ports.valkey);
     new CfnOutput(this, outputs.clusterName, { value: cluster.name });
   }
 
@@ -69,9 +69,9 @@ export class ClusterStack extends RegionalStack {
   }
 
   /** The rule stands here and not in the store's stack, so that a data stack never waits for a cluster. */
-  private admitNodes(id: string, store: ec2.ISecurityGroup, port: number): void {
+  private admitNodes(id: string, groupId: string, port: number): void {
     new ec2.CfnSecurityGroupIngress(this, id, {
-      groupId: store.securityGroupId,
+      groupId,
       sourceSecurityGroupId: this.nodeSecurityGroupId,
       ipProtocol: 'tcp',
       fromPort: port,

@@ -22,8 +22,11 @@ import {
   storageKeyAlias,
 } from '../platform/names.ts';
 import { backupPlace } from '../platform/places.ts';
-import type { DatabaseRef } from '../platform/platform.ts';
+import type { DatabaseRef, OwnDatabase } from '../platform/platform.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
+
+/** What other stacks need of a region's database: of ours, or of one that was brought along, which has no stack. */
+export type RegionDatabase = Pick<OwnDatabase, 'securityGroupId' | 'subnetGroupName'>;
 
 export interface DataStackProps extends RegionalProps {
   readonly vpc: ec2.IVpc;
@@ -34,9 +37,9 @@ export interface DataStackProps extends RegionalProps {
  * or a replica is decided by the configuration; the `RegionRole` parameter only promotes. It holds no IAM resource: the
  * IAM control plane sits in one region, and a promotion must not wait for it.
  */
-export class DataStack extends RegionalStack {
+export class DataStack extends RegionalStack implements RegionDatabase {
   readonly key: kms.Key;
-  readonly securityGroup: ec2.SecurityGroup;
+  readonly securityGroupId: string;
   readonly subnetGroupName: string;
   private readonly surroundings: DatabaseSurroundings;
   private readonly backupCopies: BackupCopies | undefined;
@@ -61,7 +64,7 @@ export class DataStack extends RegionalStack {
     this.backupCopies = takesWrites(platform, region) ? this.copies(props) : undefined;
     this.key = this.surroundings.key;
     this.subnetGroupName = this.surroundings.subnetGroup.ref;
-    this.securityGroup = this.surroundings.securityGroup;
+    this.securityGroupId = this.surroundings.securityGroup.securityGroupId;
     const database = source === undefined ? this.origin(props) : this.replica(props, source, parameters);
     for (const [index, name] of readReplicas.entries()) this.readReplica(props, database, name, index);
     new CfnOutput(this, outputs.databaseIdentifier, { value: identifier });

@@ -101,7 +101,8 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
   return {
     ...backups,
     readiness: awsReadiness(clients, {
-      copiedSecrets: [databaseSecretName(platform)],
+      // Of a database that was brought along, the owner keeps the secret and its copies.
+      copiedSecrets: platform.regions.some((one) => one.database !== undefined) ? [] : [databaseSecretName(platform)],
       ownSecrets: [gatewaySecretName(platform)],
       newestBackup: (...asked) => backups.newestBackup(...asked),
     }),
@@ -146,7 +147,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       awsRegionDatabase(clients, {
         region: name,
         identifier: databaseIdentifier(platform, regionOf(name)),
-        stack: stackName(platform, name, 'data'),
+        stack: regionOf(name).database === undefined ? stackName(platform, name, 'data') : undefined,
         rows: regionRows(databaseUrl(name)),
       }),
     traffic: awsRegionTraffic(clients, (name) => {

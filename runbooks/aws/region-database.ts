@@ -11,8 +11,8 @@ export interface RegionDatabasePlace {
   readonly region: string;
   /** Of the DB instance. */
   readonly identifier: string;
-  /** Of the data stack. */
-  readonly stack: string;
+  /** Of the data stack; undefined = the database was brought along, and only the RDS API can promote it. */
+  readonly stack: string | undefined;
   readonly rows: RegionRowAccess;
 }
 
@@ -75,7 +75,7 @@ async function promote(
   token: string,
   abortSignal: AbortSignal,
 ): Promise<void> {
-  if (by === 'rds') {
+  if (by === 'rds' || stack === undefined) {
     try {
       await clients
         .rds(region)

@@ -45,6 +45,11 @@ export function awsReplicas(clients: AwsClients, place: ReplicasPlace): Replicas
       const region = regionOf(name);
       const source = regionOf(sourceName);
       if (!isDescribed(region, source)) throw new Error(descriptionFault(region, source));
+      if (region.database !== undefined) {
+        throw new Error(
+          `no stack makes ${region.database.identifier}: make it a replica of ${databaseArn(platform, source)} yourself, or take regions.database of ${name} out of holdfast.config.ts; then resume`,
+        );
+      }
       const stack = stackName(platform, name, 'data');
       const text = await place.templateOf(stack);
       const identifier = databaseIdentifier(platform, region);

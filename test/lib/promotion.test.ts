@@ -60,7 +60,8 @@ describe.each(shipped.standbys.map((standby) => ({ standby, region: standby.regi
     });
 
     test('is told as one stack update that keeps the template and every other parameter', () => {
-      const command = promotionCommands(shipped, standby).cloudFormation.join(' ');
+      const commands = promotionCommands(shipped, standby);
+      const command = commands.by === 'stack' ? commands.cloudFormation.join(' ') : commands.by;
       expect(command).toContain('--use-previous-template');
       expect(command).toContain('--disable-rollback');
       expect(command).toContain('ParameterKey=RegionRole,ParameterValue=primary');

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Evidence } from '../../lib/platform/evidence.ts';
+import { evidenceFileName, evidenceSchema } from '../../lib/platform/evidence.ts';
 import { definePlatform, type Platform } from '../../lib/platform/platform.ts';
 import { tiers } from '../../lib/platform/tiers.ts';
 import { downtimeMinutesPerMonth, servingAvailability } from '../../lib/review/availability.ts';
@@ -7,8 +9,6 @@ import { checklist } from '../../lib/review/checklist.ts';
 import { costOf } from '../../lib/review/cost.ts';
 import { reviewAsHtml, reviewAsMarkdown } from '../../lib/review/document.ts';
 import { drawingOf } from '../../lib/review/drawing.ts';
-import type { Evidence } from '../../lib/review/evidence.ts';
-import { evidenceSchema } from '../../lib/review/evidence.ts';
 import { type Background, type Review, review } from '../../lib/review/review.ts';
 import { spec, specOf } from './specs.ts';
 import { synthesize } from './synthesize.ts';
@@ -87,10 +87,34 @@ describe('the checklist', () => {
       /2026-11-10: FAILED/,
     ],
     ['of tomorrow', [report('dns-failover', '2026-11-22')], /open/],
+    [
+      'that is contradicted on the same day',
+      [report('dns-failover', '2026-11-10'), report('dns-failover', '2026-11-10', false)],
+      /2026-11-10: FAILED/,
+    ],
+    [
+      'that passed before one failed, hours later',
+      [report('dns-failover', '2026-11-10T12:00:00Z', false), report('dns-failover', '2026-11-10T09:00:00Z')],
+      /2026-11-10: FAILED/,
+    ],
   ])('leaves it open with a report %s', (_, evidence, said) => {
     const found = line('DNS failover tested', { evidence });
     expect(found?.done).toBe(false);
     expect(found?.evidence.join('\n')).toMatch(said);
+  });
+
+  test('takes the later of two reports of one day, where they tell the moment', () => {
+    const evidence = [report('restore', '2026-11-10T09:00:00Z', false), report('restore', '2026-11-10T12:00:00Z')];
+    expect(line('Backup/restore tested', { evidence })?.done).toBe(true);
+    expect(evidence.map(evidenceFileName)).toEqual([
+      '2026-11-10T09-00-00Z-restore.json',
+      '2026-11-10T12-00-00Z-restore.json',
+    ]);
+  });
+
+  test('names the last drill beside the date of the next one', () => {
+    const evidence = [report('region-drill', '2026-11-10', false)];
+    expect(line('DR drill scheduled', { evidence })?.evidence.join()).toMatch(/on 2026-11-10, FAILED \(run r-1\)/);
   });
 
   test.each([

@@ -52,3 +52,12 @@ export const brought = {
   },
   cluster: { name: 'shared', securityGroupId: 'sg-0123456789abcdef0' },
 } as const;
+
+/** A database that stands in that network. */
+export const broughtDatabase = (region: string) => ({
+  identifier: 'ledger',
+  securityGroupId: 'sg-0fedcba9876543210',
+  subnetGroupName: 'stores',
+  secretArn: `arn:aws:secretsmanager:${region}:222222222222:secret:ledger-AbCdEf`,
+  secretKeyArn: `arn:aws:kms:${region}:222222222222:key/00000000-0000-0000-0000-000000000000`,
+});

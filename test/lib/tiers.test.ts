@@ -6,7 +6,7 @@ import { regionalStackKinds } from '../../lib/platform/names.ts';
 import { definePlatform, PlatformError, type PlatformSpec } from '../../lib/platform/platform.ts';
 import { tiers } from '../../lib/platform/tiers.ts';
 import { assemble } from '../../lib/review/assemble.ts';
-import { brought, spec, specOf, tierNames, topologyNames } from './specs.ts';
+import { brought, broughtDatabase, spec, specOf, tierNames, topologyNames } from './specs.ts';
 import { context } from './synthesize.ts';
 
 /** All nine; a tier that survives a lost region needs a reason to be in one. */
@@ -63,6 +63,14 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
     cluster: { addons: ['drills', 'telemetry'] },
     regions: specOf('critical', 'single-region').regions.map((region) => ({ ...region, ...brought })),
   },
+  'databases of one’s own in both regions': {
+    ...specOf('high', 'active-passive', 2),
+    regions: specOf('high', 'active-passive', 2).regions.map((region) => ({
+      ...region,
+      network: brought.network,
+      database: broughtDatabase(region.region),
+    })),
+  },
   'two regions with a witness, recovered by AWS': {
     ...specOf('critical', 'active-passive', 2),
     witnessRegion: 'us-east-2',
@@ -89,7 +97,8 @@ describe.each(described)('$name', ({ description }) => {
       const platform = definePlatform(description);
       const { findings, stacks } = assemble(platform, { directory, context });
       expect(findings).toEqual([]);
-      const regional = regionalStackKinds.length * description.regions.length;
+      const kept = description.regions.filter(({ database }) => database !== undefined).length;
+      const regional = regionalStackKinds.length * description.regions.length - kept;
       const global = [platform.regionSwitchPlan, platform.delivery !== undefined].filter(Boolean).length;
       const extra = platform.satellites.length + global;
       expect(stacks).toHaveLength(1 + regional + extra);

@@ -93,7 +93,8 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
             ? awsRegionDatabase(clients, {
                 region: west,
                 identifier: 'db-west',
-                stack: 'data',
+                // As for a database that was brought along.
+                stack: undefined,
                 rows: regionRows(database.url),
               })
             : claims.database('a'),
@@ -122,7 +123,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       await traffic.giveBack(west, signal);
       expect(await traffic.takeover(west, signal)).toBeUndefined();
       // Asked again, too late: harmless.
-      await world.database('b').promote('late', signal, 'rds');
+      await world.database('b').promote('late', signal);
       expect((await world.database('b').view(signal)).role).toBe('primary');
       await database.drop();
     });

@@ -1,0 +1,65 @@
+/** What was brought along, and what its owner has to see to: the tier's promise rests on it, and no template shows it. */
+import { databaseArn, databaseIdentifier, prefix } from '../platform/names.ts';
+import { backupPlace } from '../platform/places.ts';
+import type { Platform, Region } from '../platform/platform.ts';
+import { versions } from '../platform/versions.ts';
+import type { Review } from './review.ts';
+import type { Section } from './section.ts';
+import { wrap } from './wrap.ts';
+
+const isBrought = ({ network, cluster, database, certificateArn }: Region): boolean =>
+  [network, cluster, database, certificateArn].some((each) => each !== undefined);
+
+/** @returns undefined where everything is made here */
+export function broughtSection({ platform }: Review): Section | undefined {
+  const regions = platform.regions.filter(isBrought);
+  if (regions.length === 0) return undefined;
+  return {
+    title: 'Brought along: its owner sees to it',
+    lines: regions.flatMap((region) => [
+      region.region,
+      ...duties(platform, region).flatMap(([what, duty]) => wrap(duty, `  ${what.padEnd(12)}`)),
+    ]),
+  };
+}
+
+function duties(platform: Platform, region: Region): (readonly [what: string, duty: string])[] {
+  const { network, cluster, database, certificateArn } = region;
+  return [
+    ...(network === undefined
+      ? []
+      : [
+          [
+            'network',
+            `${network.vpcId}: a way out of each zone that needs no other zone, and endpoints of AWS`,
+          ] as const,
+        ]),
+    ...(cluster === undefined
+      ? []
+      : [['cluster', `${cluster.name}: version, nodes in every zone, Pod Identity, zonal shift, logs`] as const]),
+    ...(database === undefined ? [] : [['database', databaseDuty(platform, region)] as const]),
+    ...(certificateArn === undefined
+      ? []
+      : [['certificate', `${certificateArn}: renewal, also of the names of the region`] as const]),
+  ];
+}
+
+function databaseDuty(platform: Platform, region: Region): string {
+  const { tier } = platform;
+  const { databaseSource: source } = region;
+  const copies = backupPlace(platform, region);
+  const writes = source === undefined;
+  return [
+    `${databaseIdentifier(platform, region)}: PostgreSQL ${versions.postgres.major}, encrypted, not public, rds.force_ssl, deletion protection`,
+    ...(writes || tier.database.replicaMultiAz ? ['Multi-AZ'] : []),
+    `backups kept ${tier.database.backupRetentionDays} days (without any it can have no replica)`,
+    ...(writes
+      ? [
+          ...(copies === undefined ? [] : [`its automated backups replicated to ${copies.region}`]),
+          ...(platform.standbys.length === 0 ? [] : ['its secret replicated to each standby under the same name']),
+        ]
+      : [
+          `a replica of ${databaseArn(platform, source)}, made before the cluster of this region is deployed; no ${prefix(platform)} stack promotes it`,
+        ]),
+  ].join('; ');
+}
