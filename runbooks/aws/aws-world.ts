@@ -4,12 +4,16 @@ import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
 import {
   bucketName,
+  cacheName,
+  clusterArn,
   clusterName,
   databaseIdentifier,
   databaseSecretName,
   dnsStackName,
+  entranceName,
   gatewaySecretName,
   kubernetes,
+  loadBalancerName,
   objectKeys,
   regionalDomain,
   stackName,
@@ -18,13 +22,15 @@ import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { RestoreWorld } from '../books/database-restore.ts';
 import type { FailbackWorld } from '../books/region-failback.ts';
 import type { UpgradeWorld } from '../books/upgrade.ts';
+import type { ZoneWorld } from '../books/zone-evacuation.ts';
 import type { RunbookId } from '../catalog.ts';
 import { verify } from '../verify/verify.ts';
 import { awsBackups } from './backups.ts';
 import { type AwsAccess, AwsClients } from './clients.ts';
+import { clusterCapacity, type Needs } from './cluster-capacity.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
-import { kubectlCapacity } from './kubectl-capacity.ts';
+import { kubectlProgram } from './kubectl.ts';
 import { lostWritesLists } from './lost-writes.ts';
 import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
 import { awsRegionDatabase } from './region-database.ts';
@@ -33,6 +39,7 @@ import { regionRows } from './region-rows.ts';
 import { awsRegionTraffic } from './region-traffic.ts';
 import { awsReplicas } from './replicas.ts';
 import { awsUpgrades } from './upgrades.ts';
+import { awsZones } from './zones.ts';
 
 export interface BucketIn {
   readonly bucket: string;
@@ -65,12 +72,13 @@ export const awsBooks: readonly RunbookId[] = [
   'region-failover',
   'region-switchover',
   'region-failback',
+  'zone-evacuation',
   'database-restore',
   'backup-verify',
   'upgrade',
 ];
 
-export interface AwsWorld extends FailbackWorld, RestoreWorld, UpgradeWorld {
+export interface AwsWorld extends FailbackWorld, RestoreWorld, UpgradeWorld, ZoneWorld {
   /** What AWS tells of a standby before it is needed. */
   readonly readiness: AskReadiness;
   close(): Promise<void>;
@@ -89,6 +97,10 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
   const agentGateways: Readonly<Record<string, number>> = platform.cluster.addons.includes('agentgateway')
     ? { [kubernetes.agentGateway]: 2 }
     : {};
+  const kubectl = kubectlProgram({ command: options.kubectl ?? 'kubectl', contextOf: (name) => name });
+  const { autoscaler } = platform.cluster;
+  // What serves all clients in the primary has to stand here, too.
+  const needed = (): Needs => ({ [kubernetes.gateway]: platform.primary.gatewayReplicas, ...agentGateways });
   const wait = async (seconds: number, signal: AbortSignal): Promise<void> => {
     try {
       await sleep(seconds * 1000, undefined, { signal });
@@ -155,11 +167,17 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       if (found === undefined) throw new Error(`no takeover bucket is known in ${name}`);
       return found.bucket;
     }),
-    capacity: kubectlCapacity({
-      command: options.kubectl ?? 'kubectl',
-      contextOf: (name) => name,
-      // What serves all clients in the primary has to stand here, too.
-      needed: () => ({ [kubernetes.gateway]: platform.primary.gatewayReplicas, ...agentGateways }),
+    capacity: clusterCapacity(kubectl, { autoscaler, needed }),
+    zones: awsZones(clients, {
+      kubectl,
+      autoscaler,
+      // Of this region's own clients.
+      needed: (name) => ({ ...needed(), [kubernetes.gateway]: regionOf(name).gatewayReplicas }),
+      zonesIn: (name) => regionOf(name).availabilityZones.length,
+      clusterArn: (name) => clusterArn(platform, regionOf(name)),
+      loadBalancers: (name) => [loadBalancerName(platform, name), entranceName(platform, name)],
+      databaseIn: (name) => databaseIdentifier(platform, regionOf(name)),
+      cache: cacheName(platform),
     }),
     verify: (name, write, signal) =>
       verify({

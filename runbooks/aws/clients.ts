@@ -2,9 +2,11 @@
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { EKSClient } from '@aws-sdk/client-eks';
+import { ElastiCacheClient } from '@aws-sdk/client-elasticache';
 import { RDSClient } from '@aws-sdk/client-rds';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { type SignedCall, sendSigned } from './signed-call.ts';
 
 export interface AwsAccess {
   /** Another server that speaks AWS's protocols, for tests. */
@@ -17,67 +19,68 @@ export interface AwsAccess {
 const maxAttempts = 8;
 const requestHandler = { connectionTimeout: 2_000, requestTimeout: 15_000, throwOnRequestTimeout: true } as const;
 
+/** A service's client of each region, made when it is first asked for. */
+type OfRegion<Client> = (region: string) => Client;
+
 export class AwsClients {
+  readonly rds: OfRegion<RDSClient>;
+  readonly cloudFormation: OfRegion<CloudFormationClient>;
+  readonly cloudWatch: OfRegion<CloudWatchClient>;
+  readonly eks: OfRegion<EKSClient>;
+  readonly elastiCache: OfRegion<ElastiCacheClient>;
+  readonly secretsManager: OfRegion<SecretsManagerClient>;
+  readonly s3: OfRegion<S3Client>;
   readonly #access: AwsAccess;
-  readonly #made = new Map<string, { destroy(): void }>();
+  readonly #made: { destroy(): void }[] = [];
 
   constructor(access: AwsAccess = {}) {
     this.#access = access;
+    const isElsewhere = access.endpoint !== undefined;
+    this.rds = this.#each((options) => new RDSClient(options));
+    this.cloudFormation = this.#each((options) => new CloudFormationClient(options));
+    this.cloudWatch = this.#each((options) => new CloudWatchClient(options));
+    this.eks = this.#each((options) => new EKSClient(options));
+    this.elastiCache = this.#each((options) => new ElastiCacheClient(options));
+    this.secretsManager = this.#each((options) => new SecretsManagerClient(options));
+    this.s3 = this.#each((options) => new S3Client({ ...options, forcePathStyle: isElsewhere }));
   }
 
-  rds(region: string): RDSClient {
-    return this.#once('rds', region, (options) => new RDSClient(options));
-  }
-
-  cloudFormation(region: string): CloudFormationClient {
-    return this.#once('cloudformation', region, (options) => new CloudFormationClient(options));
-  }
-
-  cloudWatch(region: string): CloudWatchClient {
-    return this.#once('cloudwatch', region, (options) => new CloudWatchClient(options));
-  }
-
-  eks(region: string): EKSClient {
-    return this.#once('eks', region, (options) => new EKSClient(options));
-  }
-
-  secretsManager(region: string): SecretsManagerClient {
-    return this.#once('secretsmanager', region, (options) => new SecretsManagerClient(options));
-  }
-
-  s3(region: string): S3Client {
-    return this.#once('s3', region, (options) => new S3Client({ ...options, forcePathStyle: this.#isElsewhere }));
+  /** A call of a service whose client is not among these. @throws AwsCallError */
+  async call(region: string, call: SignedCall, signal: AbortSignal): Promise<string> {
+    const { endpoint, credentials } = this.#access;
+    return sendSigned(call, {
+      region,
+      endpoint: endpoint ?? `https://${call.host ?? call.service}.${region}.amazonaws.com`,
+      // The way in which AWS's own clients find theirs.
+      credentials: credentials ?? (await this.s3(region).config.credentials()),
+      maxAttempts,
+      timeoutMs: requestHandler.requestTimeout,
+      signal,
+    });
   }
 
   destroy(): void {
-    for (const client of this.#made.values()) client.destroy();
-    this.#made.clear();
+    for (const client of this.#made) client.destroy();
   }
 
-  get #isElsewhere(): boolean {
-    return this.#access.endpoint !== undefined;
-  }
-
-  #once<Client extends { destroy(): void }>(
-    service: string,
-    region: string,
-    make: (options: ClientOptions) => Client,
-  ): Client {
-    const key = `${service} ${region}`;
-    const known = this.#made.get(key);
-    // Made by this very function for this key, so it is of this kind.
-    if (known !== undefined) return known as Client; // oxlint-disable-line typescript/no-unsafe-type-assertion
-    const { endpoint, credentials } = this.#access;
-    const client = make({
-      region,
-      maxAttempts,
-      retryMode: 'standard',
-      requestHandler,
-      ...(endpoint === undefined ? {} : { endpoint }),
-      ...(credentials === undefined ? {} : { credentials }),
-    });
-    this.#made.set(key, client);
-    return client;
+  #each<Client extends { destroy(): void }>(make: (options: ClientOptions) => Client): OfRegion<Client> {
+    const known = new Map<string, Client>();
+    return (region) => {
+      const { endpoint, credentials } = this.#access;
+      const client =
+        known.get(region) ??
+        make({
+          region,
+          maxAttempts,
+          retryMode: 'standard',
+          requestHandler,
+          ...(endpoint === undefined ? {} : { endpoint }),
+          ...(credentials === undefined ? {} : { credentials }),
+        });
+      if (!known.has(region)) this.#made.push(client);
+      known.set(region, client);
+      return client;
+    };
   }
 }
 

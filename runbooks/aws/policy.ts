@@ -1,5 +1,15 @@
 /** The rights that a book needs in AWS and no others, as an IAM policy: for the role that the operator takes on. */
-import { bucketName, clusterArn, databaseArn, dnsStackName, objectKeys, stackName } from '../../lib/platform/names.ts';
+import {
+  bucketName,
+  cacheName,
+  clusterArn,
+  databaseArn,
+  dnsStackName,
+  entranceName,
+  loadBalancerName,
+  objectKeys,
+  stackName,
+} from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { RunbookId } from '../catalog.ts';
 import { awsBooks, type BucketIn } from './aws-world.ts';
@@ -61,6 +71,7 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
     objects(buckets.claims, objectKeys.claim),
   );
   if (id === 'backup-verify') return { Version: '2012-10-17', Statement: [...common, ...restoring(platform)] };
+  if (id === 'zone-evacuation') return { Version: '2012-10-17', Statement: [...common, ...leavingZones(platform)] };
   if (id === 'upgrade') return { Version: '2012-10-17', Statement: [...common, ...upgrading(platform)] };
   if (id === 'database-restore') {
     return {
@@ -172,6 +183,37 @@ const replacing = (platform: Platform): Statement[] => [
     ]),
   ),
 ];
+
+const balancers = (platform: Platform): string[] =>
+  platform.regions.flatMap(({ region, account }) => {
+    const start = `arn:aws:elasticloadbalancing:${region}:${account}:loadbalancer`;
+    return [`${start}/app/${loadBalancerName(platform, region)}/*`, `${start}/net/${entranceName(platform, region)}/*`];
+  });
+
+const leavingZones = (platform: Platform): Statement[] => [
+  allow(
+    'ShiftTraffic',
+    ['arc-zonal-shift:GetManagedResource', 'arc-zonal-shift:StartZonalShift', 'arc-zonal-shift:CancelZonalShift'],
+    [...balancers(platform), ...platform.regions.map((one) => clusterArn(platform, one))],
+  ),
+  // None of these knows resources.
+  allow(
+    'SeeZonesAndShifts',
+    ['arc-zonal-shift:ListZonalShifts', 'ec2:DescribeAvailabilityZones', 'elasticloadbalancing:DescribeLoadBalancers'],
+    ['*'],
+  ),
+  allow(
+    'MoveTheDatabasesWriter',
+    ['rds:RebootDBInstance'],
+    platform.regions.map((one) => databaseArn(platform, one)),
+  ),
+  allow('MoveTheCachesWriter', ['elasticache:DescribeReplicationGroups', 'elasticache:TestFailover'], caches(platform)),
+];
+
+const caches = (platform: Platform): string[] =>
+  platform.regions.map(
+    ({ region, account }) => `arn:aws:elasticache:${region}:${account}:replicationgroup:${cacheName(platform)}`,
+  );
 
 const upgrading = (platform: Platform): Statement[] => [
   allow(
