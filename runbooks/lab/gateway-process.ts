@@ -1,4 +1,5 @@
 /** A gateway as a process of its own, as a region of the lab has several. */
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Exit, launch, stopProcess, waitUntilReady } from './child-process.ts';
 
@@ -8,6 +9,8 @@ export interface LabGatewayOptions {
   readonly environment: Readonly<Record<string, string>>;
   readonly logFile: string;
   readonly signal?: AbortSignal;
+  /** Folder of the Holdfast that it runs; this one if not given. */
+  readonly image?: string;
 }
 
 export interface LabGateway {
@@ -19,14 +22,16 @@ export interface LabGateway {
   stop(): Promise<Exit>;
 }
 
-const holdfast = fileURLToPath(new URL('../../bin/holdfast.ts', import.meta.url));
+/** Without a slash at its end. */
+export const thisCheckout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+const entryOf = (image: string): string => join(image, 'bin/holdfast.ts');
 
 /** @throws LauncherError when it does not become ready. */
 export async function startLabGateway(options: LabGatewayOptions): Promise<LabGateway> {
-  const { port, configPath, logFile } = options;
+  const { port, configPath, logFile, image = thisCheckout } = options;
   const running = await launch({
     command: process.execPath,
-    args: [holdfast, 'gateway', '--config', configPath, '--port', String(port), '--workers', '1'],
+    args: [entryOf(image), 'gateway', '--config', configPath, '--port', String(port), '--workers', '1'],
     environment: {
       PATH: '/usr/local/bin:/usr/bin:/bin',
       HOST: '127.0.0.1',
@@ -68,11 +73,11 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-/** Applies the gateway's migrations. */
-export async function migrateLab(databaseUrl: string, logFile: string): Promise<void> {
+/** Applies the gateway's migrations. @param image folder of the Holdfast whose they are. */
+export async function migrateLab(databaseUrl: string, logFile: string, image = thisCheckout): Promise<void> {
   const running = await launch({
     command: process.execPath,
-    args: [holdfast, 'migrate'],
+    args: [entryOf(image), 'migrate'],
     environment: { PATH: '/usr/local/bin:/usr/bin:/bin', DATABASE_URL: databaseUrl },
     logFile,
     signalAtParentExit: 'SIGKILL',

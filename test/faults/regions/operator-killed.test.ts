@@ -20,7 +20,7 @@ import { until } from '../../support/processes.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 /** Steps of region-failover that act, in a lab whose standby is large enough. */
-const steps = ['takeover', 'seize', 'wait', 'promote', 'raise', 'open'] as const;
+const steps = ['traffic', 'seize', 'wait', 'promote', 'raise', 'open'] as const;
 type Wound = `${(typeof steps)[number]} ${'acting' | 'acted' | 'verified'}`;
 const wounds: readonly Wound[] = steps.flatMap((step) =>
   (['acting', 'acted', 'verified'] as const).map((is): Wound => `${step} ${is}`),

@@ -1,0 +1,421 @@
+/** One region of the lab: its database, cache, gateways in two zones, and nginx before them. */
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RegionDatabase } from '../books/region-world.ts';
+import { copyStoppedCluster, labDatabaseSettings, makeTemplate } from './database-template.ts';
+import { freePort } from './free-port.ts';
+import { type LabGateway, startLabGateway, thisCheckout } from './gateway-process.ts';
+import type { LabLinks } from './lab-links.ts';
+import type { LabParts } from './lab-parts.ts';
+import { type NginxServer, startNginx } from './nginx.ts';
+import { madeIn, noteWritesSql } from './noted-writes.ts';
+import { type PostgresServer, startPostgres } from './postgres.ts';
+import { startStandby } from './postgres-standby.ts';
+import { signalTree } from './process-tree.ts';
+import { type RedisServer, startRedis } from './redis.ts';
+import { ask, labDatabase } from './region-database.ts';
+import { otherRegion, type RegionName, zonesOf } from './region-name.ts';
+
+export interface LabRegionOptions {
+  readonly directory: string;
+  readonly gateways: number;
+  readonly config: string;
+  readonly parts: LabParts;
+  readonly links: LabLinks;
+  /** How many buckets the claim has. */
+  readonly buckets: readonly (0 | 1 | 2)[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** What changes from one start of a gateway to the next: credentials that are rotated. */
+  readonly secrets?: LabSecrets;
+  readonly notesWrites: boolean;
+  readonly archivesLog: boolean;
+  readonly template: string | undefined;
+  readonly peer: () => LabRegion;
+}
+
+/** Which credentials the region's processes are given. */
+export interface LabSecrets {
+  /** For the gateways; undefined = the operator's own. */
+  database(region: RegionName): { readonly user: string; readonly password: string };
+  cache(region: RegionName): string;
+  /** Further variables of a gateway. */
+  environment(region: RegionName): Readonly<Record<string, string>>;
+  /** A gateway runs with what was handed out to it just now. */
+  taken(region: RegionName, index: number): void;
+}
+
+interface Place {
+  readonly port: number;
+  readonly zone: string;
+  image: string;
+  gateway?: LabGateway;
+}
+
+export const labSecret = 'a-secret-of-the-two-region-lab';
+export const labMasterKey = 'sk-master-key-of-the-lab';
+
+export class LabRegion {
+  readonly name: RegionName;
+  /** The operator's own way to the database, from outside. */
+  readonly operator: RegionDatabase;
+  readonly #options: LabRegionOptions;
+  readonly #places: Place[] = [];
+  /** Zones that traffic keeps away from. */
+  readonly #shifted = new Set<string>();
+  /** Gateways that are being replaced. */
+  readonly #resting = new Set<number>();
+  #server: PostgresServer | undefined;
+  #redis: RedisServer | undefined;
+  #nginx: NginxServer | undefined;
+  #nginxPort = 0;
+
+  constructor(name: RegionName, options: LabRegionOptions) {
+    this.name = name;
+    this.#options = options;
+    this.operator = labDatabase(() => this.operatorUrl);
+  }
+
+  get database(): PostgresServer {
+    if (this.#server === undefined) throw new Error(`the database of ${this.name} was never started`);
+    return this.#server;
+  }
+
+  get databaseDirectory(): string {
+    return join(this.#options.directory, `${this.name}-database`);
+  }
+
+  /** Where its log of changes is kept for restores to a point in time. */
+  get archiveDirectory(): string {
+    return join(this.#options.directory, `${this.name}-archive`);
+  }
+
+  get redis(): RedisServer | undefined {
+    return this.#redis;
+  }
+
+  get hasCache(): boolean {
+    return this.#options.parts.redis !== undefined;
+  }
+
+  /** For operators. */
+  get operatorUrl(): string {
+    return this.#options.links.has(`outside>${this.name}.database`)
+      ? this.#databaseAt(`outside>${this.name}.database`)
+      : this.database.url();
+  }
+
+  /** For the gateways of the region. */
+  get databaseUrl(): string {
+    const { notesWrites, secrets } = this.#options;
+    const url = new URL(this.#databaseAt(`${this.name}.gateways>${this.name}.database`));
+    if (notesWrites) url.searchParams.set('options', madeIn(this.name));
+    if (secrets !== undefined) {
+      const { user, password } = secrets.database(this.name);
+      url.username = user;
+      url.password = password;
+    }
+    return url.href;
+  }
+
+  #databaseAt(link: `${'outside' | `${RegionName}.gateways`}>${RegionName}.database`): string {
+    const url = new URL(this.database.url());
+    url.port = String(this.#options.links.of(link).port);
+    return url.href;
+  }
+
+  /** Those that were started, by their index. */
+  get gateways(): readonly LabGateway[] {
+    return this.#places.flatMap(({ gateway }) => gateway ?? []);
+  }
+
+  get gatewayPorts(): readonly number[] {
+    return this.#places.map(({ port }) => port);
+  }
+
+  get places(): readonly Readonly<Place>[] {
+    return this.#places;
+  }
+
+  /** What DNS answers with: the ways in from outside. */
+  get addresses(): readonly string[] {
+    const doors = this.#nginx === undefined && this.#nginxPort === 0 ? this.#inService() : [0];
+    return doors.map((index) => addressAt(this.#options.links.of(`outside>${this.name}.door-${index}`).port));
+  }
+
+  /** The ways in for those who are in the region themselves, and go on reaching it when it is cut off. */
+  get insideAddresses(): readonly string[] {
+    return this.#nginxPort === 0 ? this.gatewayPorts.map(addressAt) : [addressAt(this.#nginxPort)];
+  }
+
+  async startPrimary(): Promise<void> {
+    const { directory, notesWrites, template } = this.#options;
+    await copyStoppedCluster(template ?? (await makeTemplate(directory)), this.databaseDirectory);
+    await this.#start(await freePort());
+    await ask(this.database.url(), 'SELECT name_first_region($1)', [this.name]);
+    if (notesWrites) await ask(this.database.url(), noteWritesSql);
+  }
+
+  /** A replica of that one's database, in the place of whatever was here. */
+  async follow(primary: LabRegion): Promise<void> {
+    const { port } = this.#options.links.of(`${this.name}.database>${primary.name}.database`);
+    this.#server = await startStandby({
+      primary: primary.database,
+      primaryDirectory: primary.databaseDirectory,
+      dataDirectory: this.databaseDirectory,
+      port: this.#server?.port ?? (await freePort()),
+      follow: { host: '127.0.0.1', port },
+      settings: this.#settings,
+    });
+  }
+
+  async #start(port: number): Promise<void> {
+    this.#server = await startPostgres({ dataDirectory: this.databaseDirectory, port, settings: this.#settings });
+  }
+
+  get #settings(): Readonly<Record<string, string>> {
+    if (!this.#options.archivesLog) return labDatabaseSettings;
+    const archive_command = `mkdir -p ${this.archiveDirectory} && cp %p ${this.archiveDirectory}/%f`;
+    return { ...labDatabaseSettings, archive_mode: 'on', archive_timeout: '60s', archive_command };
+  }
+
+  /** Cache and nginx, with the ways to everything; the gateways are started one by one. */
+  async openDoors(): Promise<void> {
+    const { links, parts, gateways } = this.#options;
+    while (this.#places.length < gateways) await this.#addPlace(zonesOf(this.name)[this.#places.length % 2] ?? '');
+    await links.open(`outside>${this.name}.database`, this.database.port);
+    await links.open(`${this.name}.gateways>${this.name}.database`, this.database.port);
+    if (parts.redis !== undefined) {
+      const port = await freePort();
+      await this.#startRedis(port);
+      await links.open(`${this.name}.gateways>${this.name}.redis`, port);
+    }
+    if (parts.nginx === undefined) {
+      for (const [index, port] of this.gatewayPorts.entries()) await this.#openDoor(index, port);
+      return;
+    }
+    this.#nginxPort = await freePort();
+    await this.#startNginx();
+    await this.#openDoor(0, this.#nginxPort);
+  }
+
+  async #openDoor(index: number, port: number): Promise<void> {
+    await this.#options.links.open(`outside>${this.name}.door-${index}`, port);
+  }
+
+  async #addPlace(zone: string): Promise<number> {
+    const taken = new Set(this.gatewayPorts);
+    let port = await freePort();
+    while (taken.has(port)) port = await freePort();
+    return this.#places.push({ port, zone, image: thisCheckout }) - 1;
+  }
+
+  async #startRedis(port: number): Promise<void> {
+    const { parts, directory, secrets } = this.#options;
+    if (parts.redis === undefined) return;
+    const password = secrets?.cache(this.name);
+    this.#redis = await startRedis({
+      port,
+      directory: join(directory, `${this.name}-redis`),
+      binaries: parts.redis,
+      ...(password === undefined ? {} : { password }),
+    });
+  }
+
+  async #startNginx(): Promise<void> {
+    const { nginx } = this.#options.parts;
+    if (nginx === undefined) return;
+    this.#nginx = await startNginx({ port: this.#nginxPort, upstreams: this.#upstreams(), command: nginx });
+  }
+
+  /** Indexes of the gateways that traffic may reach. */
+  #inService(): readonly number[] {
+    const all = [...this.#places.keys()];
+    const wanted = all.filter(
+      (index) => !this.#resting.has(index) && !this.#shifted.has(this.#places[index]?.zone ?? ''),
+    );
+    return wanted.length > 0 ? wanted : all;
+  }
+
+  #upstreams(): readonly string[] {
+    return this.#inService().map((index) => `127.0.0.1:${this.#places[index]?.port}`);
+  }
+
+  async #lead(): Promise<void> {
+    if (this.#nginx !== undefined) await this.#nginx.reload(this.#upstreams());
+  }
+
+  get shiftedZones(): ReadonlySet<string> {
+    return this.#shifted;
+  }
+
+  async shift(zone: string): Promise<void> {
+    this.#shifted.add(zone);
+    await this.#lead();
+  }
+
+  async endShift(zone: string): Promise<void> {
+    this.#shifted.delete(zone);
+    await this.#lead();
+  }
+
+  /** One more in this zone, which serves when this returns. */
+  async addGateway(zone: string): Promise<void> {
+    const index = await this.#addPlace(zone);
+    await this.startGateway(index);
+    if (this.#nginxPort === 0) await this.#openDoor(index, this.gatewayPorts[index] ?? 0);
+    await this.#lead();
+  }
+
+  /** What a gateway of the region has to be told; `index` counts the processes of the region. */
+  async environment(index: number): Promise<Record<string, string>> {
+    const { buckets, environment, links, directory, secrets, parts } = this.#options;
+    const peer = otherRegion(this.name);
+    const password = secrets?.cache(this.name);
+    const login = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
+    const portOf = (bucket: 0 | 1 | 2): number => links.of(`${this.name}.gateways>bucket-${bucket}`).port;
+    return {
+      DATABASE_URL: this.databaseUrl,
+      LITELLM_MASTER_KEY: labMasterKey,
+      HOLDFAST_DATA_DIRECTORY: join(directory, `${this.name}-gateway-${index}`),
+      HOLDFAST_REGION: this.name,
+      HOLDFAST_REGION_SECRET: labSecret,
+      HOLDFAST_REGION_ADDRESSES: `${peer}=${addressAt(links.of(`${this.name}.gateways>${peer}.gateways`).port)}`,
+      HOLDFAST_CLAIM_BUCKETS: buckets.map((bucket) => `claims-${bucket}@lab`).join(','),
+      HOLDFAST_CLAIM_ENDPOINT: buckets.map((bucket) => addressAt(portOf(bucket))).join(','),
+      AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE',
+      AWS_SECRET_ACCESS_KEY: 'not-a-secret',
+      ...(parts.redis === undefined
+        ? {}
+        : { REDIS_URL: `redis://${login}127.0.0.1:${links.of(`${this.name}.gateways>${this.name}.redis`).port}` }),
+      ...secrets?.environment(this.name),
+      ...environment,
+    };
+  }
+
+  /** @param image folder of a Holdfast to run from now on. */
+  async startGateway(index: number, image?: string): Promise<LabGateway> {
+    const { directory, config, secrets } = this.#options;
+    const place = this.#places[index];
+    if (place === undefined) throw new Error(`region ${this.name} has no gateway ${index}`);
+    if (image !== undefined) place.image = image;
+    const configPath = join(directory, `${this.name}-config.yaml`);
+    await writeFile(configPath, config);
+    secrets?.taken(this.name, index);
+    place.gateway = await startLabGateway({
+      port: place.port,
+      configPath,
+      image: place.image,
+      environment: await this.environment(index),
+      logFile: join(directory, `${this.name}-gateway-${index}.log`),
+    });
+    return place.gateway;
+  }
+
+  /** With an orderly end and a new start; clients are led to the others meanwhile. */
+  async replaceGateway(index: number, image?: string): Promise<void> {
+    const before = this.#places[index]?.image;
+    this.#resting.add(index);
+    try {
+      await this.#lead();
+      await this.#places[index]?.gateway?.stop();
+      await this.startGateway(index, image);
+    } catch (error) {
+      const place = this.#places[index];
+      if (place !== undefined && before !== undefined) place.image = before;
+      throw error;
+    } finally {
+      this.#resting.delete(index);
+      await this.#lead();
+    }
+  }
+
+  /** SIGSTOP or SIGCONT for the database with all its processes. */
+  freezeDatabase(): Promise<void> {
+    return signalTree(this.database.pid, 'SIGSTOP');
+  }
+
+  thawDatabase(): Promise<void> {
+    return signalTree(this.database.pid, 'SIGCONT');
+  }
+
+  /** Starts the database again on its folder, after a kill. */
+  async restartDatabase(): Promise<void> {
+    await this.#start(this.database.port);
+  }
+
+  /** Throws the database away and makes a replica of the other region's. */
+  async rebuildDatabase(): Promise<void> {
+    await this.database.stop('immediate');
+    await this.follow(this.#options.peer());
+  }
+
+  /** The cluster in that folder takes the place of the database, and its address; the old one is put aside. */
+  async useDatabase(folder: string): Promise<void> {
+    await this.database.stop('immediate');
+    const aside = `${this.databaseDirectory}-before-${Date.now()}`;
+    await rename(this.databaseDirectory, aside);
+    await rename(folder, this.databaseDirectory);
+    await this.#start(this.database.port);
+  }
+
+  /** As a store with its copy in another zone does: the same data and address, and every connection is lost. */
+  async failOverStore(store: 'database' | 'cache'): Promise<void> {
+    if (store === 'database') {
+      await this.database.stop('immediate');
+      await this.restartDatabase();
+      return;
+    }
+    const port = this.#redis?.port;
+    await this.#redis?.stop();
+    if (port !== undefined) await this.#startRedis(port);
+  }
+
+  /** Every process, with SIGKILL. @param zone only what stands in it: gateways. */
+  async kill(zone?: string): Promise<void> {
+    const gone: Promise<unknown>[] = [];
+    for (const { gateway, zone: where } of this.#places) {
+      if (gateway === undefined || (zone !== undefined && where !== zone)) continue;
+      gateway.kill('SIGKILL');
+      gone.push(gateway.exited);
+    }
+    if (zone === undefined) {
+      this.database.kill('SIGKILL');
+      this.#redis?.kill('SIGKILL');
+      gone.push(this.database.exited, this.#redis?.exited ?? Promise.resolve());
+      if (this.#nginx !== undefined) {
+        // Its workers would go on without their master.
+        await signalTree(this.#nginx.pid, 'SIGKILL');
+        gone.push(this.#nginx.exited);
+      }
+    }
+    await Promise.all(gone);
+  }
+
+  /** Starts what has ended, on its own folders and ports. */
+  async restart(): Promise<void> {
+    if (await hasEnded(this.database)) await this.restartDatabase();
+    const redis = this.#redis;
+    if (redis !== undefined && (await hasEnded(redis))) await this.#startRedis(redis.port);
+    const ended = await Promise.all(
+      this.#places.map(async ({ gateway }) => gateway !== undefined && hasEnded(gateway)),
+    );
+    await Promise.all(ended.map(async (is, index) => (is ? this.startGateway(index) : undefined)));
+    if (this.#nginx !== undefined && (await hasEnded(this.#nginx))) await this.#startNginx();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.gateways.map((gateway) => gateway.stop()));
+    await this.#nginx?.stop();
+    await this.#redis?.stop();
+    if (this.#server !== undefined) {
+      await this.thawDatabase();
+      await this.#server.stop('immediate');
+    }
+    if (this.#options.archivesLog) await rm(this.archiveDirectory, { recursive: true, force: true });
+  }
+}
+
+const addressAt = (port: number): string => `http://127.0.0.1:${port}`;
+
+const hasEnded = ({ exited }: { readonly exited: Promise<unknown> }): Promise<boolean> =>
+  Promise.race([exited.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);
