@@ -20,7 +20,7 @@ const histories: { readonly name: string; readonly options: Partial<RunOptions> 
   }),
   ...Array.from({ length: runs }, (_, index) => ({ name: `seed ${first + index}`, options: { seed: first + index } })),
 ];
-let [done, failed, acknowledged, events] = [0, 0, 0, 0];
+let [done, failed, acknowledged, events, killed] = [0, 0, 0, 0, 0];
 
 const attempts = 3;
 
@@ -50,6 +50,7 @@ async function work(): Promise<void> {
     if (done % 10 === 0) process.stdout.write(`${done} done\n`);
     acknowledged += result.acknowledged;
     events += result.events;
+    killed += result.did.filter((what) => what === 'killed').length;
     if (result.violations.length === 0) continue;
     failed++;
     process.stdout.write(
@@ -66,6 +67,6 @@ await rm(directory, { recursive: true, force: true });
 const all = runs + Object.keys(scripts).length;
 const seconds = ((performance.now() - begun) / 1000).toFixed(0);
 process.stdout.write(
-  `${all - failed} of ${all} histories hold I1 to I6: ${acknowledged} changes acknowledged, ${events} spend events, ${seconds} s\n`,
+  `${all - failed} of ${all} histories hold I1 to I6: ${acknowledged} changes acknowledged, ${events} spend events, ${killed} gateways killed, ${seconds} s\n`,
 );
 process.exitCode = failed === 0 ? 0 : 1;

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { linkPath } from '../../../gateway/cluster/peer-link.ts';
 import { RegionOffice } from '../../../gateway/cluster/region-office.ts';
+import type { SpendLedger } from '../../../gateway/domain/spend.ts';
 import { Outbox } from '../../../gateway/outbox/outbox.ts';
 import { ClaimStore } from '../../../gateway/region/claim-store.ts';
 import type { RegionRules } from '../../../gateway/region/rules.ts';
@@ -16,17 +17,52 @@ import { openPool, type Pool } from '../../../gateway/stores/postgres.ts';
 import { PostgresBudgetSlices } from '../../../gateway/stores/slices.ts';
 import { PostgresSpendLedger } from '../../../gateway/stores/spend.ts';
 import type { HistoryEvent } from '../../../runbooks/lab/region-history.ts';
-import { labSecret, type RegionName, type TwoRegions } from '../../../runbooks/lab/two-regions.ts';
+import { type Link, labSecret, type RegionName, type TwoRegions } from '../../../runbooks/lab/two-regions.ts';
 import { spendEvent } from '../../gateway/examples.ts';
 import { testActor } from '../../support/identity.ts';
 
-export interface RegionGatewayOptions {
-  readonly lab: TwoRegions;
+/** All that a gateway is told about the world; as text it can be handed to a process of its own. */
+export interface GatewayPlace {
   readonly name: RegionName;
   readonly index: number;
+  /** Of the run; each gateway has its own folder in it. */
   readonly directory: string;
+  readonly databaseUrl: string;
+  /** Of the other region's gateways. */
+  readonly peerUrl: string;
+  readonly bucketUrls: readonly string[];
+  /** Counts the processes of one gateway, so that no change is named twice. */
+  readonly life: number;
+}
+
+export function placeOf(lab: TwoRegions, name: RegionName, index: number, directory: string): GatewayPlace {
+  const peer: RegionName = name === 'a' ? 'b' : 'a';
+  const at = (link: Link): string => `http://127.0.0.1:${lab.link(link).port}`;
+  return {
+    name,
+    index,
+    directory,
+    databaseUrl: lab.region(name).databaseUrl,
+    peerUrl: at(`${name}.gateways>${peer}.gateways`),
+    bucketUrls: lab.stores.map((_, number) => at(`${name}.gateways>bucket-${number === 0 ? 0 : number === 1 ? 1 : 2}`)),
+    life: 1,
+  };
+}
+
+export interface RegionGatewayOptions {
+  readonly place: GatewayPlace;
   readonly rules: RegionRules;
   readonly record: (event: HistoryEvent) => void;
+  /** The gateway that answers for its region does so at this port. */
+  readonly onListening: (port: number) => void;
+  /** Instead of what the product asks before it forgets an event. */
+  readonly mayForget?: MayForget;
+}
+
+export interface MayForget {
+  mayForget(logId: string, seq: number): boolean;
+  /** Told what the writer's ledger has taken. */
+  shipped?(logId: string, throughSeq: number): Promise<void>;
 }
 
 export const spendAccount = 'a:key:of-the-run';
@@ -48,24 +84,24 @@ export class RegionGateway {
 
   constructor(options: RegionGatewayOptions) {
     this.#options = options;
-    const { lab, name, index, rules } = options;
+    const { place, rules } = options;
+    const { name, index, directory } = place;
     this.name = name;
-    const region = lab.region(name);
-    this.#pool = openPool({ url: region.databaseUrl, poolSize: 4, onError: () => undefined });
+    this.#pool = openPool({ url: place.databaseUrl, poolSize: 4, onError: () => undefined });
     this.#slowCommits();
     const keys = new IdentityStore(this.#pool);
     const local = new PostgresSpendLedger({ pool: this.#pool, keepRows: true, region: name });
     const peer: RegionName = name === 'a' ? 'b' : 'a';
     this.office = new RegionOffice({
       region: name,
-      addresses: new Map([[peer, `http://127.0.0.1:${lab.link(`${name}.gateways>${peer}.gateways`).port}`]]),
+      addresses: new Map([[peer, place.peerUrl]]),
       secret: labSecret,
       claims: this.#claims(),
       pool: this.#pool,
       keys,
       local,
       localBudgets: new PostgresBudgetSlices(this.#pool),
-      dataDirectory: join(options.directory, `${name}-${index}`),
+      dataDirectory: join(directory, `${name}-${index}`),
       isLeader: () => index === 0,
       onNewEpoch: () => undefined,
       logger,
@@ -73,11 +109,11 @@ export class RegionGateway {
     });
     this.#plane = new ControlPlane(this.#pool, keys, this.office.right);
     this.outbox = new Outbox({
-      directory: join(options.directory, `${name}-${index}`, 'outbox'),
-      ledger: this.office.ledger,
+      directory: join(directory, `${name}-${index}`, 'outbox'),
+      ledger: this.#ledger(options.mayForget),
       maxBytes: 64 * 1024 * 1024,
       retainSeconds: 0,
-      mayForget: (logId, seq) => this.office.shown.mayForget(logId, seq),
+      mayForget: (logId, seq) => (options.mayForget ?? this.office.shown).mayForget(logId, seq),
       newId: randomUUIDv7,
       onRecovered: () => undefined,
       onInterrupted: () => undefined,
@@ -90,13 +126,28 @@ export class RegionGateway {
     });
   }
 
+  /** The product's, and whoever wants to hear what was shipped. */
+  #ledger(listener: MayForget | undefined): SpendLedger {
+    const { ledger } = this.office;
+    if (listener?.shipped === undefined) return ledger;
+    return {
+      ship: async (logId, firstSeq, events) => {
+        const through = await ledger.ship(logId, firstSeq, events);
+        await listener.shipped?.(logId, through);
+        return through;
+      },
+      skip: (logId, toSeq) => ledger.skip(logId, toSeq),
+      positions: (logIds) => ledger.positions(logIds),
+      close: (logId, lastSeq) => ledger.close(logId, lastSeq),
+      touch: (logId) => ledger.touch(logId),
+    };
+  }
+
   #claims(): ClaimStore {
-    const { lab, name } = this.#options;
     return new ClaimStore(
-      lab.stores.map((_, index) => {
-        const { port } = lab.link(`${name}.gateways>bucket-${index === 0 ? 0 : index === 1 ? 1 : 2}`);
+      this.#options.place.bucketUrls.map((endpoint, index) => {
         const credentials = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'not-a-secret' };
-        const client = openS3({ region: 'lab', endpoint: `http://127.0.0.1:${port}`, credentials });
+        const client = openS3({ region: 'lab', endpoint, credentials });
         this.#clients.push(client);
         return new S3ClaimBucket(client, `claims-${index}`, 'claim.json');
       }),
@@ -104,7 +155,7 @@ export class RegionGateway {
   }
 
   async start(): Promise<void> {
-    if (this.#options.index === 0) await this.#listen();
+    if (this.#options.place.index === 0) await this.#listen();
     await this.office.start(1_000);
     await this.outbox.start();
   }
@@ -120,9 +171,10 @@ export class RegionGateway {
 
   /** A change of the control plane, where the route says that it is this region's. @returns whether it was acknowledged. */
   async write(): Promise<boolean> {
-    const { record, name, index } = this.#options;
+    const { record, place } = this.#options;
+    const { name, index, life } = place;
     if (this.office.writeRoute(false).is !== 'here') return false;
-    const write = `${name}${index}-${++this.#writes}`;
+    const write = `${name}${index}-${life}-${++this.#writes}`;
     try {
       await this.#plane.write(testActor, async (writer) => {
         await writer.insert('budget', { budgetId: write, createdBy: name });
@@ -141,7 +193,8 @@ export class RegionGateway {
   spend(): void {
     const requestId = randomUUIDv7();
     const event = spendEvent(requestId, { costMicros: 1n, accounts: [spendAccount], startedAtMs: Date.now() });
-    this.outbox.begin({ ...event, reservedMicros: null });
+    // What is interrupted costs what was set aside: as much, so that the sums can be compared.
+    this.outbox.begin({ ...event, reservedMicros: 1 });
     this.outbox.end(event);
     this.#options.record({ is: 'accepted', event: requestId });
   }
@@ -165,9 +218,7 @@ export class RegionGateway {
     });
     const address = server.address();
     if (typeof address !== 'object' || address === null) throw new Error('the server has no port');
-    const { lab, name } = this.#options;
-    const peer: RegionName = name === 'a' ? 'b' : 'a';
-    lab.link(`${peer}.gateways>${name}.gateways`).retarget({ port: address.port });
+    this.#options.onListening(address.port);
   }
 
   /** Every COMMIT passes by here; the rest of the driver is untouched. */

@@ -55,6 +55,8 @@ describe.concurrent('X1 X2 two regions', () => {
     ['a row that does not name its writer', 'I1'],
     ['no lock on the row', 'I6'],
     ['forgets what is committed', 'I4'],
+    ['forgets by the position in the log', 'I4'],
+    ['counts again what it is sent again', 'I4'],
     ['no report before the rebuild', 'I5'],
     ['no wait before the promotion', 'I2'],
     ['an epoch that is counted up', 'stuck'],

@@ -6,8 +6,9 @@ import { ask } from '../../../runbooks/lab/region-database.ts';
 import { type Ends, type HistoryEvent, violationsOf, type WriteRow } from '../../../runbooks/lab/region-history.ts';
 import { makeTemplate, type RegionName, startTwoRegions, type TwoRegions } from '../../../runbooks/lab/two-regions.ts';
 import { Random } from '../../gateway/admission/simulation/random.ts';
+import { LocalMember, type Member, ProcessMember, slowDown, type Timed } from './member.ts';
 import { Operator, type Step, writesIn } from './operator.ts';
-import { RegionGateway, repeat, spendAccount } from './region-gateway.ts';
+import { type GatewayPlace, placeOf, RegionGateway, spendAccount } from './region-gateway.ts';
 import { chosen, type Variant } from './variants.ts';
 
 export interface RunOptions {
@@ -29,8 +30,11 @@ export interface Stage {
   readonly lab: TwoRegions;
   readonly random: Random;
   readonly operator: Operator;
+  /** Those in this process. */
   readonly gateways: readonly RegionGateway[];
-  /** Everything so far; it grows. */
+  /** Those in processes of their own, which can be killed. */
+  readonly mortals: readonly ProcessMember[];
+  /** Everything so far, as it was heard; it grows. */
   readonly history: readonly HistoryEvent[];
   /** Which region writes, as far as the script has brought it. */
   writer: RegionName;
@@ -67,12 +71,18 @@ export const makeRunTemplate = (directory: string, migrate: (url: string) => Pro
 
 export async function run(options: RunOptions): Promise<RunResult> {
   const { seed, variant = chosen, script = seeded, ttlSeconds = 2, settleSeconds = 40 } = options;
-  const { rules, waits, reports } = variant;
+  const { rules, waits, reports, sql } = variant;
   const random = new Random(seed);
   const directory = join(options.directory, `run-${seed}-${Math.random().toString(36).slice(2, 8)}`);
-  const history: HistoryEvent[] = [{ is: 'epoch', epoch: 1, writer: 'a', planned: false }];
+  const history: HistoryEvent[] = [];
+  const timed: Timed[] = [];
   const did: string[] = [];
-  const record = (event: HistoryEvent): void => void history.push(event);
+  const recordAt = (one: Timed): void => {
+    history.push(one.event);
+    timed.push(one);
+  };
+  const record = (event: HistoryEvent): void => recordAt({ event, atNs: process.hrtime.bigint() });
+  record({ is: 'epoch', epoch: 1, writer: 'a', planned: false });
   const buckets = options.buckets ?? (random.chance(0.3) ? 3 : 1);
   const lab = await startTwoRegions({
     directory,
@@ -82,17 +92,37 @@ export async function run(options: RunOptions): Promise<RunResult> {
     ttlSeconds,
     buckets,
   });
-  const gateways = (['a', 'b'] as const).flatMap((name) =>
-    [0, 1].map((index) => new RegionGateway({ lab, name, index, directory, rules, record })),
-  );
+  if (sql !== undefined) await ask(lab.region('a').operatorUrl, sql);
+  const places = (['a', 'b'] as const).flatMap((name) => [0, 1].map((index) => placeOf(lab, name, index, directory)));
+  const listening = (name: RegionName) => (port: number) =>
+    lab.link(`${otherOf(name)}.gateways>${name}.gateways`).retarget({ port });
+  // A script holds gateways at doors; a seeded history kills those that renew the claim and answer for their region.
+  const isMortal = ({ index }: GatewayPlace): boolean => script === seeded && index === 0;
+  const mortals = places
+    .filter(isMortal)
+    .map((place) => new ProcessMember({ place, seed, record: recordAt, onListening: listening(place.name) }));
+  const gateways = places
+    .filter((place) => !isMortal(place))
+    .map((place) => {
+      const onListening = listening(place.name);
+      const mayForget = variant.mayForget?.(lab, place.name);
+      return new RegionGateway({
+        place,
+        rules,
+        record,
+        onListening,
+        ...(mayForget === undefined ? {} : { mayForget }),
+      });
+    });
+  const members: Member[] = [...mortals, ...gateways.map((gateway) => new LocalMember(gateway, random))];
   const operator = new Operator({ lab, rules, record, waits, reports });
-  const loops: { stop(): Promise<void> }[] = [];
   const everywhere = new Map<string, WriteRow>();
   const stage: Stage = {
     lab,
     random,
     operator,
     gateways,
+    mortals,
     history,
     writer: 'a',
     did,
@@ -109,47 +139,25 @@ export async function run(options: RunOptions): Promise<RunResult> {
     },
   };
   try {
-    await Promise.all(gateways.map((gateway) => gateway.start()));
-    for (const gateway of gateways) {
-      loops.push(
-        repeat(
-          () => gateway.write(),
-          () => 20 + random.integer(60),
-        ),
-      );
-      loops.push(
-        repeat(
-          () => gateway.spend(),
-          () => 20 + random.integer(60),
-        ),
-      );
-      loops.push(
-        repeat(
-          () => gateway.outbox.maintain(),
-          () => 150,
-        ),
-      );
-    }
+    await Promise.all(members.map((member) => member.start()));
     const begun = await until(() => history.some(({ is }) => is === 'acknowledged'), 60_000);
     if (!begun) throw new Error('no change was ever acknowledged: the run shows nothing');
     await script(stage);
     await stage.repair();
-    for (const gateway of gateways) {
-      gateway.beforeCommit = async () => undefined;
-      gateway.afterCommit = async () => undefined;
-    }
+    for (const member of members) member.hurry();
     const mended = history.length;
     const isWritable = () => history.slice(mended).some(({ is }) => is === 'acknowledged');
     const writable = await until(isWritable, Math.min(settleSeconds * 1000, 20_000));
-    await Promise.all(loops.map((loop) => loop.stop()));
+    await Promise.all(members.map((member) => member.rest()));
     const accepted = history.flatMap((event) => (event.is === 'accepted' ? [event.event] : []));
+    let queued: readonly number[] = [];
     const isSettled = async (): Promise<boolean> => {
-      await Promise.all(gateways.map(({ outbox }) => outbox.heartbeat.beat()));
+      queued = await Promise.all(members.map((member) => member.settle()));
       const { counted } = await spendIn(lab, stage.writer);
-      return accepted.every((event) => counted.has(event)) && gateways.every(({ outbox }) => outbox.queued === 0);
+      return accepted.every((event) => counted.has(event)) && queued.every((count) => count === 0);
     };
     const settled = await until(isSettled, settleSeconds * 1000);
-    did.push(`settled ${settled}, queued ${gateways.map(({ outbox }) => outbox.queued).join()}, buckets ${buckets}`);
+    did.push(`settled ${settled}, queued ${queued.join()}, buckets ${buckets}`);
     const survivor = await rowsIn(lab, stage.writer);
     for (const row of survivor) everywhere.set(row.write, row);
     const ends: Ends = {
@@ -161,26 +169,24 @@ export async function run(options: RunOptions): Promise<RunResult> {
       writable,
     };
     const acknowledged = history.filter(({ is }) => is === 'acknowledged').length;
-    return { seed, violations: violationsOf(history, ends), acknowledged, events: accepted.length, did };
+    // As it was, and not as it was heard.
+    const ordered = timed.toSorted((one, other) => (one.atNs < other.atNs ? -1 : 1)).map(({ event }) => event);
+    return { seed, violations: violationsOf(ordered, ends), acknowledged, events: accepted.length, did };
   } finally {
     await lab.heal();
-    await Promise.all(loops.map((loop) => loop.stop()));
-    await Promise.all(gateways.map((gateway) => gateway.stop()));
+    await Promise.all(members.map((member) => member.stop()));
     await lab.stop();
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Up to two rounds of trouble; clients' commits and the network are slow now and then. */
+/** Up to two rounds of trouble; commits and the network are slow now and then, and in most histories gateways die. */
 const seeded: Script = async (stage) => {
   const { lab, random, gateways } = stage;
-  for (const gateway of gateways) {
-    const slow = async (): Promise<void> => {
-      if (random.chance(0.05)) await sleep(random.integer(1_600));
-    };
-    gateway.beforeCommit = slow;
-    gateway.afterCommit = slow;
-  }
+  for (const gateway of gateways) slowDown(gateway, random);
+  const crashes = random.chance(0.75)
+    ? stage.mortals.map((mortal) => crashing(mortal, new Random(random.integer(1_000_000)), stage.did))
+    : [];
   for (const name of ['a.gateways>b.gateways', 'b.gateways>a.gateways', 'b.database>a.database'] as const) {
     if (random.chance(0.5)) await lab.link(name).set({ latencyMs: random.integer(30), jitterMs: random.integer(30) });
   }
@@ -192,7 +198,31 @@ const seeded: Script = async (stage) => {
     await troubles[name]?.(stage, `run-${round}`);
     if (round + 1 < rounds) await stage.repair();
   }
+  await Promise.all(crashes.map((crash) => crash.stop()));
 };
+
+/** Killed in the midst of whatever it does, and started again on what it left. */
+function crashing(mortal: ProcessMember, random: Random, did: string[]): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const pause = (mostMs: number) =>
+    sleep(random.integer(mostMs), undefined, { signal: stopping.signal }).catch(() => undefined);
+  const loop = (async () => {
+    while (!stopping.signal.aborted) {
+      await pause(6_000);
+      if (stopping.signal.aborted) return;
+      did.push('killed');
+      await mortal.kill();
+      await pause(1_500);
+      await mortal.start();
+    }
+  })();
+  return {
+    stop: () => {
+      stopping.abort();
+      return loop;
+    },
+  };
+}
 
 type Trouble = (stage: Stage, runId: string) => Promise<void>;
 

@@ -1,4 +1,5 @@
 /** What has to happen, in which order, for each naive design to break; the chosen one holds in all of them. */
+import { ask } from '../../../runbooks/lab/region-database.ts';
 import type { RegionGateway } from './region-gateway.ts';
 import { type Script, type Stage, sleep, until } from './run.ts';
 import type { naive } from './variants.ts';
@@ -79,6 +80,31 @@ export const scripts: Readonly<Record<keyof typeof naive, Script>> = {
     stage.writer = 'b';
   },
   'forgets what is committed': lagging,
+  'forgets by the position in the log': async (stage) => {
+    const { lab, operator } = stage;
+    await lab.link('b.database>a.database').set({ freeze: 'both' });
+    await sleep(3_000);
+    lab.region('a').database.kill('SIGKILL');
+    // The new writer cannot be told again what it lacks, and its log grows beyond where the old one ended.
+    await lab.link('a.gateways>b.gateways').set({ freeze: 'both' });
+    operator.afterStep = async (step) => {
+      if (step !== 'opened') return;
+      for (let count = 0; count < 2; count++) await ask(lab.region('b').operatorUrl, 'SELECT pg_switch_wal()');
+      await sleep(1_500);
+    };
+    await failOver(stage);
+  },
+  'counts again what it is sent again': async (stage) => {
+    const link = stage.lab.link('a.gateways>a.database');
+    for (let count = 0; count < 6; count++) {
+      // What is committed meanwhile is committed unheard.
+      await link.set({ freeze: 'down' });
+      await sleep(300);
+      link.cut();
+      await link.heal();
+      await sleep(700);
+    }
+  },
   'no report before the rebuild': lagging,
   'no wait before the promotion': cutOff,
   'an epoch that is counted up': async (stage) => {

@@ -1,10 +1,17 @@
 /** Designs that look right and are not: each replaces one decision, and the check over the history must find it. */
 import { type RegionRules, regionRules } from '../../../gateway/region/rules.ts';
+import type { RegionName, TwoRegions } from '../../../runbooks/lab/two-regions.ts';
+import { ForgetsByPosition } from './by-position.ts';
+import type { MayForget } from './region-gateway.ts';
 
 export interface Variant {
   readonly rules: RegionRules;
   readonly waits: boolean;
   readonly reports: boolean;
+  /** Done to the writer's database before anything else. */
+  readonly sql?: string;
+  /** Instead of the rule by which an outbox forgets. */
+  readonly mayForget?: (lab: TwoRegions, name: RegionName) => MayForget;
 }
 
 export const chosen: Variant = { rules: regionRules, waits: true, reports: true };
@@ -30,6 +37,24 @@ const withRules = (naive: Partial<RegionRules>, more: Partial<Variant> = {}): Va
 
 const always = (): true => true;
 
+/** Takes what it has taken before, and counts all that it is handed instead of what was new. */
+const countsAgain = `DO $$ DECLARE
+    v_text text := pg_get_functiondef('ship_events(uuid, bigint, json, boolean)'::regprocedure);
+    v_change text[];
+  BEGIN
+    FOREACH v_change SLICE 1 IN ARRAY ARRAY[
+      ['OR v_last <= v_applied', ''],
+      ['WHERE p_first + e.place - 1 > v_applied', ''],
+      ['FROM inserted, unnest(accounts) AS one',
+       'FROM json_to_recordset(p_events) AS e(accounts text[], cost bigint), LATERAL (SELECT e.cost AS cost_micros) AS c,
+          unnest(e.accounts) AS one']]
+    LOOP
+      IF strpos(v_text, v_change[1]) = 0 THEN RAISE 'ship_events has no "%"', v_change[1]; END IF;
+      v_text := replace(v_text, v_change[1], v_change[2]);
+    END LOOP;
+    EXECUTE v_text;
+  END $$`;
+
 export const naive = {
   'no lease': withRules({
     beginControlWrite: beginning(`e.epoch = $1 AND e.writer_region = $2 AND e.state = 'open'`),
@@ -53,6 +78,8 @@ export const naive = {
     }),
   }),
   'forgets what is committed': withRules({ mayForget: always }),
+  'forgets by the position in the log': withRules({}, { mayForget: (lab, name) => new ForgetsByPosition(lab, name) }),
+  'counts again what it is sent again': withRules({}, { sql: countsAgain }),
   'no report before the rebuild': withRules({}, { reports: false }),
   'no wait before the promotion': withRules({}, { waits: false }),
   'an epoch that is counted up': withRules({
