@@ -2,8 +2,9 @@ import type { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { parse } from 'yaml';
 import { gatewaySecretName, kubernetes, ports, secretNameOf } from '../../lib/platform/names.ts';
-import type { AddonName, Platform } from '../../lib/platform/platform.ts';
+import type { AddonName, Platform, Region } from '../../lib/platform/platform.ts';
 import { configKey } from '../blocks/container.ts';
+import { gatewayNodes } from '../blocks/gateway-nodes.ts';
 import { labels, selector } from '../blocks/labels.ts';
 import type { ChartObject } from '../blocks/object.ts';
 import { restrictedNamespace } from '../blocks/security.ts';
@@ -26,6 +27,12 @@ import { type ChartInput, newChart } from './region-chart.ts';
 
 /** Name of the PriorityClass: not bound to a namespace, so it carries the product's name. */
 export const priorityClass = `${kubernetes.namespace}-${kubernetes.gateway}`;
+
+/** In a cluster of ours alone: the owner of another one chooses its nodes. */
+const ownNodes = (platform: Platform, region: Region, common: Readonly<Record<string, string>>): ChartObject[] =>
+  platform.cluster.kind !== 'eks' || region.cluster !== undefined
+    ? []
+    : [{ manifest: gatewayNodes(common, region.availabilityZones, platform.tier.gateway.maxReplicas) }];
 
 /** What stands before the first pod: namespace, priority, identity, configuration, and the rules of the network. */
 export function foundationChart({ platform, region, config }: ChartInput): Chart {
@@ -59,6 +66,7 @@ export function foundationChart({ platform, region, config }: ChartInput): Chart
       }),
     },
     ...(volumes === undefined ? [] : [{ manifest: volumes }]),
+    ...ownNodes(platform, region, common),
     ...externalSecrets(platform, common),
     policy('deny-all', denyAll()),
     policy('gateway', {

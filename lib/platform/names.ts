@@ -31,6 +31,8 @@ export const parameters = {
   hostedZoneId: 'HostedZoneId',
   /** `on` or `off`: whether copies go to other regions, whose storage stacks must stand then. */
   crossRegionCopies: 'CrossRegionCopies',
+  /** Nodes that AWS keeps for a region in each zone; in its cluster stack. Paid for, used or not. */
+  desiredCapacity: 'DesiredCapacity',
   /** ARN of the key that unseals Vault in the primary region; in a standby's storage stack. */
   vaultKeyArn: 'VaultKeyArn',
 } as const;

@@ -159,6 +159,11 @@ export interface RegionSpec {
   readonly cidr: string;
   /** Gateway replicas in peace, if this region differs from the tier's number. */
   readonly gatewayReplicas?: number;
+  /**
+   * Nodes that AWS keeps for this region in each zone, so that a failover finds them; 0 if not given. They are paid for, used
+   * or not. Afterwards the `DesiredCapacity` stack parameter decides.
+   */
+  readonly reservedNodesPerZone?: number;
   /** Class of the database, if this region differs from the tier's, for example `db.r6g.xlarge`. */
   readonly databaseInstanceClass?: string;
   /** Node type of the cache, if this region differs from the tier's, for example `cache.r7g.xlarge`. */
@@ -244,6 +249,7 @@ export interface Region extends DatabaseRef {
   readonly availabilityZones: readonly string[];
   readonly cidr: string;
   readonly gatewayReplicas: number;
+  readonly reservedNodesPerZone: number;
   readonly databaseInstanceClass: string;
   readonly cacheNodeType: string;
   /** A network that was brought along. */
@@ -389,6 +395,7 @@ function resolveRegion(region: RegionSpec, spec: PlatformSpec, tier: Tier): Regi
     ...(region.database !== undefined && { database: region.database }),
     ...(region.certificateArn !== undefined && { certificateArn: region.certificateArn }),
     gatewayReplicas: region.gatewayReplicas ?? (spec.topology === 'active-active' ? tier.gateway.replicas : inPeace),
+    reservedNodesPerZone: region.reservedNodesPerZone ?? 0,
     databaseInstanceClass: region.databaseInstanceClass ?? tier.database.instanceClass,
     cacheNodeType: region.cacheNodeType ?? tier.cache.nodeType,
     ...presentDatabase(region, spec),

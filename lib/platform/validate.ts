@@ -118,6 +118,16 @@ function regionFaults(spec: PlatformSpec): string[] {
       );
     }
   }
+  for (const [index, { reservedNodesPerZone: kept, cluster }] of spec.regions.entries()) {
+    const at = `regions[${index}].reservedNodesPerZone`;
+    if (kept === undefined) continue;
+    if (!(Number.isInteger(kept) && kept >= 0 && kept <= 50)) {
+      faults.push(`${at}: ${kept} must be a whole number from 0 to 50; each is paid for, used or not`);
+    }
+    if (cluster !== undefined) {
+      faults.push(`${at}: the cluster was brought along, its owner keeps capacity for it; leave it out`);
+    }
+  }
   if (spec.dnsRegion !== undefined && !isRegion(spec.dnsRegion)) {
     faults.push(`dnsRegion: "${spec.dnsRegion}" is not an AWS region, for example us-west-2`);
   }

@@ -1,6 +1,7 @@
 /** The monthly cost of what stands, by stack, from the templates. What depends on use is not in it. */
 import { dnsStackName, regionalStackKinds, stackName } from '../platform/names.ts';
-import type { Platform } from '../platform/platform.ts';
+import { nodesFor } from '../platform/nodes.ts';
+import type { Platform, Region } from '../platform/platform.ts';
 import { prices, regionFactor } from './prices.ts';
 import type { Review } from './review.ts';
 import type { Section } from './section.ts';
@@ -53,8 +54,9 @@ export const costOf = ({ template, region }: SynthesizedStack, platform: Platfor
     0,
   );
 
-/** Nodes that Auto Mode runs for the gateways, as far as that can be told: one for each two, and one in each zone. */
-const nodesOf = (gateways: number, zones: number): number => Math.max(zones, Math.ceil(gateways / 2));
+/** Nodes that Auto Mode runs for the gateways, as far as that can be told, and those that are kept beyond them. */
+const nodesOf = ({ gatewayReplicas, availabilityZones, reservedNodesPerZone }: Region): number =>
+  Math.max(nodesFor(gatewayReplicas, availabilityZones.length), reservedNodesPerZone * availabilityZones.length);
 
 /** Estimated cost by stack. */
 export function costSection({ platform, stacks }: Review): Section {
@@ -64,10 +66,7 @@ export function costSection({ platform, stacks }: Review): Section {
   };
   const rows = platform.regions.map((region) => {
     const kinds = regionalStackKinds.map((kind) => named(stackName(platform, region.region, kind)));
-    const nodes =
-      hourly(prices.nodeHour) *
-      nodesOf(region.gatewayReplicas, region.availabilityZones.length) *
-      regionFactor(region.region);
+    const nodes = hourly(prices.nodeHour) * nodesOf(region) * regionFactor(region.region);
     const all = [...kinds, nodes];
     return [region.region, ...all, all.reduce((sum, cost) => sum + cost, 0)].map(dollars);
   });

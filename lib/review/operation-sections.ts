@@ -11,7 +11,9 @@ import {
   type RegionalStackKind,
   regionSwitchStackName,
   satelliteStackName,
+  stackName,
 } from '../platform/names.ts';
+import { gatewayNode, nodesFor } from '../platform/nodes.ts';
 import { failbackPercents, takeoverCheck } from '../platform/traffic.ts';
 import type { ManifestFile, Review } from './review.ts';
 import type { Section } from './section.ts';
@@ -86,6 +88,40 @@ export function promotionSection({ stacks, promotions }: Review): Section {
 
 const continued = (parts: readonly string[]): string[] =>
   parts.map((part, index) => `${index === 0 ? '  ' : '    '}${part}${index === parts.length - 1 ? '' : ' \\'}`);
+
+/** What stands in a standby, what all of the load needs there, and how AWS is made to keep the difference. */
+export function capacitySection({ platform }: Review): Section | undefined {
+  const regions = platform.standbys.filter(({ cluster }) => cluster === undefined);
+  if (platform.cluster.kind !== 'eks' || regions.length === 0) return undefined;
+  const { gatewayReplicas } = platform.primary;
+  return {
+    title: 'Room for a failover',
+    lines: [
+      ...table(
+        ['region', 'gateways', 'for all clients', 'nodes', 'for all clients', 'kept in each zone'],
+        regions.map((region) => [
+          region.region,
+          region.gatewayReplicas,
+          Math.max(gatewayReplicas, region.gatewayReplicas),
+          nodesFor(region.gatewayReplicas, region.availabilityZones.length),
+          nodesFor(Math.max(gatewayReplicas, region.gatewayReplicas), region.availabilityZones.length),
+          region.reservedNodesPerZone,
+        ]),
+      ),
+      '',
+      ...wrap(
+        `A failover raises the number of pods (kubectl), and Auto Mode looks for nodes. AWS keeps nodes (${gatewayNode.instanceType}) of a region for it once ${parameters.desiredCapacity} says so; ask in peace, since AWS refuses what it does not have, and each is paid for, used or not:`,
+      ),
+      ...regions
+        .slice(0, 1)
+        .flatMap(({ region }) => [
+          `  aws cloudformation update-stack --region ${region} --stack-name ${stackName(platform, region, 'cluster')} \\`,
+          `    --use-previous-template --capabilities CAPABILITY_IAM \\`,
+          `    --parameters ParameterKey=${parameters.desiredCapacity},ParameterValue=1`,
+        ]),
+    ],
+  };
+}
 
 /** How traffic is moved by hand, and given back: no record is edited. */
 export function trafficSection({ platform }: Review): Section {

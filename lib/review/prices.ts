@@ -27,8 +27,8 @@ export const prices = {
   databaseHour: { 'db.r6g.large': 0.225, 'db.r6g.xlarge': 0.45, 'db.r6g.2xlarge': 0.899, 'db.r6g.4xlarge': 1.798 },
   databaseGibMonth: 0.115,
   cacheHour: { 'cache.r7g.large': 0.1752, 'cache.r7g.xlarge': 0.3496, 'cache.r7g.2xlarge': 0.6993 },
-  /** A node for gateways (2 vCPU, 8 GiB) with the fee of Auto Mode. */
-  nodeHour: 0.0816 * 1.12,
+  /** m6i.xlarge, with the fee of Auto Mode. */
+  nodeHour: 0.192 * 1.12,
 } as const;
 
 /** What a region costs against us-east-1, roughly; 1.15 where nothing is known. */

@@ -4,6 +4,7 @@ import { changesSection } from './changes.ts';
 import { checklistSection } from './checklist.ts';
 import { costSection } from './cost.ts';
 import {
+  capacitySection,
   deploymentSection,
   findingsSection,
   manifestsSection,
@@ -27,6 +28,7 @@ const all: readonly ((review: Review) => Section | undefined)[] = [
   checklistSection,
   promotionSection,
   trafficSection,
+  capacitySection,
   changesSection,
   findingsSection,
   deploymentSection,

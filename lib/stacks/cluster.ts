@@ -7,6 +7,7 @@ import { acknowledge } from '../constructs/acknowledge.ts';
 import { AutoModeCluster } from '../constructs/auto-mode-cluster.ts';
 import { podGrants } from '../constructs/pod-grants.ts';
 import { PodIdentity } from '../constructs/pod-identity.ts';
+import { ReservedCapacity } from '../constructs/reserved-capacity.ts';
 import { clusterName, metricLogGroup, outputs, ports } from '../platform/names.ts';
 import type { OwnCluster } from '../platform/platform.ts';
 import type { CacheStack } from './cache.ts';
@@ -57,6 +58,10 @@ export class ClusterStack extends RegionalStack {
       vpc,
       adminRoleArns: platform.cluster.adminRoleArns,
       publicApiCidrs: platform.cluster.publicApiCidrs,
+    });
+    new ReservedCapacity(this, 'Reserved', {
+      availabilityZones: region.availabilityZones,
+      initially: region.reservedNodesPerZone,
     });
     if (region.network !== undefined) {
       acknowledge(

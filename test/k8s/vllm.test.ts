@@ -4,7 +4,7 @@ import { ofTier } from './platforms.ts';
 
 describe('a model of one’s own on EKS', () => {
   const objects = objectsOf(ofTier('high', { addons: ['vllm'] }), 'us-east-1');
-  const pool = find(objects, 'NodePool');
+  const pool = find(objects, 'NodePool', 'holdfast-gpu');
   const pod = at(find(objects, 'Deployment', 'vllm'), 'spec.template.spec');
 
   it('gets nodes with GPUs, which take no other pod', () => {

@@ -6,7 +6,7 @@ type Values = Readonly<Record<string, string>>;
 const noValue = Symbol('AWS::NoValue');
 
 /**
- * Resources and outputs for the given parameters, the others at their defaults. Parameter references become their
+ * Resources and outputs for the given parameters, the others at their defaults; none whose condition does not hold. Parameter references become their
  * values; every other reference stays as it is.
  */
 export function resolveTemplate(template: Template, given: Values): unknown {
@@ -16,7 +16,10 @@ export function resolveTemplate(template: Template, given: Values): unknown {
     if (!(name in template.Conditions)) throw new Error(`no condition ${name}`);
     return decide(template.Conditions[name], values, holds);
   };
-  return resolve({ Resources: template.Resources, Outputs: template.Outputs }, values, holds);
+  const standing = Object.entries(template.Resources).filter(
+    ([, { Condition }]) => Condition === undefined || holds(Condition),
+  );
+  return resolve({ Resources: Object.fromEntries(standing), Outputs: template.Outputs }, values, holds);
 }
 
 function decide(expression: unknown, values: Values, holds: (condition: string) => boolean): boolean {

@@ -10,6 +10,7 @@ const resourceSchema = z.looseObject({
   Properties: z.record(z.string(), z.unknown()).default({}),
   DeletionPolicy: z.string().optional(),
   UpdateReplacePolicy: z.string().optional(),
+  Condition: z.string().optional(),
 });
 
 const parameterSchema = z.looseObject({
