@@ -40,6 +40,7 @@ export function openWorld(name: WorldName, platform: Platform): OpenedWorld {
       if (url !== undefined) return url;
       throw new Error(`HOLDFAST_PROMETHEUS_URL, or ${prometheusVariable(region)}: say where Prometheus answers`);
     },
+    manifestOf: (region, file) => readFile(`dist/k8s/${region}/${file}`, 'utf8'),
     templateOf: (stack) => readFile(`cdk.out/${stack}.template.json`, 'utf8'),
   });
   return { world: withoutTheRest(world), books: awsBooks, readiness: world.readiness, close: () => world.close() };

@@ -21,6 +21,7 @@ import {
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { RestoreWorld } from '../books/database-restore.ts';
 import type { FailbackWorld } from '../books/region-failback.ts';
+import type { ReleaseWorld } from '../books/release.ts';
 import type { UpgradeWorld } from '../books/upgrade.ts';
 import type { ZoneWorld } from '../books/zone-evacuation.ts';
 import type { RunbookId } from '../catalog.ts';
@@ -37,6 +38,7 @@ import { awsRegionDatabase } from './region-database.ts';
 import { type AskReadiness, awsReadiness } from './region-readiness.ts';
 import { regionRows } from './region-rows.ts';
 import { awsRegionTraffic } from './region-traffic.ts';
+import { awsReleases } from './releases.ts';
 import { awsReplicas } from './replicas.ts';
 import { awsUpgrades } from './upgrades.ts';
 import { awsZones } from './zones.ts';
@@ -61,6 +63,8 @@ export interface AwsWorldOptions {
   readonly prometheusUrl?: (region: string) => string;
   /** What CDK made of `platform`: the template of a stack. */
   readonly templateOf?: (stack: string) => Promise<string>;
+  /** What was made of `platform` for Kubernetes: text of a region's file of manifests. */
+  readonly manifestOf?: (region: string, file: string) => Promise<string>;
   /** `kubectl`, if not given. */
   readonly kubectl?: string;
   /** An administrator's key, for the verification. */
@@ -75,10 +79,11 @@ export const awsBooks: readonly RunbookId[] = [
   'zone-evacuation',
   'database-restore',
   'backup-verify',
+  'release',
   'upgrade',
 ];
 
-export interface AwsWorld extends FailbackWorld, RestoreWorld, UpgradeWorld, ZoneWorld {
+export interface AwsWorld extends FailbackWorld, RestoreWorld, ReleaseWorld, UpgradeWorld, ZoneWorld {
   /** What AWS tells of a standby before it is needed. */
   readonly readiness: AskReadiness;
   close(): Promise<void>;
@@ -109,6 +114,12 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       throw error;
     }
   };
+  const claimStore = new ClaimStore(
+    claims.map(({ bucket, region }, index) => {
+      const client = claimClients[index] ?? openS3({ region, ...access });
+      return new S3ClaimBucket(client, bucket, objectKeys.claim);
+    }),
+  );
   const backups = awsBackups(clients, { platform, regionOf, databaseUrl });
   return {
     ...backups,
@@ -149,12 +160,18 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
         keyOf: (old) => `runs/lost-writes/${databaseIdentifier(platform, old)}.json`,
       }),
     }),
-    claims: new ClaimStore(
-      claims.map(({ bucket, region }, index) => {
-        const client = claimClients[index] ?? openS3({ region, ...access });
-        return new S3ClaimBucket(client, bucket, objectKeys.claim);
-      }),
-    ),
+    claims: claimStore,
+    releases: awsReleases(clients, {
+      platform,
+      regionOf,
+      kubectl,
+      writer: async (signal) =>
+        claims.length === 0
+          ? platform.primary.region
+          : ((await claimStore.read(signal)).agreed?.writer ?? unknown('the writer')(platform.name)),
+      manifestOf: options.manifestOf ?? unknown('the manifests'),
+      wait,
+    }),
     database: (name) =>
       awsRegionDatabase(clients, {
         region: name,

@@ -8,6 +8,7 @@ import {
   entranceName,
   loadBalancerName,
   objectKeys,
+  repositoryName,
   stackName,
 } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
@@ -71,6 +72,8 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
     objects(buckets.claims, objectKeys.claim),
   );
   if (id === 'backup-verify') return { Version: '2012-10-17', Statement: [...common, ...restoring(platform)] };
+  if (id === 'release')
+    return { Version: '2012-10-17', Statement: [...common, claimReader(buckets), ...releasing(platform)] };
   if (id === 'zone-evacuation') return { Version: '2012-10-17', Statement: [...common, ...leavingZones(platform)] };
   if (id === 'upgrade') return { Version: '2012-10-17', Statement: [...common, ...upgrading(platform)] };
   if (id === 'database-restore') {
@@ -183,6 +186,30 @@ const replacing = (platform: Platform): Statement[] => [
     ]),
   ),
 ];
+
+/** Pods are the cluster's affair: who lets the operator in there is its access entry. */
+const releasing = (platform: Platform): Statement[] => [
+  allow(
+    'SeeTheImages',
+    ['ecr:DescribeImages'],
+    platform.regions.map(
+      ({ region, account }) => `arn:aws:ecr:${region}:${account}:repository/${repositoryName(platform)}`,
+    ),
+  ),
+  allow(
+    'ReachTheClusters',
+    ['eks:DescribeCluster'],
+    platform.regions.map((one) => clusterArn(platform, one)),
+  ),
+];
+
+/** Who writes, without the right to change it. */
+const claimReader = ({ claims }: PolicyBuckets): Statement =>
+  allow(
+    'ReadTheClaim',
+    ['s3:GetObject'],
+    claims.map(({ bucket }) => `arn:aws:s3:::${bucket}/${objectKeys.claim}`),
+  );
 
 const balancers = (platform: Platform): string[] =>
   platform.regions.flatMap(({ region, account }) => {

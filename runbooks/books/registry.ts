@@ -118,7 +118,7 @@ const definitions: Readonly<Record<Exclude<RunbookId, 'drill'>, Definition>> = {
     }),
     (platform) => ({
       ...allRegions(platform),
-      image: platform.image,
+      image: platform.imageDigest === undefined ? platform.image : `${platform.image}@${platform.imageDigest}`,
       ...(platform.primary.availabilityZones[0] === undefined ? {} : { zone: platform.primary.availabilityZones[0] }),
     }),
     release,

@@ -31,7 +31,16 @@ export interface Releases {
   /** Version of the schema in the writer's database, and the one that the image wants. */
   schema(image: string, signal: AbortSignal): Promise<{ readonly there: string; readonly wanted: string }>;
   migrate(image: string, token: string, signal: AbortSignal): Promise<void>;
+  /** What would stop or undo the release half-way; absent = nothing is known to. */
+  obstacles?(image: string, signal: AbortSignal): Promise<readonly string[]>;
 }
+
+/** Pure. Of `NAME@sha256:...`; undefined = it goes by a tag. */
+export const digestOf = (image: string): string | undefined => /@(sha256:[0-9a-f]{64})$/.exec(image)?.[1];
+
+/** Pure. Each region's registry has a name of its own, and the digest is the image. */
+export const isSameImage = (one: string, other: string): boolean =>
+  one === other || (digestOf(one) !== undefined && digestOf(one) === digestOf(other));
 
 type ReleaseStep = Step<ReleaseWorld>;
 
@@ -44,10 +53,11 @@ export function release(plan: ReleasePlan): Runbook<ReleaseWorld> {
   return {
     id: 'release',
     title: 'Release a version of the gateway',
-    useWhen: ['a new image is to run everywhere', 'a configuration that only a restart takes up is to run everywhere'],
+    useWhen: ['a new image is to run everywhere'],
     doNotUseWhen: [
       'an incident is open, unless this release ends it',
       'only config.yaml changes: gateways take it up by themselves, and step back by themselves',
+      'Argo CD or Flux sets the image back to what git says: suspend it first, and commit the image afterwards',
       'the new schema cannot be read by the running version: split the change into two releases',
     ],
     steps: [
@@ -63,12 +73,24 @@ export function release(plan: ReleasePlan): Runbook<ReleaseWorld> {
   };
 }
 
-const formerImage = ({ primary }: ReleasePlan): ReleaseStep =>
+const formerImage = ({ image: wanted, primary }: ReleasePlan): ReleaseStep =>
   lookStep({
     id: 'before',
     title: 'See what runs now',
-    words: { check: 'which image does the primary run? A step back returns to it' },
+    words: {
+      check: 'which image does the primary run? A step back returns to it. Is anything in the way of the new one?',
+      canGoWrong: [
+        'the image goes by a tag, or a region lacks it',
+        'a rollout is under way, or GitOps would undo this one',
+      ],
+    },
     patienceSeconds: 60,
+    precondition: async (world, { signal }): Promise<Verdict> => {
+      const found = (await world.releases.obstacles?.(wanted, signal)) ?? [];
+      return found.length === 0
+        ? { is: 'done' }
+        : { is: 'blocked', because: found.join('; '), fix: 'mend that, then run it again' };
+    },
     check: async (world, { signal }) => {
       const { image } = await world.releases.view({ region: primary }, signal);
       return { is: 'done', facts: { before: image }, note: image };
@@ -110,7 +132,7 @@ const roll = ({ image }: ReleasePlan, part: ReleasePart, id: string): ReleaseSte
   patienceSeconds: 1_800,
   check: async (world, { signal }): Promise<Verdict> => {
     const found = await world.releases.view(part, signal);
-    if (found.image !== image) return { is: 'ready', note: `it runs ${found.image}` };
+    if (!isSameImage(found.image, image)) return { is: 'ready', note: `it runs ${found.image}` };
     return found.isRolledOut ? { is: 'done' } : { is: 'underway', note: 'pods are being replaced' };
   },
   act: (world, { signal, token }) => world.releases.roll(part, image, token, signal),
@@ -128,7 +150,7 @@ const bake = (plan: ReleasePlan, parts: readonly ReleasePart[], region: string, 
     limits: { ...(plan.gate ?? defaultGate), ...(region === plan.primary ? {} : { minRequests: 0 }) },
     isThere: async (world, { signal }) => {
       const found = await Promise.all(parts.map((part) => world.releases.view(part, signal)));
-      return found.every(({ image }) => image === plan.image)
+      return found.every(({ image }) => isSameImage(image, plan.image))
         ? { is: 'done' }
         : { is: 'blocked', because: 'it was set back', fix: 'find the cause, then release another image' };
     },

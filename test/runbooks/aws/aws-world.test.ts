@@ -106,7 +106,7 @@ describe('the policy of a book', () => {
   );
 
   it('is not made up for a book that this world cannot run', () => {
-    expect(policyOf('release', platform, buckets)).toBeUndefined();
+    expect(policyOf('drill', platform, buckets)).toBeUndefined();
   });
 });
 

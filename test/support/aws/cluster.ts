@@ -88,7 +88,7 @@ export class FakeCluster {
     this.acts.push(line.replaceAll(/ --(type|patch|output|overwrite)\S*/g, '').trim());
     if (verb === 'patch') return this.#patch(what, name, json(optionOf(args, 'patch')));
     if (verb === 'scale') return this.#scale(what.split('/')[1] ?? '', Number(optionOf(args, 'replicas')));
-    if (verb === 'delete') return this.#delete(name === '' ? (what.split('/')[1] ?? '') : name);
+    if (verb === 'delete') return this.#delete(what.split('/')[1] ?? name);
     if (verb === 'create' && what === '--raw') return this.#evict(/pods\/([^/]+)\/eviction/.exec(line)?.[1] ?? '');
     if (verb === 'apply') return this.#apply(json(input));
     throw new Error(`the cluster of the tests knows no ${line}`);
@@ -118,6 +118,8 @@ export class FakeCluster {
     if (what === 'jobs') {
       return list([...this.jobs].map(([name, status]) => ({ metadata: { name }, status })));
     }
+    const workload = this.workloads.get(/^deployment\/(.+)$/.exec(what)?.[1] ?? '');
+    if (workload !== undefined) return JSON.stringify(workloadJson(workload));
     const secret = /^secrets?\/(.+)$/.exec(what)?.[1];
     if (secret !== undefined) {
       const data = Object.entries(this.secrets.get(secret) ?? {}).map(([key, value]) => [
@@ -166,10 +168,9 @@ export class FakeCluster {
   #apply(object: Record<string, unknown>): string {
     const name = String(at(object, 'metadata', 'name'));
     if (object['kind'] === 'Job') {
-      if (!this.jobs.has(name)) this.jobs.set(name, { succeeded: 0 });
+      this.jobs.set(name, { succeeded: 1 });
       return '';
     }
-    if (this.workloads.has(name)) return '';
     const [container] = z
       .array(z.object({ image: z.string() }))
       .parse(at(object, 'spec', 'template', 'spec', 'containers'));
@@ -189,6 +190,7 @@ export class FakeCluster {
 
   #delete(name: string): string {
     this.workloads.delete(name);
+    this.jobs.delete(name);
     return '';
   }
 
@@ -243,7 +245,7 @@ function workloadJson(workload: FakeWorkload): unknown {
       updateStrategy: { type: updateStrategy },
       template: {
         metadata: { labels: selector, annotations: podAnnotations },
-        spec: { containers: [{ name, image }] },
+        spec: { containers: [{ name: selector['app.kubernetes.io/component'] ?? name, image }] },
       },
     },
     status: {
