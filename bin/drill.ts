@@ -3,7 +3,6 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TierName } from '../lib/platform/platform.ts';
-import { defaultGate } from '../runbooks/books/canary-world.ts';
 import { drill } from '../runbooks/books/drill.ts';
 import { drillBlocks, drillFaults, drillResult, objectivesOf } from '../runbooks/books/drill-history.ts';
 import { canaryShares, regionFailback } from '../runbooks/books/region-failback.ts';
@@ -19,6 +18,7 @@ import type { Runbook } from '../runbooks/engine/step.ts';
 import { LabWorld } from '../runbooks/lab/lab-world.ts';
 import { type RegionName, startTwoRegions } from '../runbooks/lab/two-regions.ts';
 import { startUpstream } from '../runbooks/lab/upstream.ts';
+import { partsOf } from './lab.ts';
 import type { Host } from './runbook/host.ts';
 import { progressFor } from './runbook/progress.ts';
 import { thisMachine } from './runbook/this-machine.ts';
@@ -41,14 +41,13 @@ export interface DrillOptions {
 const labTtlSeconds = 4;
 const maxLagSeconds = 5;
 const bakeSeconds = 5;
-/** Bakes of seconds have a tail of a few requests, on a machine that runs both regions and the clients besides. */
-const gate = { ...defaultGate, maxAddedLatencyMs: 1_000 };
 const there = { target: 'b', former: 'a' } as const;
 const back = { target: 'a', former: 'b' } as const;
 
 /** @returns 0 when the drill passed, 1 when it did not, else the run's own code. */
 export async function drillHere(options: DrillOptions): Promise<number> {
   const host = await thisMachine();
+  const parts = await partsOf(host);
   const directory = resolve(options.data, 'drill');
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
@@ -74,6 +73,7 @@ model_list:
     gateways: options.gateways,
     ttlSeconds: labTtlSeconds,
     notesWrites: true,
+    parts,
     config: { a: configOf('a'), b: configOf('b') },
   });
   const world = new LabWorld({
@@ -84,7 +84,7 @@ model_list:
     plannedEpochs: options.book === 'region-failover' ? [] : [2, 3],
   });
   const { errorsAt } = options;
-  if (errorsAt !== undefined) errors.areOn = () => world.shareOf('a') >= errorsAt;
+  if (errorsAt !== undefined) errors.areOn = () => world.traffic.shareOf('a') >= errorsAt;
   const drilling = new Drilling(host, world, options);
   try {
     return await drilling.go();
@@ -117,7 +117,7 @@ class Drilling {
     }
     const { outcome } = await this.#run(switchover, { ...there });
     if (outcome.is !== 'completed') return this.#failed(outcome);
-    const failback = drill(regionFailback({ ...back, maxLagSeconds, bakeSeconds, gate }), {
+    const failback = drill(regionFailback({ ...back, maxLagSeconds, bakeSeconds }), {
       ...inLab,
       fault: 'none',
       victim: 'b',
@@ -156,9 +156,9 @@ class Drilling {
     await sleep(believedMs);
     const sinceMs = performance.now();
     await sleep(watchedMs);
-    const after = this.#world.answers.filter(({ atMs }) => atMs > sinceMs);
+    const after = this.#world.drill.answers.filter(({ atMs }) => atMs > sinceMs);
     const failed = after.filter(({ isAnswered, tries }) => !isAnswered || tries > 1).length;
-    const share = this.#world.shareOf('a');
+    const share = this.#world.traffic.shareOf('a');
     const faults = [
       ...(breach?.is === 'act-failed' && breach.step === expected && breach.because.includes('% errors')
         ? []
