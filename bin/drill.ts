@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TierName } from '../lib/platform/platform.ts';
+import { defaultGate } from '../runbooks/books/canary-world.ts';
 import { drill } from '../runbooks/books/drill.ts';
 import { drillBlocks, drillFaults, drillResult, objectivesOf } from '../runbooks/books/drill-history.ts';
 import { canaryShares, regionFailback } from '../runbooks/books/region-failback.ts';
@@ -16,7 +17,7 @@ import { reportOf } from '../runbooks/engine/report.ts';
 import { exitCodes, type Outcome, run } from '../runbooks/engine/run.ts';
 import type { Runbook } from '../runbooks/engine/step.ts';
 import { LabWorld } from '../runbooks/lab/lab-world.ts';
-import { type RegionName, startTwoRegions } from '../runbooks/lab/two-regions.ts';
+import { startTwoRegions } from '../runbooks/lab/two-regions.ts';
 import { startUpstream } from '../runbooks/lab/upstream.ts';
 import { partsOf } from './lab.ts';
 import type { Host } from './runbook/host.ts';
@@ -41,6 +42,8 @@ export interface DrillOptions {
 const labTtlSeconds = 4;
 const maxLagSeconds = 5;
 const bakeSeconds = 5;
+/** Bakes of seconds have a tail of a few requests, on a machine that runs both regions and the clients besides. */
+const gate = { ...defaultGate, maxAddedLatencyMs: 1_000 };
 const there = { target: 'b', former: 'a' } as const;
 const back = { target: 'a', former: 'b' } as const;
 
@@ -64,17 +67,18 @@ export async function drillHere(options: DrillOptions): Promise<number> {
     }),
     b: await startUpstream({ name: 'the upstream of b', chunkEveryMs: 20 }),
   };
-  const configOf = (name: RegionName): string => `
+  const config = `
 model_list:
   - model_name: chat
-    litellm_params: {model: openai/m, api_base: "${upstreams[name].url}", api_key: sk-u, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}`;
+    litellm_params: {model: openai/m, api_base: os.environ/LAB_UPSTREAM, api_key: sk-u, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}`;
   const lab = await startTwoRegions({
     directory,
     gateways: options.gateways,
     ttlSeconds: labTtlSeconds,
     notesWrites: true,
     parts,
-    config: { a: configOf('a'), b: configOf('b') },
+    config,
+    environmentOf: (name) => ({ LAB_UPSTREAM: upstreams[name].url }),
   });
   const world = new LabWorld({
     lab,
@@ -117,7 +121,7 @@ class Drilling {
     }
     const { outcome } = await this.#run(switchover, { ...there });
     if (outcome.is !== 'completed') return this.#failed(outcome);
-    const failback = drill(regionFailback({ ...back, maxLagSeconds, bakeSeconds }), {
+    const failback = drill(regionFailback({ ...back, maxLagSeconds, bakeSeconds, gate }), {
       ...inLab,
       fault: 'none',
       victim: 'b',

@@ -66,6 +66,8 @@ function atRank({ within }: Counts, rankOf: (total: number) => number): number |
   return 1000 * (lower + ((upper - lower) * (rank - below)) / Math.max(1, count - below));
 }
 
+const leastCompared = 50;
+
 /**
  * Pure: a region against the other one, each between two moments. Latency counts as added as far as it cannot be chance:
  * the tail of the few requests of a small share is two or three of them, and a busy machine slows any two down.
@@ -73,7 +75,9 @@ function atRank({ within }: Counts, rankOf: (total: number) => number): number |
 export function vitalsOf(of: Counts, others: Counts): Vitals {
   const [here, there] = [percentileBoundsMs(of), percentileBoundsMs(others)];
   const { requests, errors } = of;
-  if (here === undefined || there === undefined) return { requests, errors, addedLatencyMs: undefined };
+  // The handful that others serve after all clients have left them is no measure.
+  const tooFew = others.requests < leastCompared;
+  if (here === undefined || there === undefined || tooFew) return { requests, errors, addedLatencyMs: undefined };
   return { requests, errors, addedLatencyMs: Math.max(0, here[0] - there[1]) };
 }
 
