@@ -17,8 +17,9 @@ import { reportOf } from '../runbooks/engine/report.ts';
 import { exitCodes, type Outcome, run } from '../runbooks/engine/run.ts';
 import type { Runbook } from '../runbooks/engine/step.ts';
 import { LabWorld } from '../runbooks/lab/lab-world.ts';
-import { type RegionName, startTwoRegions } from '../runbooks/lab/two-regions.ts';
+import { startTwoRegions } from '../runbooks/lab/two-regions.ts';
 import { startUpstream } from '../runbooks/lab/upstream.ts';
+import { partsOf } from './lab.ts';
 import type { Host } from './runbook/host.ts';
 import { progressFor } from './runbook/progress.ts';
 import { thisMachine } from './runbook/this-machine.ts';
@@ -49,6 +50,7 @@ const back = { target: 'a', former: 'b' } as const;
 /** @returns 0 when the drill passed, 1 when it did not, else the run's own code. */
 export async function drillHere(options: DrillOptions): Promise<number> {
   const host = await thisMachine();
+  const parts = await partsOf(host);
   const directory = resolve(options.data, 'drill');
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
@@ -65,16 +67,18 @@ export async function drillHere(options: DrillOptions): Promise<number> {
     }),
     b: await startUpstream({ name: 'the upstream of b', chunkEveryMs: 20 }),
   };
-  const configOf = (name: RegionName): string => `
+  const config = `
 model_list:
   - model_name: chat
-    litellm_params: {model: openai/m, api_base: "${upstreams[name].url}", api_key: sk-u, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}`;
+    litellm_params: {model: openai/m, api_base: os.environ/LAB_UPSTREAM, api_key: sk-u, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}`;
   const lab = await startTwoRegions({
     directory,
     gateways: options.gateways,
     ttlSeconds: labTtlSeconds,
     notesWrites: true,
-    config: { a: configOf('a'), b: configOf('b') },
+    parts,
+    config,
+    environmentOf: (name) => ({ LAB_UPSTREAM: upstreams[name].url }),
   });
   const world = new LabWorld({
     lab,
@@ -84,7 +88,7 @@ model_list:
     plannedEpochs: options.book === 'region-failover' ? [] : [2, 3],
   });
   const { errorsAt } = options;
-  if (errorsAt !== undefined) errors.areOn = () => world.shareOf('a') >= errorsAt;
+  if (errorsAt !== undefined) errors.areOn = () => world.traffic.shareOf('a') >= errorsAt;
   const drilling = new Drilling(host, world, options);
   try {
     return await drilling.go();
@@ -156,9 +160,9 @@ class Drilling {
     await sleep(believedMs);
     const sinceMs = performance.now();
     await sleep(watchedMs);
-    const after = this.#world.answers.filter(({ atMs }) => atMs > sinceMs);
+    const after = this.#world.drill.answers.filter(({ atMs }) => atMs > sinceMs);
     const failed = after.filter(({ isAnswered, tries }) => !isAnswered || tries > 1).length;
-    const share = this.#world.shareOf('a');
+    const share = this.#world.traffic.shareOf('a');
     const faults = [
       ...(breach?.is === 'act-failed' && breach.step === expected && breach.because.includes('% errors')
         ? []

@@ -2,8 +2,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { askLab, type LabAction, LabAway, openLabControl } from '../runbooks/lab/lab-control.ts';
+import { findLabParts, type LabParts } from '../runbooks/lab/lab-parts.ts';
 import { labMasterKey, regionNames, startTwoRegions } from '../runbooks/lab/two-regions.ts';
 import { startUpstream } from '../runbooks/lab/upstream.ts';
+import type { Host } from './runbook/host.ts';
 import { thisMachine } from './runbook/this-machine.ts';
 
 export interface LabOptions {
@@ -14,12 +16,21 @@ export interface LabUpOptions extends LabOptions {
   readonly gateways: number;
 }
 
+/** What the machine has or can fetch. The rest is said by name and left out; in CI nothing may be. */
+export async function partsOf({ terminal, signal }: Host): Promise<LabParts> {
+  const { parts, missing } = await findLabParts(signal);
+  if (missing.length > 0 && process.env['CI'] !== undefined) throw new Error(missing.join('\n'));
+  for (const sentence of missing) terminal.writeError(`Left out: ${sentence}\n`);
+  return parts;
+}
+
 const ttlSeconds = 4;
 const placeFile = (data: string): string => join(resolve(data), 'lab.json');
 
 /** Ends with `lab down`, or with Ctrl-C. @returns the exit code. */
 export async function labUp({ data, gateways }: LabUpOptions): Promise<number> {
-  const { terminal, signal } = await thisMachine();
+  const host = await thisMachine();
+  const { terminal, signal } = host;
   if (await isRunning(data)) {
     terminal.writeError('A lab runs here already: npx holdfast lab status\n');
     return 3;
@@ -33,6 +44,7 @@ export async function labUp({ data, gateways }: LabUpOptions): Promise<number> {
       directory,
       gateways,
       ttlSeconds,
+      parts: await partsOf(host),
       config: `
 model_list:
   - model_name: chat

@@ -8,8 +8,8 @@ import { healthPaths } from '../../gateway/contract.ts';
 
 export interface EdgeRegion {
   readonly name: string;
-  /** Of its gateways. */
-  readonly addresses: readonly string[];
+  /** Its ways in; they may change. */
+  readonly addresses: () => readonly string[];
 }
 
 export interface EdgeOptions {
@@ -57,7 +57,7 @@ export class LabEdge {
     // Evenly spread, where Route 53 draws lots: the same share without its noise.
     const isOfPrimary = (this.#answers++ * 0.618_034) % 1 < (primaryShare?.() ?? 0) / 100;
     const isReturning = isTakenOver(standby.name) && isOfPrimary && this.#health.get(primary.name)?.isWell === true;
-    return isReturning || this.active === primary.name ? primary.addresses : standby.addresses;
+    return isReturning || this.active === primary.name ? primary.addresses() : standby.addresses();
   }
 
   async stop(): Promise<void> {
@@ -69,14 +69,17 @@ export class LabEdge {
     const { intervalMs, failureThreshold } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const answered = await Promise.all(addresses.map((address) => answers(address, intervalMs, signal)));
+      const startedAtMs = performance.now();
+      const answered = await Promise.all(addresses().map((address) => answers(address, intervalMs, signal)));
       const health = this.#health.get(name);
       const found = answered.some(Boolean);
       if (health !== undefined) {
         health.against = found === health.isWell ? 0 : health.against + 1;
         if (health.against >= failureThreshold) this.#health.set(name, { isWell: found, against: 0 });
       }
-      await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
+      // From start to start: a check that hangs must not make the next one later.
+      const pauseMs = Math.max(0, startedAtMs + intervalMs - performance.now());
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }

@@ -5,7 +5,8 @@ import { createServer, type Server } from 'node:http';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { hasCode } from './error-code.ts';
-import { type RegionName, regionNames, type TwoRegions } from './two-regions.ts';
+import { regionNamed, regionNames } from './region-name.ts';
+import type { TwoRegions } from './two-regions.ts';
 
 export const labActions = ['status', 'kill', 'partition', 'heal', 'down'] as const;
 export type LabAction = (typeof labActions)[number];
@@ -87,38 +88,16 @@ export class LabAway extends Error {}
 async function perform(lab: TwoRegions, action: LabAction, region: string | null): Promise<object> {
   if (action === 'partition') await lab.partition();
   else if (action === 'heal') await heal(lab);
-  else if (action === 'kill') await kill(lab, regionNamed(region));
+  else if (action === 'kill') await lab.region(regionNamed(region ?? '')).kill();
   else if (action === 'status') return lab.status();
   return { is: action, ...(region === null ? {} : { region }) };
-}
-
-function regionNamed(name: string | null): RegionName {
-  const found = regionNames.find((one) => one === name);
-  if (found === undefined) throw new Error(`there is no region ${name ?? ''}; say --region a or --region b`);
-  return found;
-}
-
-async function kill(lab: TwoRegions, name: RegionName): Promise<void> {
-  const { gateways, database } = lab.region(name);
-  for (const gateway of gateways) gateway.kill('SIGKILL');
-  database.kill('SIGKILL');
-  await Promise.all([...gateways.map(({ exited }) => exited), database.exited]);
 }
 
 /** Links first; then what was killed starts again, on its own folders. */
 async function heal(lab: TwoRegions): Promise<void> {
   await lab.heal();
-  for (const name of regionNames) {
-    const region = lab.region(name);
-    if (await hasEnded(region.database.exited)) await region.restartDatabase();
-    for (const [index, gateway] of region.gateways.entries()) {
-      if (await hasEnded(gateway.exited)) await region.startGateway(index);
-    }
-  }
+  for (const name of regionNames) await lab.region(name).restart();
 }
-
-const hasEnded = (exited: Promise<unknown>): Promise<boolean> =>
-  Promise.race([exited.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);
 
 const isWord = (given: string | string[] | undefined, word: string): boolean =>
   typeof given === 'string' && given.length === word.length && timingSafeEqual(Buffer.from(given), Buffer.from(word));

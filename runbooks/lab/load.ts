@@ -15,6 +15,10 @@ export interface LoadOptions {
   readonly dnsTtlMs: number;
   /** Until a client gives up. */
   readonly timeoutMs: number;
+  /** From one control-plane write to the next; 100 if not given. */
+  readonly betweenWritesMs?: number;
+  /** Of the ledger, oldest first out; everything is kept if not given. */
+  readonly mostEntries?: number;
 }
 
 export interface LoadEntry {
@@ -58,9 +62,6 @@ class CachingResolver {
     return this.#addresses;
   }
 }
-
-/** A pause between two control-plane writes. */
-const betweenWritesMs = 100;
 
 export class LabLoad {
   readonly entries: LoadEntry[] = [];
@@ -116,6 +117,7 @@ export class LabLoad {
       const pauseMs = pausesMs[tries - 1];
       if (isAnswered || pauseMs === undefined) {
         this.entries.push({ callId, atMs, tookMs: performance.now() - atMs, tries, isAnswered });
+        keepNewest(this.entries, this.#options.mostEntries);
         return;
       }
       await sleep(pauseMs);
@@ -146,7 +148,7 @@ export class LabLoad {
 
   /** One administrator who makes keys, one after the other. */
   async #write(address: () => string, pinnedTo?: string): Promise<void> {
-    const { key, timeoutMs } = this.#options;
+    const { key, timeoutMs, betweenWritesMs = 100 } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const alias = `drill-${randomUUID()}`;
@@ -167,9 +169,15 @@ export class LabLoad {
       }
       const whose = pinnedTo === undefined ? {} : { pinnedTo };
       this.writes.push({ alias, atMs, endMs: performance.now(), isAcknowledged, ...whose });
+      keepNewest(this.writes, this.#options.mostEntries);
       await sleep(betweenWritesMs, undefined, { signal }).catch(() => undefined);
     }
   }
+}
+
+/** In steps, since taking away the first one moves all others. */
+function keepNewest(ledger: unknown[], most: number | undefined): void {
+  if (most !== undefined && ledger.length > 2 * most) ledger.splice(0, ledger.length - most);
 }
 
 /** Pure: the longest time without an answer in which at least one try had failed, seconds. */
@@ -199,11 +207,24 @@ export function writeGapSeconds(writes: readonly WriteEntry[]): number | undefin
   return Math.max(...acknowledged.slice(1).map((atMs, index) => atMs - (acknowledged[index] ?? atMs))) / 1000;
 }
 
-/** Pure. 95th percentile of the answered ones, milliseconds; 0 without any. */
-export function latencyMs(entries: readonly LoadEntry[]): number {
-  const took = entries
-    .filter(({ isAnswered }) => isAnswered)
-    .map(({ tookMs }) => tookMs)
-    .toSorted((one, other) => one - other);
-  return took[Math.floor(took.length * 0.95)] ?? 0;
+/**
+ * Pure: the 95th percentile of the answers of each second, milliseconds, and of these the median: what clients see most of
+ * the time. A second in which the machine was busy with something else has no say. 0 without any answer.
+ */
+export function steadyLatencyMs(entries: readonly LoadEntry[]): number {
+  const seconds = new Map<number, number[]>();
+  for (const { atMs, tookMs, isAnswered } of entries) {
+    if (!isAnswered) continue;
+    const second = Math.floor(atMs / 1000);
+    seconds.set(second, [...(seconds.get(second) ?? []), tookMs]);
+  }
+  return quantile(
+    [...seconds.values()].map((took) => quantile(took, 0.95)),
+    0.5,
+  );
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }

@@ -34,9 +34,11 @@ export interface TwoRegionsOptions {
   readonly gateways?: number;
   /** The caller brings its own, at the ports that were meant for them. */
   readonly ownGateways?: true;
-  /** Text of their config.yaml, the same in both regions or each region's own. */
-  readonly config?: string | Readonly<Record<RegionName, string>>;
+  /** Text of their config.yaml. One for both: the writer's is replicated. */
+  readonly config?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** What differs from region to region. */
+  readonly environmentOf?: (region: RegionName) => Readonly<Record<string, string>>;
   /** Of the claim's lease. */
   readonly ttlSeconds?: number;
   /** One claim bucket (in b), or three of which the third lies in neither region. */
@@ -157,19 +159,19 @@ class Lab implements TwoRegions {
   }
 
   #makeRegion(name: RegionName): LabRegion {
-    const { directory, gateways = 1, config = '', environment = {}, parts = {}, secrets, template } = this.#options;
+    const { directory, gateways = 1, config = '', environment, environmentOf, parts = {}, secrets } = this.#options;
     return new LabRegion(name, {
       directory,
       gateways,
-      config: typeof config === 'string' ? config : config[name],
+      config,
       parts,
       links: this.#links,
       buckets: this.#buckets,
-      environment,
+      environment: { ...environment, ...environmentOf?.(name) },
       ...(secrets === undefined ? {} : { secrets }),
       notesWrites: this.#options.notesWrites === true,
       archivesLog: this.#options.archivesLog === true,
-      template,
+      template: this.#options.template,
       peer: () => this.region(otherRegion(name)),
     });
   }

@@ -40,11 +40,24 @@ function combined(one: Counts, other: Counts, sign: 1 | -1): Counts {
 }
 
 /** Pure: 95th percentile, milliseconds, as evenly spread inside its bucket; undefined without a request. */
-export function percentileMs({ within }: Counts): number | undefined {
+export const percentileMs = (counts: Counts): number | undefined => atRank(counts, (total) => total * 0.95);
+
+/** Standard deviations to each side: what lies beyond is chance once in twenty times. */
+const confidence = 1.65;
+
+/** Pure: between which values the 95th percentile lies, milliseconds, as far as so many requests can tell. */
+export function percentileBoundsMs(counts: Counts): readonly [number, number] | undefined {
+  const by = (side: 1 | -1) =>
+    atRank(counts, (total) => Math.min(total, total * 0.95 + side * confidence * Math.sqrt(total * 0.95 * 0.05)));
+  const [least, most] = [by(-1), by(1)];
+  return least === undefined || most === undefined ? undefined : [least, most];
+}
+
+function atRank({ within }: Counts, rankOf: (total: number) => number): number | undefined {
   const buckets = [...within].toSorted(([one], [other]) => one - other);
   const total = buckets.at(-1)?.[1] ?? 0;
   if (total <= 0) return undefined;
-  const rank = total * 0.95;
+  const rank = rankOf(total);
   const index = buckets.findIndex(([, count]) => count >= rank);
   const [upper, count] = buckets[index] ?? [0, 0];
   const [lower, below] = buckets[index - 1] ?? [0, 0];
@@ -53,11 +66,19 @@ export function percentileMs({ within }: Counts): number | undefined {
   return 1000 * (lower + ((upper - lower) * (rank - below)) / Math.max(1, count - below));
 }
 
-/** Pure: a region against the other one, each between two moments. */
+const leastCompared = 50;
+
+/**
+ * Pure: a region against the other one, each between two moments. Latency counts as added as far as it cannot be chance:
+ * the tail of the few requests of a small share is two or three of them, and a busy machine slows any two down.
+ */
 export function vitalsOf(of: Counts, others: Counts): Vitals {
-  const [here, there] = [percentileMs(of), percentileMs(others)];
+  const [here, there] = [percentileBoundsMs(of), percentileBoundsMs(others)];
   const { requests, errors } = of;
-  return { requests, errors, addedLatencyMs: here === undefined || there === undefined ? undefined : here - there };
+  // The handful that others serve after all clients have left them is no measure.
+  const tooFew = others.requests < leastCompared;
+  if (here === undefined || there === undefined || tooFew) return { requests, errors, addedLatencyMs: undefined };
+  return { requests, errors, addedLatencyMs: Math.max(0, here[0] - there[1]) };
 }
 
 const everyMs = 500;
@@ -71,13 +92,13 @@ interface Sample {
 
 /** Reads the gateways' counters twice a second: what they counted in a while is the difference of two readings. */
 export class LabVitals {
-  readonly #addresses: ReadonlyMap<string, readonly string[]>;
+  readonly #addresses: ReadonlyMap<string, () => readonly string[]>;
   readonly #samples: Sample[] = [];
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
   /** @param addresses of each region's gateways. */
-  constructor(addresses: ReadonlyMap<string, readonly string[]>) {
+  constructor(addresses: ReadonlyMap<string, () => readonly string[]>) {
     this.#addresses = addresses;
     this.#running = this.#run();
   }
@@ -106,7 +127,7 @@ export class LabVitals {
     while (!signal.aborted) {
       const counts = new Map<string, Counts>();
       for (const [name, addresses] of this.#addresses) {
-        const all = await Promise.all(addresses.map((address) => this.#ask(address, signal)));
+        const all = await Promise.all(addresses().map((address) => this.#ask(address, signal)));
         counts.set(
           name,
           all.reduce((sum, one) => combined(sum, one, 1), noCounts),

@@ -63,16 +63,26 @@ export const seizeStep = ({ target, former }: RegionPlan, { confirm, undo }: Sei
   undo,
 });
 
-/** The writer renews all the time: whoever loses against it reads and tries again, until patience ends. */
+/** In doubt for longer than the writer's renewals and a slow bucket explain: the run ends, and may be resumed. */
+const mostSwaps = 20;
+const betweenSwapsSeconds = 0.2;
+
+/**
+ * The writer renews all the time: whoever loses against it reads and tries again. So does who cannot tell, which is also
+ * what it looks like when the writer was faster by a moment.
+ */
 export function swapping(next: (claim: Claim, context: StepContext) => Claim | undefined): Act<RegionWorld> {
   return async (world, context) => {
-    for (;;) {
+    for (let count = 1; ; count++) {
       const reading = await world.claims.read(context.signal);
       const wanted = reading.newest && next(reading.newest, context);
       if (wanted === undefined) return;
       const result = await world.claims.swap(reading, wanted, context.signal);
-      if (result.is !== 'lost') return;
+      if (result.is === 'done') return;
       context.signal.throwIfAborted();
+      if (result.is === 'lost') continue;
+      if (count >= mostSwaps) throw new Error(`the claim could not be changed: ${result.because}`);
+      await world.wait(betweenSwapsSeconds, context.signal);
     }
   };
 }

@@ -42,6 +42,24 @@ describe('region-failover', () => {
     expect(world.waits).toEqual([18]);
   });
 
+  it('seizes also when the writer renews between every look and every swap of its own', async () => {
+    const world = await TwoRegions.withoutA();
+    const [bucket] = world.buckets;
+    if (bucket === undefined) throw new Error('there is no bucket');
+    let renewals = 0;
+    const swap = bucket.swap.bind(bucket);
+    bucket.swap = async (etag, claim) => {
+      if (bucket.claim?.phase === 'held' && renewals < 3) {
+        renewals++;
+        await swap((await bucket.read()).etag, { ...bucket.claim, sequence: bucket.claim.sequence + 1 });
+      }
+      return swap(etag, claim);
+    };
+    expect(await run(options(world))).toEqual({ is: 'completed' });
+    expect(renewals).toBe(3);
+    expectFailedOver(world);
+  });
+
   it('killed at any write of its journal, before or after it lands, ends the same way, with one promotion', async () => {
     const whole = new MemoryJournal();
     await run(options(await TwoRegions.withoutA(), { journal: whole }));

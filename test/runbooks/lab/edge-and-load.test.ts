@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { LabEdge } from '../../../runbooks/lab/edge.ts';
 import { freePort } from '../../../runbooks/lab/free-port.ts';
-import { type LoadEntry, latencyMs, servingGapSeconds, writeGapSeconds } from '../../../runbooks/lab/load.ts';
+import { type LoadEntry, servingGapSeconds, steadyLatencyMs, writeGapSeconds } from '../../../runbooks/lab/load.ts';
 import { until } from '../../support/processes.ts';
 
 const entry = (atMs: number, more: Partial<LoadEntry> = {}): LoadEntry => ({
@@ -33,8 +33,17 @@ describe('what a drill reads from its ledger', () => {
   });
 
   it('latency is that of answers alone', () => {
-    expect(latencyMs([entry(0, { tookMs: 20 }), entry(1, { tookMs: 9_000, isAnswered: false })])).toBe(20);
-    expect(latencyMs([])).toBe(0);
+    expect(steadyLatencyMs([entry(0, { tookMs: 20 }), entry(1, { tookMs: 9_000, isAnswered: false })])).toBe(20);
+    expect(steadyLatencyMs([])).toBe(0);
+  });
+
+  it('a machine that stutters for a while adds no latency, one that stays slow does', () => {
+    const slowIn = (seconds: readonly number[]) =>
+      [0, 1, 2, 3, 4, 5].flatMap((second) =>
+        [0, 100, 200, 300].map((at) => entry(second * 1_000 + at, { tookMs: seconds.includes(second) ? 400 : 20 })),
+      );
+    expect(steadyLatencyMs(slowIn([1, 2]))).toBe(20);
+    expect(steadyLatencyMs(slowIn([1, 2, 3, 4]))).toBe(400);
   });
 });
 
@@ -51,8 +60,8 @@ describe("the lab's DNS", () => {
     const [a, b] = [await gateway(), await gateway()];
     const takeovers = new Set<string>();
     const edge = new LabEdge({
-      primary: { name: 'a', addresses: [a.address] },
-      standby: { name: 'b', addresses: [b.address] },
+      primary: { name: 'a', addresses: () => [a.address] },
+      standby: { name: 'b', addresses: () => [b.address] },
       intervalMs: 50,
       failureThreshold: 2,
       isTakenOver: (region) => takeovers.has(region),
@@ -75,8 +84,8 @@ describe("the lab's DNS", () => {
   it("divides the answers by the primary's share while it is taken over, and gives all to one region while the other is ill", async () => {
     const [a, b] = [await gateway(), await gateway()];
     const edge = new LabEdge({
-      primary: { name: 'a', addresses: [a.address] },
-      standby: { name: 'b', addresses: [b.address] },
+      primary: { name: 'a', addresses: () => [a.address] },
+      standby: { name: 'b', addresses: () => [b.address] },
       intervalMs: 50,
       failureThreshold: 2,
       isTakenOver: (region) => region === 'b',

@@ -33,6 +33,21 @@ describe('what a region has counted, from the metrics of its gateways', () => {
     expect(percentileMs(countsOf(''))).toBeUndefined();
   });
 
+  it('holds latency against a region only as far as it cannot be chance', () => {
+    const counts = (slow: number, all: number) => ({
+      requests: all,
+      errors: 0,
+      within: new Map([
+        [0.1, all - slow],
+        [2, all],
+        [Number.POSITIVE_INFINITY, all],
+      ]),
+    });
+    // Of 40 requests 3 are slow: it may be bad luck. Of 400 requests 40 are: it is not.
+    expect(vitalsOf(counts(3, 40), counts(8, 360)).addedLatencyMs).toBe(0);
+    expect(vitalsOf(counts(40, 400), counts(8, 360)).addedLatencyMs).toBeGreaterThan(100);
+  });
+
   it('compares latency only when there is something to compare with', () => {
     const counted = countsOf(text);
     expect(vitalsOf(counted, counted)).toEqual({ requests: 100, errors: 5, addedLatencyMs: 0 });

@@ -1,0 +1,152 @@
+/** A drill's clients, what is broken on purpose, and what the ledgers say afterwards. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DrillConditions, DrillControls, DrillMeasurements } from '../books/drill.ts';
+import { type DrillRecords, drillMeasurements, unbooked } from './drill-measurements.ts';
+import type { LabTraffic } from './lab-traffic.ts';
+import { LabLoad, type LoadEntry } from './load.ts';
+import { writesIn } from './noted-writes.ts';
+import { ask } from './region-database.ts';
+import type { WriteRow } from './region-history.ts';
+import { type RegionName, regionNamed, regionNames } from './region-name.ts';
+import { labMasterKey, type TwoRegions } from './two-regions.ts';
+
+export interface LabDrillOptions {
+  readonly lab: TwoRegions;
+  readonly traffic: LabTraffic;
+  /** Model group of the lab's config. */
+  readonly model: string;
+  readonly requestsPerSecond: number;
+  /** Epochs that the drilled book begins by a planned move. */
+  readonly plannedEpochs: readonly number[];
+}
+
+const warmUpMs = 5_000;
+const settleMs = 5_000;
+/** Of requests after everything was mended. */
+const afterMs = 6_000;
+const drainPatienceMs = 60_000;
+
+export class LabDrill implements DrillControls {
+  readonly #options: LabDrillOptions;
+  readonly #broken = new Map<RegionName, 'kill' | 'partition'>();
+  /** Of every database there ever was, by name. */
+  readonly #everywhere = new Map<string, WriteRow>();
+  #load: LabLoad | undefined;
+  #brokenAtMs: number | undefined;
+  #mendedAtMs: number | undefined;
+  #comparedUntilMs = 0;
+
+  constructor(options: LabDrillOptions) {
+    this.#options = options;
+  }
+
+  /** What the clients were answered so far. */
+  get answers(): readonly LoadEntry[] {
+    return this.#load?.entries ?? [];
+  }
+
+  async conditions(): Promise<DrillConditions> {
+    return { alerts: [], unfinishedRuns: [], lagSeconds: 0, isInWindow: true, backupVerifiedDaysAgo: undefined };
+  }
+
+  async load(): Promise<'absent' | 'running'> {
+    return this.#load === undefined ? 'absent' : 'running';
+  }
+
+  async startLoad(): Promise<void> {
+    const { lab, traffic, model, requestsPerSecond } = this.#options;
+    this.#load = new LabLoad({
+      resolve: () => traffic.edge.resolve(),
+      pinned: regionNames.map((name) => ({ name, addresses: lab.region(name).insideAddresses })),
+      key: labMasterKey,
+      model,
+      requestsPerSecond,
+      streaming: 0.3,
+      dnsTtlMs: 1_000,
+      timeoutMs: 4_000,
+    });
+    // Something to compare with.
+    await sleep(warmUpMs);
+    this.#comparedUntilMs = performance.now();
+  }
+
+  async stopLoad(): Promise<void> {
+    await this.#load?.stop();
+    this.#load = undefined;
+  }
+
+  async isBroken(region: string): Promise<boolean> {
+    return this.#broken.has(regionNamed(region));
+  }
+
+  async break(region: string, fault: 'kill' | 'partition'): Promise<void> {
+    const { lab } = this.#options;
+    const name = regionNamed(region);
+    this.#broken.set(name, fault);
+    this.#brokenAtMs = performance.now();
+    if (fault === 'partition') await lab.isolate(name);
+    else await lab.region(name).kill();
+  }
+
+  async mend(region: string): Promise<void> {
+    const { lab } = this.#options;
+    const name = regionNamed(region);
+    if (this.#broken.get(name) === 'partition') await lab.heal();
+    else await lab.region(name).restart();
+    this.#broken.delete(name);
+    this.#mendedAtMs ??= performance.now();
+  }
+
+  /** Undefined while a row is missing that may still be on its way out of an outbox. */
+  async measure(signal: AbortSignal): Promise<DrillMeasurements | undefined> {
+    const load = this.#load;
+    const { lab, plannedEpochs } = this.#options;
+    const writer = (await lab.claims.read(signal)).agreed?.writer;
+    if (load === undefined || writer === undefined) return undefined;
+    const url = lab.region(regionNamed(writer)).operatorUrl;
+    const nowMs = performance.now();
+    // A planned move breaks nothing: it is over when it is measured.
+    const mendedAtMs = (this.#mendedAtMs ??= nowMs);
+    // Without requests of the time afterwards nothing could be said about it.
+    if (nowMs - mendedAtMs < settleMs + afterMs) return undefined;
+    // What was sent only just now may still be on its way.
+    const requests = load.entries.filter(({ atMs, tookMs }) => atMs + tookMs < nowMs - settleMs);
+    const { booked, ledger } = await ledgerIn(url);
+    if (unbooked({ requests, booked }).length > 0 && nowMs - mendedAtMs < drainPatienceMs) return undefined;
+    const writes = load.writes.filter(({ endMs }) => endMs < nowMs - settleMs);
+    const survivor = await writesIn(url);
+    for (const name of regionNames) await this.keepWrites(name);
+    return drillMeasurements({
+      requests,
+      writes,
+      brokenAtMs: this.#brokenAtMs ?? this.#comparedUntilMs,
+      mendedAtMs,
+      epochs: lab.epochs,
+      plannedEpochs: new Set(plannedEpochs),
+      everywhere: [...this.#everywhere.values()],
+      survivor,
+      booked,
+      ledger,
+    });
+  }
+
+  /** Before a database is discarded, and at the end. */
+  async keepWrites(name: RegionName): Promise<void> {
+    const { lab } = this.#options;
+    for (const row of await writesIn(lab.region(name).operatorUrl)) this.#everywhere.set(row.write, row);
+  }
+}
+
+/** Rows of requests that ended, by the id that their client gave them; and whether sums and rows agree, at one moment. */
+async function ledgerIn(url: string): Promise<Pick<DrillRecords, 'booked' | 'ledger'>> {
+  const rows = await ask(
+    url,
+    `SELECT call_id, count(*) FILTER (WHERE ending = 'finished')::int AS n,
+            (SELECT count(*)::int FROM spend_entry) AS rows,
+            (SELECT coalesce(sum(requests), 0)::int FROM spend_daily) AS summed
+       FROM spend_entry WHERE call_id LIKE 'drill-%' GROUP BY call_id`,
+  );
+  const booked = new Map(rows.map((row) => [String(row['call_id']), Number(row['n'])]));
+  const [first] = rows;
+  return { booked, ledger: { rows: Number(first?.['rows'] ?? 0), summed: Number(first?.['summed'] ?? 0) } };
+}
