@@ -194,8 +194,13 @@ export interface PlatformSpec {
   /** Short name, the prefix of everything that is made: lower case letters, digits, hyphens; at most 20. */
   readonly name: string;
   readonly environment: EnvironmentName;
-  /** AWS account: 12 digits. */
+  /** AWS account: 12 digits. Each environment has one of its own. */
   readonly account: string;
+  /**
+   * Other accounts whose credentials may deploy into this one (`cdk bootstrap --trust`), such as one for CI; those of any
+   * other are refused before anything is synthesized.
+   */
+  readonly deployedFrom?: readonly string[];
   /** Name under which clients reach the gateway, for example `gateway.example.com`. */
   readonly domain: string;
   /** Public hosted zone that holds `domain`. Without an id the dns stack creates the zone. */
@@ -279,6 +284,7 @@ export interface Platform {
   readonly name: string;
   readonly environment: EnvironmentName;
   readonly account: string;
+  readonly deployedFrom: readonly string[];
   readonly domain: string;
   readonly hostedZone: { readonly name: string; readonly id?: string };
   readonly tier: Tier;
@@ -307,10 +313,13 @@ export interface Platform {
 /** Every fault of a platform description at once, each naming the field, what is wrong, and the mend. */
 export class PlatformError extends Error {
   readonly faults: readonly string[];
-  constructor(faults: readonly string[]) {
+  /** What was described, so that more can be said of it. */
+  readonly spec: PlatformSpec | undefined;
+  constructor(faults: readonly string[], spec?: PlatformSpec) {
     super(`holdfast.config.ts has ${faults.length} fault(s):\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
     this.name = 'PlatformError';
     this.faults = faults;
+    this.spec = spec;
   }
 }
 
@@ -320,7 +329,7 @@ export class PlatformError extends Error {
  */
 export function definePlatform(spec: PlatformSpec): Platform {
   const faults = findFaults(spec);
-  if (faults.length > 0) throw new PlatformError(faults);
+  if (faults.length > 0) throw new PlatformError(faults, spec);
   const tier = tiers[spec.tier];
   const regions = spec.regions.map((region) => resolveRegion(region, spec, tier));
   const primary = regions.find((region) => region.role === 'primary');
@@ -330,6 +339,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     name: spec.name,
     environment: spec.environment,
     account: spec.account,
+    deployedFrom: spec.deployedFrom ?? [],
     domain: spec.domain,
     hostedZone: spec.hostedZone,
     tier,

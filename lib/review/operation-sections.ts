@@ -3,6 +3,7 @@ import { exportsMetrics } from '../alerts/exported-metrics.ts';
 import {
   bucketName,
   databaseArn,
+  deliveryStackName,
   dnsStackName,
   objectKeys,
   outputs,
@@ -189,11 +190,20 @@ export function deploymentSection({ platform, deployable }: Review): Section {
   );
   const places = [...order, ...platform.satellites];
   const storage = `${prefix(platform)}-*-${'storage' satisfies RegionalStackKind}`;
+  const dns = { region: platform.dnsRegion, account: platform.account };
+  const bootstrapped = places.some(({ region }) => region === dns.region) ? places : [...places, dns];
   const qualifier = platform.bootstrapQualifier === undefined ? '' : ` --qualifier ${platform.bootstrapQualifier}`;
+  const trust = platform.deployedFrom.map((account) => ` --trust ${account}`).join('');
+  const policy = trust === '' ? '' : ' --cloudformation-execution-policies POLICY_ARN';
   return {
     title: 'Deploy, in this order',
     lines: [
-      ...places.map(({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}${qualifier}   # once`),
+      ...bootstrapped.map(
+        ({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}${qualifier}${trust}${policy}   # once`,
+      ),
+      ...(platform.delivery === undefined
+        ? []
+        : [`  npx cdk deploy ${deliveryStackName(platform)}   # by hand, once: CI deploys the rest with its role`]),
       ...platform.satellites.map(({ region }) => `  npx cdk deploy ${satelliteStackName(platform, region)}`),
       ...(platform.regionSwitchPlan
         ? [`  npx cdk deploy ${regionSwitchStackName(platform)}   # before the clusters, which let its role in`]
