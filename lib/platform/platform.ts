@@ -231,6 +231,13 @@ export interface PlatformSpec {
    * knows no claim. Off if not given; it costs a fee for each month that it stands.
    */
   readonly regionSwitchPlan?: boolean;
+  /**
+   * One cache for all regions (ElastiCache Global Datastore) instead of one in each; with active-passive alone. A standby's
+   * part takes no writes until somebody promotes it, and its gateways count for themselves until then. Off if not given: all
+   * that the cache holds can be derived again, and caches of their own fail on their own. Decide before the first deployment:
+   * a cache that stands cannot join.
+   */
+  readonly globalCache?: boolean;
   /** Qualifier that the accounts were bootstrapped with (`cdk bootstrap --qualifier`); CDK's own if not given. */
   readonly bootstrapQualifier?: string;
   readonly operations?: OperationsSpec;
@@ -302,6 +309,7 @@ export interface Platform {
   readonly regionLoss?: { readonly optOutReason: string };
   readonly bootstrapQualifier?: string;
   readonly regionSwitchPlan: boolean;
+  readonly globalCache: boolean;
   readonly delivery?: DeliverySpec;
   readonly operations: Omit<OperationsSpec, 'alertEmails' | 'canaryModel'> &
     Required<Pick<OperationsSpec, 'alertEmails' | 'canaryModel'>>;
@@ -354,6 +362,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     ...(spec.regionLoss !== undefined && { regionLoss: spec.regionLoss }),
     ...(spec.bootstrapQualifier !== undefined && { bootstrapQualifier: spec.bootstrapQualifier }),
     regionSwitchPlan: spec.regionSwitchPlan ?? false,
+    globalCache: spec.globalCache ?? false,
     operations: { alertEmails: [], canaryModel: 'gpt-4o-mini', ...spec.operations },
     cluster: resolveCluster(spec.cluster),
     image: spec.image,

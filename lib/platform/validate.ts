@@ -5,6 +5,7 @@ import { partnerRegions } from './partner-regions.ts';
 import type { PlatformSpec } from './platform.ts';
 import { isRegion, zoneLetters } from './regions.ts';
 import { tiers } from './tiers.ts';
+import { cacheFaults } from './validate-cache.ts';
 import { findDatabaseFaults, ownDatabaseFaults } from './validate-databases.ts';
 
 interface CidrRange {
@@ -22,6 +23,7 @@ export function findFaults(spec: PlatformSpec): string[] {
     ...satelliteFaults(spec),
     ...networkFaults(spec),
     ...findDatabaseFaults(spec),
+    ...cacheFaults(spec),
     ...clusterFaults(spec),
     ...operationsFaults(spec),
   ];
