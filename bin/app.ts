@@ -3,6 +3,7 @@ import { buildApp } from '../lib/app.ts';
 import { withRules } from '../lib/review/rules.ts';
 import { loadPlatform } from './platform.ts';
 
-const platform = await loadPlatform();
+// CDK's command line says whose credentials it found.
+const platform = await loadPlatform(undefined, process.env['CDK_DEFAULT_ACCOUNT']);
 if (platform === undefined) process.exitCode = 1;
 else withRules(buildApp(platform), platform).synth();

@@ -21,7 +21,7 @@ const root = join(import.meta.dirname, '..');
  * @returns the exit code: 1 when the configuration is wrong or a rule is broken
  */
 export async function synth(options: { json?: boolean; environment?: string }): Promise<number> {
-  const platform = await loadPlatform(options.environment);
+  const platform = await loadPlatform(options.environment, process.env['CDK_DEFAULT_ACCOUNT']);
   if (platform === undefined) return 1;
   const directory = join(root, 'cdk.out');
   const before = readTemplates(directory);

@@ -17,11 +17,15 @@ export interface ValkeyProps {
   readonly vpc: ec2.IVpc;
   readonly nodeType: string;
   readonly tier: Tier;
+  /** Regions that hold a copy of the password, because they hold a copy of the cache. */
+  readonly passwordCopies?: readonly string[];
+  /** Id of the Global Datastore that it follows; it is one of its own if not given. */
+  readonly follows?: string;
 }
 
 /**
  * A Valkey replication group over the zones that fails over by itself. It holds nothing that cannot be derived again, so
- * it takes no snapshots and shares nothing with other regions.
+ * it takes no snapshots and shares nothing with other regions, unless the configuration asks for one cache over all.
  */
 export class Valkey extends Construct {
   readonly group: elasticache.CfnReplicationGroup;
@@ -40,19 +44,10 @@ export class Valkey extends Construct {
       description: 'Isolated subnets, one in each zone',
       subnetIds: props.vpc.selectSubnets({ subnetType: ec2.SubnetType.PRIVATE_ISOLATED }).subnetIds,
     });
-    const parameters = new elasticache.CfnParameterGroup(this, 'Parameters', {
-      cacheParameterGroupFamily: `valkey${versions.valkey.major}`,
-      description: 'Holdfast: evict what expires, close what is idle',
-      // Counters without an end stay; cached answers, which expire, make room.
-      properties: { 'maxmemory-policy': 'volatile-lru', timeout: '300', 'tcp-keepalive': '60' },
-    });
     this.group = new elasticache.CfnReplicationGroup(this, 'Group', {
       replicationGroupId: props.name,
       replicationGroupDescription: 'Shared counters, cooldowns and cached answers of this region',
-      engine: 'valkey',
-      engineVersion: versions.valkey.full,
-      cacheNodeType: props.nodeType,
-      numNodeGroups: 1,
+      ...(props.follows === undefined ? this.asItself(props) : { globalReplicationGroupId: props.follows }),
       replicasPerNodeGroup: props.tier.cache.replicas,
       automaticFailoverEnabled: true,
       multiAzEnabled: true,
@@ -60,15 +55,11 @@ export class Valkey extends Construct {
       preferredMaintenanceWindow: 'sun:06:00-sun:07:00',
       port: ports.valkey,
       cacheSubnetGroupName: subnets.ref,
-      cacheParameterGroupName: parameters.ref,
       securityGroupIds: [this.securityGroup.securityGroupId],
-      transitEncryptionEnabled: true,
-      transitEncryptionMode: 'required',
-      atRestEncryptionEnabled: true,
       kmsKeyId: this.key.keyArn,
-      authToken: this.password(props.secretName),
       logDeliveryConfigurations: [this.slowLog()],
     });
+    if (props.follows !== undefined) this.acknowledgeInheritance();
     acknowledge(
       this.group,
       'AwsSolutions-AEC5',
@@ -76,12 +67,44 @@ export class Valkey extends Construct {
     );
   }
 
-  private password(name: string): string {
+  private acknowledgeInheritance(): void {
+    for (const rule of ['AwsSolutions-AEC3', 'AwsSolutions-AEC6']) {
+      acknowledge(
+        this.group,
+        rule,
+        'It follows a Global Datastore, and has encryption and password from there; AWS refuses to be told twice.',
+      );
+    }
+  }
+
+  /** What one that follows another has from it: AWS refuses to be told twice. */
+  private asItself(props: ValkeyProps): Partial<elasticache.CfnReplicationGroupProps> {
+    const parameters = new elasticache.CfnParameterGroup(this, 'Parameters', {
+      cacheParameterGroupFamily: `valkey${versions.valkey.major}`,
+      description: 'Holdfast: evict what expires, close what is idle',
+      // Counters without an end stay; cached answers, which expire, make room.
+      properties: { 'maxmemory-policy': 'volatile-lru', timeout: '300', 'tcp-keepalive': '60' },
+    });
+    return {
+      engine: 'valkey',
+      engineVersion: versions.valkey.full,
+      cacheNodeType: props.nodeType,
+      numNodeGroups: 1,
+      cacheParameterGroupName: parameters.ref,
+      transitEncryptionEnabled: true,
+      transitEncryptionMode: 'required',
+      atRestEncryptionEnabled: true,
+      authToken: this.password(props),
+    };
+  }
+
+  private password({ secretName: name, passwordCopies = [] }: ValkeyProps): string {
     const secret = new secretsmanager.Secret(this, 'Password', {
       secretName: name,
       description: 'Password of this region’s cache',
       encryptionKey: this.key,
       generateSecretString: { passwordLength: 64, excludePunctuation: true },
+      replicaRegions: passwordCopies.map((region) => ({ region })),
       removalPolicy: RemovalPolicy.RETAIN,
     });
     acknowledge(
@@ -90,6 +113,17 @@ export class Valkey extends Construct {
       'Rotated by runbook: ElastiCache takes a second token beside the first, and gateways must have read it before the first one goes.',
     );
     return secret.secretValue.unsafeUnwrap();
+  }
+
+  /** Makes it the one that the caches of other regions follow. @returns the Global Datastore's id */
+  lead(region: string, suffix: string): string {
+    const global = new elasticache.CfnGlobalReplicationGroup(this, 'Global', {
+      globalReplicationGroupIdSuffix: suffix,
+      globalReplicationGroupDescription: 'Shared counters, cooldowns and cached answers of all regions',
+      // After a failover another one is PRIMARY; this stays as it was written, and is then no change.
+      members: [{ replicationGroupId: this.group.ref, replicationGroupRegion: region, role: 'PRIMARY' }],
+    });
+    return global.attrGlobalReplicationGroupId;
   }
 
   private slowLog(): elasticache.CfnReplicationGroup.LogDeliveryConfigurationRequestProperty {

@@ -31,6 +31,8 @@ export const parameters = {
   hostedZoneId: 'HostedZoneId',
   /** `on` or `off`: whether copies go to other regions, whose storage stacks must stand then. */
   crossRegionCopies: 'CrossRegionCopies',
+  /** Id of the Global Datastore, of which AWS invents the first part; in a standby's cache stack, with `globalCache`. */
+  globalCacheId: 'GlobalCacheId',
   /** Nodes that AWS keeps for a region in each zone; in its cluster stack. Paid for, used or not. */
   desiredCapacity: 'DesiredCapacity',
   /** ARN of the key that unseals Vault in the primary region; in a standby's storage stack. */
@@ -51,6 +53,8 @@ export const outputs = {
   databaseSecretArn: 'DatabaseSecretArn',
   cacheEndpoint: 'CacheEndpoint',
   cacheReaderEndpoint: 'CacheReaderEndpoint',
+  /** For the standbys' parameter of the same name. */
+  globalCacheId: 'GlobalCacheId',
   clusterName: 'ClusterName',
   loadBalancerDnsName: 'LoadBalancerDnsName',
   targetGroupArn: 'TargetGroupArn',

@@ -194,8 +194,13 @@ export interface PlatformSpec {
   /** Short name, the prefix of everything that is made: lower case letters, digits, hyphens; at most 20. */
   readonly name: string;
   readonly environment: EnvironmentName;
-  /** AWS account: 12 digits. */
+  /** AWS account: 12 digits. Each environment has one of its own. */
   readonly account: string;
+  /**
+   * Other accounts whose credentials may deploy into this one (`cdk bootstrap --trust`), such as one for CI; those of any
+   * other are refused before anything is synthesized.
+   */
+  readonly deployedFrom?: readonly string[];
   /** Name under which clients reach the gateway, for example `gateway.example.com`. */
   readonly domain: string;
   /** Public hosted zone that holds `domain`. Without an id the dns stack creates the zone. */
@@ -226,6 +231,13 @@ export interface PlatformSpec {
    * knows no claim. Off if not given; it costs a fee for each month that it stands.
    */
   readonly regionSwitchPlan?: boolean;
+  /**
+   * One cache for all regions (ElastiCache Global Datastore) instead of one in each; with active-passive alone. A standby's
+   * part takes no writes until somebody promotes it, and its gateways count for themselves until then. Off if not given: all
+   * that the cache holds can be derived again, and caches of their own fail on their own. Decide before the first deployment:
+   * a cache that stands cannot join.
+   */
+  readonly globalCache?: boolean;
   /** Qualifier that the accounts were bootstrapped with (`cdk bootstrap --qualifier`); CDK's own if not given. */
   readonly bootstrapQualifier?: string;
   readonly operations?: OperationsSpec;
@@ -279,6 +291,7 @@ export interface Platform {
   readonly name: string;
   readonly environment: EnvironmentName;
   readonly account: string;
+  readonly deployedFrom: readonly string[];
   readonly domain: string;
   readonly hostedZone: { readonly name: string; readonly id?: string };
   readonly tier: Tier;
@@ -296,6 +309,7 @@ export interface Platform {
   readonly regionLoss?: { readonly optOutReason: string };
   readonly bootstrapQualifier?: string;
   readonly regionSwitchPlan: boolean;
+  readonly globalCache: boolean;
   readonly delivery?: DeliverySpec;
   readonly operations: Omit<OperationsSpec, 'alertEmails' | 'canaryModel'> &
     Required<Pick<OperationsSpec, 'alertEmails' | 'canaryModel'>>;
@@ -307,10 +321,13 @@ export interface Platform {
 /** Every fault of a platform description at once, each naming the field, what is wrong, and the mend. */
 export class PlatformError extends Error {
   readonly faults: readonly string[];
-  constructor(faults: readonly string[]) {
+  /** What was described, so that more can be said of it. */
+  readonly spec: PlatformSpec | undefined;
+  constructor(faults: readonly string[], spec?: PlatformSpec) {
     super(`holdfast.config.ts has ${faults.length} fault(s):\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
     this.name = 'PlatformError';
     this.faults = faults;
+    this.spec = spec;
   }
 }
 
@@ -320,7 +337,7 @@ export class PlatformError extends Error {
  */
 export function definePlatform(spec: PlatformSpec): Platform {
   const faults = findFaults(spec);
-  if (faults.length > 0) throw new PlatformError(faults);
+  if (faults.length > 0) throw new PlatformError(faults, spec);
   const tier = tiers[spec.tier];
   const regions = spec.regions.map((region) => resolveRegion(region, spec, tier));
   const primary = regions.find((region) => region.role === 'primary');
@@ -330,6 +347,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     name: spec.name,
     environment: spec.environment,
     account: spec.account,
+    deployedFrom: spec.deployedFrom ?? [],
     domain: spec.domain,
     hostedZone: spec.hostedZone,
     tier,
@@ -344,6 +362,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     ...(spec.regionLoss !== undefined && { regionLoss: spec.regionLoss }),
     ...(spec.bootstrapQualifier !== undefined && { bootstrapQualifier: spec.bootstrapQualifier }),
     regionSwitchPlan: spec.regionSwitchPlan ?? false,
+    globalCache: spec.globalCache ?? false,
     operations: { alertEmails: [], canaryModel: 'gpt-4o-mini', ...spec.operations },
     cluster: resolveCluster(spec.cluster),
     image: spec.image,

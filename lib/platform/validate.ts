@@ -3,7 +3,9 @@
 import { bucketName } from './names.ts';
 import { partnerRegions } from './partner-regions.ts';
 import type { PlatformSpec } from './platform.ts';
+import { isRegion, zoneLetters } from './regions.ts';
 import { tiers } from './tiers.ts';
+import { cacheFaults } from './validate-cache.ts';
 import { findDatabaseFaults, ownDatabaseFaults } from './validate-databases.ts';
 
 interface CidrRange {
@@ -21,6 +23,7 @@ export function findFaults(spec: PlatformSpec): string[] {
     ...satelliteFaults(spec),
     ...networkFaults(spec),
     ...findDatabaseFaults(spec),
+    ...cacheFaults(spec),
     ...clusterFaults(spec),
     ...operationsFaults(spec),
   ];
@@ -34,6 +37,14 @@ function nameFaults(spec: PlatformSpec): string[] {
     );
   }
   if (!/^\d{12}$/.test(spec.account)) faults.push(`account: "${spec.account}" is not an AWS account id of 12 digits`);
+  for (const [index, account] of (spec.deployedFrom ?? []).entries()) {
+    if (!/^\d{12}$/.test(account)) {
+      faults.push(`deployedFrom[${index}]: "${account}" is not an AWS account id of 12 digits`);
+    }
+    if (account === spec.account) {
+      faults.push(`deployedFrom[${index}]: ${account} is the platform's own account; leave it out`);
+    }
+  }
   for (const [field, name] of [
     ['domain', spec.domain],
     ['hostedZone.name', spec.hostedZone.name],
@@ -76,7 +87,9 @@ function regionFaults(spec: PlatformSpec): string[] {
   for (const [index, region] of spec.regions.entries()) {
     const at = `regions[${index}]`;
     if (!isRegion(region.region)) {
-      faults.push(`${at}.region: "${region.region}" is not an AWS region, for example us-east-1`);
+      faults.push(
+        `${at}.region: "${region.region}" is not an AWS region, for example us-east-1 (all that are known: lib/platform/regions.ts)`,
+      );
     }
     if (seen.has(region.region)) faults.push(`${at}.region: "${region.region}" appears twice; name each region once`);
     seen.add(region.region);
@@ -103,8 +116,12 @@ function regionFaults(spec: PlatformSpec): string[] {
     if (region.cacheNodeType !== undefined && !/^cache\.[a-z0-9]+\.\d*[a-z]+$/.test(region.cacheNodeType)) {
       faults.push(`${at}.cacheNodeType: "${region.cacheNodeType}" is not a node type such as cache.r7g.large`);
     }
+    const letters = zoneLetters(region.region);
     for (const zone of region.zones) {
       if (!/^[a-z]$/.test(zone)) faults.push(`${at}.zones: "${zone}" must be the zone's letter alone, for example "a"`);
+      else if (letters.length > 0 && !letters.includes(zone)) {
+        faults.push(`${at}.zones: ${region.region} has no zone "${zone}"; it has ${letters.join(', ')}`);
+      }
     }
     if (new Set(region.zones).size !== region.zones.length) {
       faults.push(`${at}.zones: a zone appears twice in [${region.zones.join(', ')}]`);
@@ -383,8 +400,6 @@ function parseCidr(cidr: string): CidrRange | undefined {
   const size = 2 ** (32 - prefix);
   return first % size === 0 ? { first, last: first + size - 1 } : undefined;
 }
-
-const isRegion = (name: string): boolean => /^[a-z]{2}(-[a-z]+)+-\d$/.test(name);
 
 const isDomain = (name: string): boolean =>
   name.length <= 253 && /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$/.test(name);

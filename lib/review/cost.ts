@@ -39,8 +39,9 @@ const costs: Readonly<Record<string, (properties: Properties, platform: Platform
     const storage = prices.databaseGibMonth * tier.database.allocatedStorageGiB;
     return zones * (hourly(pricedBy(prices.databaseHour, DBInstanceClass)) + storage);
   },
-  'AWS::ElastiCache::ReplicationGroup': ({ CacheNodeType, ReplicasPerNodeGroup }) =>
-    hourly(pricedBy(prices.cacheHour, CacheNodeType)) * (1 + Number(ReplicasPerNodeGroup)),
+  // One that follows a Global Datastore has the same nodes as all others.
+  'AWS::ElastiCache::ReplicationGroup': ({ CacheNodeType, ReplicasPerNodeGroup }, { primary }) =>
+    hourly(pricedBy(prices.cacheHour, CacheNodeType ?? primary.cacheNodeType)) * (1 + Number(ReplicasPerNodeGroup)),
 };
 
 const optionsOf = (check: Properties): number =>

@@ -47,12 +47,16 @@ const rules = ({ tier }: Platform): GuardRule[] => [
   {
     name: 'HOLDFAST_CACHE_FAILOVER',
     type: 'AWS::ElastiCache::ReplicationGroup',
-    must: [
-      'Properties.AutomaticFailoverEnabled == true',
-      'Properties.MultiAZEnabled == true',
-      'Properties.TransitEncryptionEnabled == true',
-    ],
-    because: 'The cache fails over by itself and takes TLS only',
+    must: ['Properties.AutomaticFailoverEnabled == true', 'Properties.MultiAZEnabled == true'],
+    because: 'The cache fails over by itself',
+  },
+  {
+    name: 'HOLDFAST_CACHE_TLS',
+    type: 'AWS::ElastiCache::ReplicationGroup',
+    // One that follows a Global Datastore has it from there.
+    where: 'Properties.GlobalReplicationGroupId !exists',
+    must: ['Properties.TransitEncryptionEnabled == true'],
+    because: 'The cache takes TLS only',
   },
   {
     name: 'HOLDFAST_LISTENER_TLS',

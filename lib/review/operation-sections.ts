@@ -2,7 +2,9 @@
 import { exportsMetrics } from '../alerts/exported-metrics.ts';
 import {
   bucketName,
+  cacheName,
   databaseArn,
+  deliveryStackName,
   dnsStackName,
   objectKeys,
   outputs,
@@ -14,6 +16,7 @@ import {
   stackName,
 } from '../platform/names.ts';
 import { gatewayNode, nodesFor } from '../platform/nodes.ts';
+import type { Platform } from '../platform/platform.ts';
 import { failbackPercents, takeoverCheck } from '../platform/traffic.ts';
 import type { ManifestFile, Review } from './review.ts';
 import type { Section } from './section.ts';
@@ -143,9 +146,19 @@ export function trafficSection({ platform }: Review): Section {
       ...wrap(
         `Route 53 sees the object within ${takeoverCheck.intervalSeconds * takeoverCheck.failureThreshold} s. Where the account blocks public access to all of S3, health checks cannot see it: except this one bucket.`,
       ),
+      ...(platform.globalCache ? cacheLines(platform) : []),
     ],
   };
 }
+
+/** The cache over all regions takes writes in one; gateways elsewhere count for themselves. */
+const cacheLines = (platform: Platform): string[] => [
+  `The cache follows when it is told to (ID: output ${outputs.globalCacheId} of the primary's cache stack)`,
+  ...platform.standbys.flatMap(({ region }) => [
+    `  aws elasticache failover-global-replication-group --region ${region} --global-replication-group-id ID \\`,
+    `    --primary-region ${region} --primary-replication-group-id ${cacheName(platform)}`,
+  ]),
+];
 
 /** What the rules object to. */
 export function findingsSection({ findings, exceptions }: Review): Section {
@@ -189,17 +202,29 @@ export function deploymentSection({ platform, deployable }: Review): Section {
   );
   const places = [...order, ...platform.satellites];
   const storage = `${prefix(platform)}-*-${'storage' satisfies RegionalStackKind}`;
+  const dns = { region: platform.dnsRegion, account: platform.account };
+  const bootstrapped = places.some(({ region }) => region === dns.region) ? places : [...places, dns];
   const qualifier = platform.bootstrapQualifier === undefined ? '' : ` --qualifier ${platform.bootstrapQualifier}`;
+  const trust = platform.deployedFrom.map((account) => ` --trust ${account}`).join('');
+  const policy = trust === '' ? '' : ' --cloudformation-execution-policies POLICY_ARN';
   return {
     title: 'Deploy, in this order',
     lines: [
-      ...places.map(({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}${qualifier}   # once`),
+      ...bootstrapped.map(
+        ({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}${qualifier}${trust}${policy}   # once`,
+      ),
+      ...(platform.delivery === undefined
+        ? []
+        : [`  npx cdk deploy ${deliveryStackName(platform)}   # by hand, once: CI deploys the rest with its role`]),
       ...platform.satellites.map(({ region }) => `  npx cdk deploy ${satelliteStackName(platform, region)}`),
       ...(platform.regionSwitchPlan
         ? [`  npx cdk deploy ${regionSwitchStackName(platform)}   # before the clusters, which let its role in`]
         : []),
       `  npx cdk deploy '${storage}'   # buckets and keys first: copies of the others arrive here`,
-      ...order.map(({ region }) => `  npx cdk deploy '${prefix(platform)}-${region}-*'`),
+      ...order.map(({ region }, index) => {
+        const cacheId = platform.globalCache && index > 0 ? ` --parameters ${parameters.globalCacheId}=ID` : '';
+        return `  npx cdk deploy '${prefix(platform)}-${region}-*'${cacheId}`;
+      }),
       `  npx cdk deploy '${storage}' --parameters ${parameters.crossRegionCopies}=on   # once all stand`,
       `  npx cdk deploy ${dnsStackName(platform)}`,
       ...(platform.standbys.length === 0

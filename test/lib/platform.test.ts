@@ -42,6 +42,26 @@ const refusals: readonly (readonly [string, Partial<PlatformSpec>, RegExp])[] = 
     /^regions\[0\]\.region: "mars" is not an AWS region/,
   ],
   [
+    'a region that nobody built yet',
+    { regions: [{ ...first, region: 'us-east-9' }, second] },
+    /^regions\[0\]\.region: "us-east-9" is not an AWS region/,
+  ],
+  [
+    'a region of another partition, whose names are others',
+    { regions: [{ ...first, region: 'us-gov-west-1' }, second] },
+    /^regions\[0\]\.region: "us-gov-west-1" is not an AWS region/,
+  ],
+  [
+    'a zone that the region does not have',
+    { regions: [first, { ...second, zones: ['a', 'b', 'z'] }] },
+    /^regions\[1\]\.zones: us-west-2 has no zone "z"; it has a, b, c, d$/,
+  ],
+  [
+    'accounts to deploy from that are none, or its own',
+    { deployedFrom: ['ci', '222222222222'] },
+    /^deployedFrom\[0\]: "ci" is not an AWS account/,
+  ],
+  [
     'a region named twice',
     { regions: [first, second, { ...second, cidr: '10.9.0.0/16' }] },
     /"us-west-2" appears twice/,
@@ -240,7 +260,7 @@ test('every region but the first primary starts as a replica of it', () => {
 });
 
 describe('with several environments in the configuration', () => {
-  const dev = definePlatform(spec({ environment: 'dev', account: '333333333333' }));
+  const dev = definePlatform(spec({ environment: 'dev', account: '333333333333', domain: 'dev.acme.example' }));
   const production = definePlatform(spec());
 
   test('the one that is named is taken, with its own account', () => {

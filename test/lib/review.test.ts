@@ -98,6 +98,22 @@ test('a warning is shown and hinders nothing', () => {
   expect(textOf(subject)).toContain('WARNING R2: is odd');
 });
 
+test('every place of a stack is bootstrapped, with whom it trusts, and the role of CI is deployed before CI needs it', () => {
+  const text = textOf(
+    reviewOf(
+      spec({
+        dnsRegion: 'us-east-2',
+        deployedFrom: ['333333333333'],
+        delivery: { subjects: ['repo:acme/gateway:environment:production'] },
+      }),
+    ),
+  );
+  for (const region of ['us-east-1', 'us-west-2', 'eu-west-1', 'us-east-2']) {
+    expect(text).toMatch(new RegExp(`cdk bootstrap aws://222222222222/${region} --trust 333333333333 `));
+  }
+  expect(text).toContain('npx cdk deploy acme-production-delivery ');
+});
+
 test('a zone that does not exist yet is announced, with what to do', () => {
   expect(textOf(reviewOf(spec({ hostedZone: { name: 'acme.example' } })))).toContain(
     'The zone acme.example does not exist yet',

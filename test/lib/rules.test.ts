@@ -82,6 +82,7 @@ describe('our own rules find', () => {
     ['backups that do not reach back as far as the tier promises', 'HOLDFAST_DATABASE_BACKUPS'],
     ['a database without TLS', 'HOLDFAST_DATABASE_TLS'],
     ['a cache that does not fail over', 'HOLDFAST_CACHE_FAILOVER'],
+    ['a cache without TLS', 'HOLDFAST_CACHE_TLS'],
     ['a listener without TLS', 'HOLDFAST_LISTENER_TLS'],
     ['one NAT gateway for all zones', 'HOLDFAST_NAT_PER_ZONE'],
   ])('%s, as an error', (_, rule) => {

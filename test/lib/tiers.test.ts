@@ -71,6 +71,7 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
       database: broughtDatabase(region.region),
     })),
   },
+  'one cache over all regions': { ...specOf('high', 'active-passive'), globalCache: true },
   'two regions with a witness, recovered by AWS': {
     ...specOf('critical', 'active-passive', 2),
     witnessRegion: 'us-east-2',

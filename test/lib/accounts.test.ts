@@ -1,0 +1,50 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { RegionInfo } from 'aws-cdk-lib/region-info';
+import { expect, test } from 'vitest';
+import shipped from '../../holdfast.config.ts';
+import { accountFaults } from '../../lib/platform/accounts.ts';
+import { chooseEnvironment } from '../../lib/platform/environments.ts';
+import { definePlatform } from '../../lib/platform/platform.ts';
+import { knownRegions, zoneLetters } from '../../lib/platform/regions.ts';
+import { spec } from './specs.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const run = promisify(execFile);
+
+test('under the credentials of another account the app says so before it makes anything', async () => {
+  const started = run(`${root}node_modules/.bin/node`, ['bin/app.ts'], {
+    cwd: root,
+    env: { PATH: process.env['PATH'], CDK_DEFAULT_ACCOUNT: '999999999999', CDK_OUTDIR: '/dev/null/never' },
+    timeout: 20_000,
+  });
+  await expect(started).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(
+      `account: the credentials at hand are of 999999999999, this platform lives in ${shipped.account}`,
+    ),
+  });
+});
+
+test.each([
+  ['none, as for a review', undefined],
+  ['its own', '222222222222'],
+  ['one that is named as where it is deployed from', '333333333333'],
+])('credentials are no fault: %s', (_, actual) => {
+  expect(accountFaults(definePlatform(spec({ deployedFrom: ['333333333333'] })), actual)).toEqual([]);
+});
+
+test('environments that share an account or a name are refused, both at once and by name', () => {
+  const production = definePlatform(spec());
+  const dev = definePlatform(spec({ environment: 'dev' }));
+  expect(() => chooseEnvironment({ dev, production }, 'dev')).toThrow(
+    /account: dev and production share 222222222222[^]*domain: dev and production share gateway\.acme\.example/,
+  );
+});
+
+test('the regions that are known are those of the partition aws, and each has three zones or more', () => {
+  const ofLibrary = RegionInfo.regions.filter(({ partition }) => partition === 'aws').map(({ name }) => name);
+  expect(knownRegions.toSorted()).toEqual(ofLibrary.toSorted());
+  expect(knownRegions.filter((region) => zoneLetters(region).length < 3)).toEqual([]);
+});
