@@ -1,8 +1,29 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
+import { hasCode } from './error-code.ts';
 import { LauncherError } from './launcher-error.ts';
 
+/** Below the ports that systems give to outgoing connections: one of these could take it before its server starts. */
+const firstPort = 10_240;
+const lastPort = 32_000;
+const mostTries = 50;
+/** Never given twice by this process: what was given may not be listened on yet. */
+const given = new Set<number>();
+
 /** A port of `host` that nobody listens on now. Another process may take it before you do: be ready for `PortTaken`. */
-export function freePort(host = '127.0.0.1'): Promise<number> {
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (let tries = 0; tries < mostTries; tries++) {
+    const port = randomInt(firstPort, lastPort);
+    if (given.has(port)) continue;
+    try {
+      await bindOnce(host, port);
+    } catch (error) {
+      if (hasCode(error, 'EADDRINUSE') || hasCode(error, 'EACCES')) continue;
+      throw error;
+    }
+    given.add(port);
+    return port;
+  }
   return bindOnce(host, 0);
 }
 
