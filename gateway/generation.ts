@@ -143,8 +143,11 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
     onBegin: (intent) => ground.spend.begin(intent),
     onDoubt: (requestId, { id, provider, model, modelGroup }, { status }) =>
       ground.spend.doubt(requestId, { deploymentId: id, provider, model, modelGroup, status }),
+    whenWritten: () => ground.spend.whenWritten(),
     onSettled: (event) => {
       ground.spend.end(event);
+      // What is passed on piece by piece ends as soon as it is settled; a whole answer waits for `whenWritten`.
+      if (event.stream || event.operation === 'pass-through') ground.spend.flush();
       if (event.deploymentId !== null) {
         load.use(event.deploymentId, (event.promptTokens ?? 0) + (event.completionTokens ?? 0));
       }

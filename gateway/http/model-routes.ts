@@ -18,7 +18,7 @@ import { toErrorAnswer } from './error-envelope.ts';
 import type { InFlight } from './in-flight.ts';
 import { requestHeaders } from './request-headers.ts';
 import { spokenIn } from './spoken-request.ts';
-import { writeAnswer } from './write-answer.ts';
+import { relayStream, sendWhole, settleWhole, type WriteOptions } from './write-answer.ts';
 
 export interface ModelRouteOptions {
   readonly serve: ServeDependencies;
@@ -100,8 +100,8 @@ async function handle(
     const deadlineMs = options.serve.now() + seconds * 1000;
     served = await serve(request, caller, deadlineMs, signal, options.serve);
     const { deployment, answer, cache } = served;
-    writeAnswer(response, served, {
-      leaving: options.isLeaving(),
+    const writing: WriteOptions = {
+      isLeaving: options.isLeaving,
       elapsedMs: () => options.serve.now() - startedAtMs,
       signal,
       dialect:
@@ -114,9 +114,18 @@ async function handle(
         if (cache?.isHit() === true) return;
         options.serve.router.record(deployment, { kind, status, retryAfterSeconds, afterSuccess: true });
       },
-    });
+    };
+    if (answer.kind === 'stream') {
+      relayStream(response, served, answer, writing);
+      return;
+    }
+    const settled = settleWhole(served, answer, writing.dialect);
+    const written = options.serve.whenWritten();
+    if (written !== undefined) await written;
+    sendWhole(response, served, answer, settled, writing);
   } catch (error) {
     if (served !== undefined) giveUp(served, error);
+    await options.serve.whenWritten();
     writeError(response, error, callId, dialect, options);
     done();
   }

@@ -138,11 +138,12 @@ export class RegionGateway {
   }
 
   /** A request that cost a millionth of a dollar. */
-  spend(): void {
+  async spend(): Promise<void> {
     const requestId = randomUUIDv7();
     const event = spendEvent(requestId, { costMicros: 1n, accounts: [spendAccount], startedAtMs: Date.now() });
-    this.outbox.begin({ ...event, reservedMicros: null });
+    await this.outbox.begin({ ...event, reservedMicros: null });
     this.outbox.end(event);
+    await this.outbox.whenWritten();
     this.#options.record({ is: 'accepted', event: requestId });
   }
 
