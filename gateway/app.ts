@@ -9,6 +9,7 @@ import { type AuthenticationOptions, requireKey } from './http/authentication.ts
 import { registerCacheRoutes } from './http/cache-routes.ts';
 import { registerConfigRoutes } from './http/config-routes.ts';
 import { registerCountTokensRoutes } from './http/count-tokens-routes.ts';
+import { DirectWay } from './http/direct-way.ts';
 import { registerDocsRoutes } from './http/docs-routes.ts';
 import { toErrorAnswer } from './http/error-envelope.ts';
 import { type HealthRouteOptions, registerHealthRoutes } from './http/health-routes.ts';
@@ -39,8 +40,14 @@ export interface AppOptions {
 
 const longestParameter = 1_000;
 
+export interface App {
+  readonly fastify: FastifyInstance;
+  /** Asked first, once the application is ready. */
+  readonly direct: DirectWay;
+}
+
 /** Its own server is never opened: the process's listener hands it requests. */
-export function buildApp(options: AppOptions): FastifyInstance {
+export function buildApp(options: AppOptions): App {
   const app = fastify({
     logger: false,
     bodyLimit: options.maxRequestBytes,
@@ -48,6 +55,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     // Ids of answers hold the id of their deployment.
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: longestParameter },
   });
+  const direct = new DirectWay(options.authentication, options.maxRequestBytes);
   // Bodies stay bytes: they are parsed once, by whoever needs them, and forwarded as they came.
   app.removeAllContentTypeParsers();
   // Named besides the rest, since Fastify remembers only parsers that were found by a name.
@@ -98,7 +106,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   });
   void app.register(async (behindKey) => {
     requireKey(behindKey, options.authentication);
-    registerModelRoutes(behindKey, options.models);
+    registerModelRoutes(behindKey, options.models, direct);
     registerCountTokensRoutes(behindKey, options.models);
     registerResponseRoutes(behindKey, options.models);
     registerModelListRoutes(behindKey, options.models.serve.router);
@@ -107,7 +115,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     registerConfigRoutes(behindKey, options.configuration, options.region);
     registerStatusRoutes(behindKey, options.status);
   });
-  return app;
+  return { fastify: app, direct };
 }
 
 /** Fastify's own complaints about a request, in our words. */

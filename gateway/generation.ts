@@ -6,7 +6,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { buildApp } from './app.ts';
+import { type App, buildApp } from './app.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Deployment } from './domain/deployment.ts';
 import { hashKey } from './domain/keys.ts';
@@ -28,7 +28,7 @@ import { secretSeal } from './stores/secret-seal.ts';
 
 export interface Generation {
   readonly config: GatewayConfig;
-  readonly app: ReturnType<typeof buildApp>;
+  readonly app: App['fastify'];
   readonly router: Router;
   readonly deploymentIds: readonly string[];
   /** Deployments for whose model nobody states a price. */
@@ -143,8 +143,11 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
     onBegin: (intent) => ground.spend.begin(intent),
     onDoubt: (requestId, { id, provider, model, modelGroup }, { status }) =>
       ground.spend.doubt(requestId, { deploymentId: id, provider, model, modelGroup, status }),
+    whenWritten: () => ground.spend.whenWritten(),
     onSettled: (event) => {
       ground.spend.end(event);
+      // What is passed on piece by piece ends as soon as it is settled; a whole answer waits for `whenWritten`.
+      if (event.stream || event.operation === 'pass-through') ground.spend.flush();
       if (event.deploymentId !== null) {
         load.use(event.deploymentId, (event.promptTokens ?? 0) + (event.completionTokens ?? 0));
       }
@@ -152,7 +155,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
       ground.logRequest?.(event);
     },
   };
-  const app = buildApp({
+  const { fastify: app, direct } = buildApp({
     maxRequestBytes: config.maxRequestBytes,
     authentication,
     management: {
@@ -212,7 +215,9 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
     withoutPrice: unpriced(config.groups),
     inFlight,
     cache,
-    handle: (request, response) => app.routing(request, response),
+    handle: (request, response) => {
+      if (!direct.handle(request, response)) app.routing(request, response);
+    },
     close: async (successor) => {
       closeCache(successor);
       await app.close();

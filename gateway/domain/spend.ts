@@ -64,12 +64,22 @@ export interface DoubtfulAttempt {
 
 /** Takes what requests cost off their path, and loses none of it. */
 export interface SpendRecorder {
-  /** @throws Refusal 503 when nothing more can be written down; then no upstream may be called. */
-  begin(intent: SpendIntent): void;
+  /**
+   * Resolves when it is written down; undefined = nothing is to be waited for. No upstream may be called before.
+   * @throws Refusal 503 when nothing more can be written down, as the promise does; then no upstream may be called at all.
+   */
+  begin(intent: SpendIntent): Promise<void> | undefined;
   /** A row of its own, of unknown cost, for a request that goes on. It must not block and must not throw. */
   doubt(requestId: string, attempt: DoubtfulAttempt): void;
-  /** Once for each request, also for one that never began. It must not block and must not throw. */
+  /**
+   * Once for each request, also for one that never began. It must not block and must not throw. What it was told is written
+   * down with all else of this turn of the event loop: see `whenWritten` and `flush`, of which the last byte needs one.
+   */
   end(event: SpendEvent): void;
+  /** Resolves when the ends so far are written down; undefined = they are. Never rejects. */
+  whenWritten(): Promise<void> | undefined;
+  /** Writes them down at once. */
+  flush(): void;
 }
 
 /** How much more can be written down. soft: requests with a budget are refused; hard: all that cost money are. */

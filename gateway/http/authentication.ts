@@ -1,5 +1,5 @@
 /** Finds the key in a request and puts the caller on it, before the body is read. */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Refusal } from '../domain/errors.ts';
 import { hashKey, type KeyDirectory } from '../domain/keys.ts';
@@ -43,7 +43,6 @@ export function readKey(headers: IncomingHttpHeaders): string | undefined {
 /** Every route registered on this instance afterwards needs a valid key. */
 export function requireKey(app: FastifyInstance, options: AuthenticationOptions): void {
   app.decorateRequest('caller');
-  const { anonymous } = options;
   const admit = (request: FastifyRequest, caller: Caller): void => {
     request.caller = caller;
     // Only then, since Fastify makes the options anew each time they are asked for.
@@ -63,11 +62,7 @@ export function requireKey(app: FastifyInstance, options: AuthenticationOptions)
   };
   app.addHook('onRequest', (request, _reply, done) => {
     try {
-      const found =
-        anonymous ??
-        findCaller(readKey(request.headers), options.masterKeyHash, options.directory, Date.now(), (key) =>
-          hashOn(request.raw.socket, key),
-        );
+      const found = callerOnConnection(request.raw, options);
       // Nearly always from memory, and then a promise would only cost.
       if (found instanceof Promise) {
         void admitLater(request, found, done);
@@ -81,6 +76,13 @@ export function requireKey(app: FastifyInstance, options: AuthenticationOptions)
     done();
   });
 }
+
+/** A promise only for a key that is not known here yet. @throws Refusal, as the promise does. */
+export const callerOnConnection = (
+  { headers, socket }: IncomingMessage,
+  { anonymous, masterKeyHash, directory }: AuthenticationOptions,
+): Caller | Promise<Caller> =>
+  anonymous ?? findCaller(readKey(headers), masterKeyHash, directory, Date.now(), (key) => hashOn(socket, key));
 
 type Done = (error?: Error) => void;
 
@@ -107,4 +109,5 @@ export function requireRoute(caller: Caller, path: string, groups: readonly Rout
   });
 }
 
-const modelRoutes: readonly RouteGroup[] = ['llm_api_routes'];
+/** Of a route that says nothing else. */
+export const modelRoutes: readonly RouteGroup[] = ['llm_api_routes'];

@@ -14,11 +14,12 @@ import { readRequest } from '../pipeline/read-request.ts';
 import { type ServeDependencies, type Served, serve } from '../pipeline/serve.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { failureHeaders } from './answer-headers.ts';
+import type { DirectWay, TakeRequest } from './direct-way.ts';
 import { toErrorAnswer } from './error-envelope.ts';
 import type { InFlight } from './in-flight.ts';
 import { requestHeaders } from './request-headers.ts';
 import { spokenIn } from './spoken-request.ts';
-import { writeAnswer } from './write-answer.ts';
+import { relayStream, sendWhole, settleWhole, type WriteOptions } from './write-answer.ts';
 
 export interface ModelRouteOptions {
   readonly serve: ServeDependencies;
@@ -45,18 +46,21 @@ declare module 'fastify' {
   }
 }
 
-export function registerModelRoutes(app: FastifyInstance, options: ModelRouteOptions): void {
+export function registerModelRoutes(app: FastifyInstance, options: ModelRouteOptions, direct: DirectWay): void {
   const register = (suffix: string, operation: Operation, dialect?: Dialect): void => {
     for (const path of [`/v1${suffix}`, suffix]) {
       // A pass-through path of the operator's may have taken it over.
       if (app.hasRoute({ method: 'POST', url: path })) continue;
+      const take: TakeRequest = (incoming, response, body, caller) =>
+        void handle(operation, dialect, incoming, response, body, caller, options);
+      direct.add(path, take);
       app.post<{ Body: Buffer | undefined }>(
         path,
         { config: dialect === undefined ? {} : { dialect } },
         (request, reply) => {
           // From here on the bytes are ours: Fastify's reply pipeline would cost as much as all the rest.
           reply.hijack();
-          void handle(operation, dialect, request.raw, reply.raw, request.body, request.caller, options);
+          take(request.raw, reply.raw, request.body, request.caller);
         },
       );
     }
@@ -100,8 +104,8 @@ async function handle(
     const deadlineMs = options.serve.now() + seconds * 1000;
     served = await serve(request, caller, deadlineMs, signal, options.serve);
     const { deployment, answer, cache } = served;
-    writeAnswer(response, served, {
-      leaving: options.isLeaving(),
+    const writing: WriteOptions = {
+      isLeaving: options.isLeaving,
       elapsedMs: () => options.serve.now() - startedAtMs,
       signal,
       dialect:
@@ -114,9 +118,18 @@ async function handle(
         if (cache?.isHit() === true) return;
         options.serve.router.record(deployment, { kind, status, retryAfterSeconds, afterSuccess: true });
       },
-    });
+    };
+    if (answer.kind === 'stream') {
+      relayStream(response, served, answer, writing);
+      return;
+    }
+    const settled = settleWhole(served, answer, writing.dialect);
+    const written = options.serve.whenWritten();
+    if (written !== undefined) await written;
+    sendWhole(response, served, answer, settled, writing);
   } catch (error) {
     if (served !== undefined) giveUp(served, error);
+    await options.serve.whenWritten();
     writeError(response, error, callId, dialect, options);
     done();
   }

@@ -93,7 +93,7 @@ async function handle(
   try {
     if (caller !== undefined) reservation = await reserve(endpoint, caller, controller.signal, options);
     intent = passOnIntent({ id, callId, endpoint, caller, reservation, startedAtMs });
-    options.onBegin(intent);
+    await options.onBegin(intent);
   } catch (error) {
     reservation?.settle(0, 0);
     done();

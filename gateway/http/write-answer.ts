@@ -5,14 +5,12 @@ import type { StreamAnswer, WholeAnswer } from '../domain/answer.ts';
 import { ClientGone, UpstreamError } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/request.ts';
 import type { Served } from '../pipeline/serve.ts';
-import { billedFor } from '../pricing/billed.ts';
-import { costMicros } from '../pricing/cost.ts';
 import { answerHeaders } from './answer-headers.ts';
 import { toErrorEvent } from './error-envelope.ts';
 
 export interface WriteOptions {
-  /** True while the gateway leaves: the client is asked to open its next connection elsewhere. */
-  readonly leaving: boolean;
+  /** Then the client is asked to open its next connection elsewhere. */
+  readonly isLeaving: () => boolean;
   /** Since the request was taken up. */
   readonly elapsedMs: () => number;
   readonly signal: AbortSignal;
@@ -32,22 +30,32 @@ export interface SpokenDialect {
 /** A client that takes nothing for so long while data is waiting is given up; the upstream must not wait for it. */
 const stalledClientMs = 60_000;
 
-export function writeAnswer(response: ServerResponse, served: Served, options: WriteOptions): void {
-  const { answer, settlement } = served;
-  if (answer.kind === 'stream') {
-    relay(response, served, answer, options);
-    return;
-  }
-  const body = inClientsWords(served, answer, options.dialect);
-  settlement.settle('finished', answer.status, answer.usage, answer.mocked !== true);
-  const isFree = answer.mocked === true || served.cache?.isHit() === true;
-  const billed = billedFor(settlement.facts.request);
-  const cost = isFree ? 0n : costMicros(answer.usage, served.deployment.prices, billed);
+/** A whole answer that is settled. It may leave when its row is written down. */
+export interface SettledAnswer {
+  readonly body: Buffer;
+  /** Millionths of a US dollar; null = unknown. */
+  readonly costMicros: bigint | null;
+}
+
+/** @throws UpstreamError for an answer that cannot be put into the client's words; it is settled, since it was paid for. */
+export function settleWhole(served: Served, answer: WholeAnswer, spoken: SpokenDialect | undefined): SettledAnswer {
+  const body = inClientsWords(served, answer, spoken);
+  const cost = served.settlement.settle('finished', answer.status, answer.usage, answer.mocked !== true);
+  return { body, costMicros: cost ?? null };
+}
+
+export function sendWhole(
+  response: ServerResponse,
+  served: Served,
+  answer: WholeAnswer,
+  { body, costMicros }: SettledAnswer,
+  options: WriteOptions,
+): void {
   const headers = answerHeaders(served, options.elapsedMs());
-  if (options.leaving) headers['connection'] = 'close';
+  if (options.isLeaving()) headers['connection'] = 'close';
   headers['content-type'] = answer.contentType;
   headers['content-length'] = body.length;
-  if (cost !== null) headers['x-litellm-response-cost'] = String(Number(cost) / 1e6);
+  if (costMicros !== null) headers['x-litellm-response-cost'] = String(Number(costMicros) / 1e6);
   response.writeHead(answer.status, headers);
   // Node joins a text to the head and writes both at once; Latin-1 gives each byte back as it was.
   if (body.length <= longestJoined) response.end(body.toString('latin1'), 'latin1');
@@ -58,7 +66,7 @@ export function writeAnswer(response: ServerResponse, served: Served, options: W
 /** Node copies a longer text to the heap before it writes it. */
 const longestJoined = 12 * 1024;
 
-/** @throws UpstreamError for an answer that cannot be put into the client's words; it is settled, since it was paid for. */
+/** @throws UpstreamError */
 function inClientsWords(served: Served, answer: WholeAnswer, spoken: SpokenDialect | undefined): Buffer {
   if (spoken === undefined) return answer.body;
   try {
@@ -76,7 +84,12 @@ function inClientsWords(served: Served, answer: WholeAnswer, spoken: SpokenDiale
   }
 }
 
-function relay(response: ServerResponse, served: Served, answer: StreamAnswer, options: WriteOptions): void {
+export function relayStream(
+  response: ServerResponse,
+  served: Served,
+  answer: StreamAnswer,
+  options: WriteOptions,
+): void {
   const { chunks } = answer;
   const encoder = options.dialect?.dialect.encoder(options.dialect.body);
   const { settlement } = served;
@@ -97,7 +110,7 @@ function relay(response: ServerResponse, served: Served, answer: StreamAnswer, o
   response.on('drain', onDrain);
   response.writeHead(200, {
     ...answerHeaders(served, options.elapsedMs()),
-    ...(options.leaving ? { connection: 'close' } : undefined),
+    ...(options.isLeaving() ? { connection: 'close' } : undefined),
     'content-type': encoder === undefined ? answer.contentType : 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
     // nginx would collect the chunks otherwise.

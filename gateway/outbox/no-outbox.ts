@@ -5,4 +5,6 @@ export const noOutbox: SpendRecorder = {
   begin: () => undefined,
   doubt: () => undefined,
   end: () => undefined,
+  whenWritten: () => undefined,
+  flush: () => undefined,
 };

@@ -20,6 +20,7 @@ import { DiskFault } from './segment-writer.ts';
 import { Shipper } from './shipper.ts';
 import type { ShippingEvents } from './shipping.ts';
 import { SpendLog } from './spend-log.ts';
+import { WriteTurn } from './write-turn.ts';
 
 export interface OutboxOptions extends ShippingEvents {
   /** Folder of all logs; processes may share it. */
@@ -67,6 +68,7 @@ export class Outbox implements SpendRecorder {
   readonly #options: OutboxOptions;
   readonly #sizes: OutboxSizes;
   readonly #store: LogStore;
+  readonly #turn = new WriteTurn((begins, ends) => this.#write(begins, ends));
   /** Closed from outside, with requests that still run or events that are not shipped. */
   readonly #retiring = new Set<OwnLog>();
   #current: OwnLog;
@@ -123,7 +125,7 @@ export class Outbox implements SpendRecorder {
 
   /** Events that the ledger does not have yet. */
   get queued(): number {
-    return this.#sum(({ log }) => log.queued);
+    return this.#sum(({ log }) => log.queued) + this.#turn.waitingEnds;
   }
 
   /** On disk, of the logs of this process. */
@@ -154,26 +156,45 @@ export class Outbox implements SpendRecorder {
     }, afterMs).unref();
   }
 
-  begin(intent: SpendIntent): void {
+  begin(intent: SpendIntent): Promise<void> {
     const { pressure } = this;
     if (pressure === 'hard' || (pressure === 'soft' && intent.reservedMicros !== null)) throw noRoom();
-    try {
-      this.#current.log.begin(intent);
-    } catch (error) {
-      throw error instanceof DiskFault ? noRoom() : error;
-    }
+    return this.#turn.begin(intent);
   }
 
   doubt(requestId: string, attempt: DoubtfulAttempt): void {
+    this.flush();
     const own = this.#logOf(requestId);
     own.log.doubt(requestId, attempt);
     own.shipper.wake();
   }
 
   end(event: SpendEvent): void {
-    const own = this.#logOf(event.requestId);
-    own.log.end(event);
-    own.shipper.wake();
+    this.#turn.end(event);
+  }
+
+  whenWritten(): Promise<void> | undefined {
+    return this.#turn.whenWritten();
+  }
+
+  flush(): void {
+    this.#turn.flush();
+  }
+
+  /** @throws Refusal 503 when none of the begins could be written. */
+  #write(begins: readonly SpendIntent[], ends: readonly SpendEvent[]): void {
+    try {
+      if (this.#retiring.size === 0) {
+        this.#current.log.writeTogether(begins, ends);
+      } else {
+        for (const event of ends) this.#logOf(event.requestId).log.writeTogether([], [event]);
+        this.#current.log.writeTogether(begins, []);
+      }
+    } catch (error) {
+      throw error instanceof DiskFault ? noRoom() : error;
+    } finally {
+      if (ends.length > 0) for (const { shipper } of this.#own()) shipper.wake();
+    }
   }
 
   /**
@@ -188,6 +209,7 @@ export class Outbox implements SpendRecorder {
   async #close(withinMs: number): Promise<number> {
     clearInterval(this.#maintenance);
     clearTimeout(this.#sweeps);
+    this.flush();
     const signal = AbortSignal.timeout(withinMs);
     await Promise.race([
       Promise.all([this.#store.stop(), this.heartbeat.stop(), this.#maintaining]),

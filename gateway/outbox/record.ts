@@ -6,16 +6,17 @@ export const headBytes = 8;
 export const longestRecordBytes = 1024 * 1024;
 
 /**
- * Puts a record to the beginning of `buffer`.
- * @returns its length in bytes, or 0 when the buffer is too small for the text.
+ * Puts a record into `buffer`.
+ * @returns the place behind it, or 0 when the buffer is too small for the text.
  */
-export function encodeRecord(buffer: Buffer, text: string): number {
+export function encodeRecord(buffer: Buffer, text: string, at = 0): number {
+  const start = at + headBytes;
   // A UTF-16 unit takes at most three bytes.
-  if (headBytes + text.length * 3 > buffer.length && headBytes + Buffer.byteLength(text) > buffer.length) return 0;
-  const length = buffer.write(text, headBytes);
-  buffer.writeUInt32LE(length, 0);
-  buffer.writeUInt32LE(crc32(buffer.subarray(headBytes, headBytes + length)), 4);
-  return headBytes + length;
+  if (start + text.length * 3 > buffer.length && start + Buffer.byteLength(text) > buffer.length) return 0;
+  const length = buffer.write(text, start);
+  buffer.writeUInt32LE(length, at);
+  buffer.writeUInt32LE(crc32(buffer.subarray(start, start + length)), at + 4);
+  return start + length;
 }
 
 /**

@@ -82,11 +82,32 @@ export class SegmentWriter {
 
   /** @throws DiskFault */
   append(text: string): void {
-    let length = encodeRecord(this.#buffer, text);
-    if (length === 0) {
-      this.#buffer = Buffer.allocUnsafe(headBytes + text.length * 3);
-      length = encodeRecord(this.#buffer, text);
-    }
+    this.#write(this.#encode(text, 0));
+  }
+
+  /**
+   * In one call of the system: all of them, or none.
+   * @param ends how many of them are ends, which count. @throws DiskFault
+   */
+  appendAll(texts: readonly string[], ends: number): void {
+    let length = 0;
+    for (const text of texts) length = this.#encode(text, length);
+    this.#write(length);
+    this.#lastSeq += ends;
+  }
+
+  /** Puts a record into the buffer. @returns the place behind it. */
+  #encode(text: string, at: number): number {
+    const end = encodeRecord(this.#buffer, text, at);
+    if (end !== 0) return end;
+    const larger = Buffer.allocUnsafe(2 * (at + headBytes + text.length * 3));
+    this.#buffer.copy(larger, 0, 0, at);
+    this.#buffer = larger;
+    return encodeRecord(larger, text, at);
+  }
+
+  /** The first bytes of the buffer. */
+  #write(length: number): void {
     try {
       if (this.#torn) this.#cutBack();
       const written = writeSync(this.#file, this.#buffer, 0, length);

@@ -122,6 +122,39 @@ export class SpendLog implements EventSource {
     this.#open.set(intent.requestId, { intent, common });
   }
 
+  /**
+   * Several at once, in one call of the system. No begin may belong to one of the ends.
+   * @throws DiskFault when nothing has begun; the ends are kept all the same.
+   */
+  writeTogether(begins: readonly SpendIntent[], ends: readonly SpendEvent[]): void {
+    if (this.#fault === undefined && this.#unwritten.length === 0 && this.#wroteTogether(begins, ends)) return;
+    for (const event of ends) this.end(event);
+    if (begins.length > 0) throw new DiskFault(this.#fault);
+  }
+
+  #wroteTogether(begins: readonly SpendIntent[], ends: readonly SpendEvent[]): boolean {
+    const commons = begins.map(commonText);
+    const endTexts = ends.map((event) => endText(event, this.#open.get(event.requestId)?.common));
+    const texts = begins.map((intent, index) => beginText(intent, commons[index]));
+    texts.push(...endTexts);
+    try {
+      this.#makeRoom();
+      this.#writer.appendAll(texts, ends.length);
+    } catch (error) {
+      if (!(error instanceof DiskFault)) throw error;
+      this.#failed(error);
+      return false;
+    }
+    for (const [index, intent] of begins.entries()) {
+      this.#open.set(intent.requestId, { intent, common: commons[index] ?? '' });
+    }
+    for (const [index, event] of ends.entries()) {
+      this.#open.delete(event.requestId);
+      this.#number(endTexts[index] ?? '', endedAtMs(event));
+    }
+    return true;
+  }
+
   doubt(requestId: string, attempt: DoubtfulAttempt): void {
     const { intent } = this.#open.get(requestId) ?? {};
     if (intent === undefined) return;
@@ -147,7 +180,7 @@ export class SpendLog implements EventSource {
   end(event: SpendEvent): void {
     const open = this.#open.get(event.requestId);
     this.#open.delete(event.requestId);
-    this.#append(endText(event, open?.common), event.startedAtMs + event.durationMs);
+    this.#append(endText(event, open?.common), endedAtMs(event));
   }
 
   /** The process leaves: what still runs will have no other end. @returns how many that were. */
@@ -235,6 +268,10 @@ export class SpendLog implements EventSource {
 
   #append(text: string, atMs: number): void {
     this.#write(text);
+    this.#number(text, atMs);
+  }
+
+  #number(text: string, atMs: number): void {
     this.#lastSeq++;
     this.#recent.push(text);
     // Only what the disk has may be forgotten here.
@@ -295,3 +332,5 @@ export class SpendLog implements EventSource {
     this.#options.onDisk(this.#fault);
   }
 }
+
+const endedAtMs = ({ startedAtMs, durationMs }: SpendEvent): number => startedAtMs + durationMs;

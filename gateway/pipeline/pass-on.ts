@@ -32,9 +32,9 @@ export interface PassOnRequest {
 export interface PassOnDependencies {
   readonly admission: Admission;
   readonly transport: Transport;
-  /** Writes down what a provider may bill from here on. @throws Refusal 503 when that cannot be done. */
-  readonly onBegin: (intent: SpendIntent) => void;
-  /** Takes the spend row; must not block and must not throw. */
+  /** Writes down what a provider may bill from here on. @throws Refusal 503, as its promise does, when that cannot be done. */
+  readonly onBegin: (intent: SpendIntent) => Promise<void> | undefined;
+  /** Takes the spend row, which is written down when this returns; must not block and must not throw. */
   readonly onSettled: (event: SpendEvent) => void;
 }
 

@@ -18,10 +18,12 @@ export interface ServeDependencies extends CachedReachDependencies {
   readonly clientsMayMock: boolean;
   /** Whether as much can be written down as there may be; while it cannot, each request asks by `onBegin`. */
   readonly hasRoom: () => boolean;
-  /** Writes down what a provider may bill from here on. @throws Refusal 503 when that cannot be done. */
-  readonly onBegin: (intent: SpendIntent) => void;
-  /** Takes the spend row; must not block and must not throw. */
+  /** Writes down what a provider may bill from here on. @throws Refusal 503, as its promise does, when that cannot be done. */
+  readonly onBegin: (intent: SpendIntent) => Promise<void> | undefined;
+  /** Takes the spend row; must not block and must not throw. That of a stream is written down by then. */
   readonly onSettled: (event: SpendEvent) => void;
+  /** Resolves when all rows are written down that were taken so far; undefined = they are. Never rejects. */
+  readonly whenWritten: () => Promise<void> | undefined;
 }
 
 /** nginx's number for "the client left first"; no client sees it. */
@@ -35,7 +37,8 @@ export interface Served extends Reached {
 
 /**
  * @param deadlineMs on the clock of `now`; the signal fires then too, and when the client leaves.
- * @throws Refusal, or the signal's reason, before any upstream is called; NotReached after everything was tried.
+ * @throws Refusal, or the signal's reason, before any upstream is called; then nothing stays set aside. NotReached after
+ * everything was tried.
  */
 export async function serve(
   asked: ModelRequest,
@@ -54,7 +57,15 @@ export async function serve(
   // Nobody bills an answer that is here already, so nothing has to be written down before it.
   const recalled = dependencies.hasRoom() ? dependencies.cache?.recall({ request: allowed, caller, group }) : undefined;
   const intent = intentOf(request, caller, reservation);
-  if (recalled === undefined) begin(intent, reservation, dependencies);
+  if (recalled === undefined) {
+    try {
+      const begun = dependencies.onBegin(intent);
+      if (begun !== undefined) await begun;
+    } catch (error) {
+      reservation.settle(0, 0);
+      throw error;
+    }
+  }
   try {
     const reached = recalled ?? (await reachCached(allowed, caller, group, deadlineMs, signal, dependencies));
     const firstByteMs = reached.answer.kind === 'stream' ? Math.max(0, Date.now() - request.startedAtMs) : undefined;
@@ -72,16 +83,6 @@ export async function serve(
     const settlement = new Settlement(facts, dependencies.onSettled);
     const status = isNo(last) ? last.status : statusWithoutAnswer;
     settlement.settle(endingOf(last), status, undefined, mayBeBilled);
-    throw error;
-  }
-}
-
-/** @throws Refusal 503 when nothing can be written down; then nothing stays set aside. */
-function begin(intent: SpendIntent, reservation: Reservation, { onBegin }: ServeDependencies): void {
-  try {
-    onBegin(intent);
-  } catch (error) {
-    reservation.settle(0, 0);
     throw error;
   }
 }

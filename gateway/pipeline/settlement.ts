@@ -39,11 +39,17 @@ export class Settlement {
   /**
    * The first call counts; later ones are ignored, since a broken stream and a closing client often come together.
    * @param mayBeBilled false when the provider certainly did nothing: then the cost is 0 and not unknown.
+   * @returns the cost in millionths of a US dollar, null when it is unknown; undefined when it was settled before.
    */
-  settle(ending: Ending, status: number, usage: Usage | undefined, mayBeBilled = ending !== 'failed'): void {
-    if (this.#settled) return;
+  settle(
+    ending: Ending,
+    status: number,
+    usage: Usage | undefined,
+    mayBeBilled = ending !== 'failed',
+  ): bigint | null | undefined {
+    if (this.#settled) return undefined;
     this.#settled = true;
-    this.#tell(ending, status, usage, mayBeBilled, false);
+    return this.#tell(ending, status, usage, mayBeBilled, false);
   }
 
   /** The same for a stream: what its provider did not report is estimated from what has arrived of it. */
@@ -57,7 +63,13 @@ export class Settlement {
     this.#tell(ending, status, usage, mayBeBilled, estimated);
   }
 
-  #tell(ending: Ending, status: number, usage: Usage | undefined, mayBeBilled: boolean, estimated: boolean): void {
+  #tell(
+    ending: Ending,
+    status: number,
+    usage: Usage | undefined,
+    mayBeBilled: boolean,
+    estimated: boolean,
+  ): bigint | null {
     this.facts.release?.();
     const { request, intent, deployment, attempts, fallbacks, reservation, firstByteMs, cache } = this.facts;
     const cacheHit = cache?.isHit();
@@ -85,6 +97,7 @@ export class Settlement {
       ...(usage?.cachedPromptTokens === undefined ? undefined : { cachedTokens: usage.cachedPromptTokens }),
       ...(firstByteMs === undefined ? undefined : { firstByteMs }),
     });
+    return cost;
   }
 }
 

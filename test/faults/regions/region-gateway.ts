@@ -190,12 +190,13 @@ export class RegionGateway {
   }
 
   /** A request that cost a millionth of a dollar. */
-  spend(): void {
+  async spend(): Promise<void> {
     const requestId = randomUUIDv7();
     const event = spendEvent(requestId, { costMicros: 1n, accounts: [spendAccount], startedAtMs: Date.now() });
     // What is interrupted costs what was set aside: as much, so that the sums can be compared.
-    this.outbox.begin({ ...event, reservedMicros: 1 });
+    await this.outbox.begin({ ...event, reservedMicros: 1 });
     this.outbox.end(event);
+    await this.outbox.whenWritten();
     this.#options.record({ is: 'accepted', event: requestId });
   }
 

@@ -31,17 +31,25 @@ const outbox = new Outbox({
 await outbox.start();
 const running: string[] = [];
 for (let round = 0; ; round++) {
-  for (let turn = 0; turn < 20; turn++) {
+  const began: { readonly id: string; readonly written: Promise<void> }[] = [];
+  const ends: string[] = [];
+  for (let count = 0; count < 20; count++) {
     const id = randomUUIDv7();
-    outbox.begin(spendEvent(id, { startedAtMs: Date.now(), reservedMicros: 1_000, accounts: ['z:global'] }));
-    writeSync(1, `begun ${id}\n`);
-    running.push(id);
-    const [ended] = running.length > 5 + (round % 7) ? running.splice((round * 7 + turn) % running.length, 1) : [];
+    const intent = spendEvent(id, { startedAtMs: Date.now(), reservedMicros: 1_000, accounts: ['z:global'] });
+    began.push({ id, written: outbox.begin(intent) });
+    const [ended] = running.length > 5 + (round % 7) ? running.splice((round * 7 + count) % running.length, 1) : [];
     if (ended === undefined) continue;
     outbox.end(
       spendEvent(ended, { startedAtMs: Date.now(), costMicros: 10n, reservedMicros: 1_000, accounts: ['z:global'] }),
     );
-    writeSync(1, `ended ${ended}\n`);
+    ends.push(ended);
+  }
+  await outbox.whenWritten();
+  for (const id of ends) writeSync(1, `ended ${id}\n`);
+  for (const { id, written } of began) {
+    await written;
+    writeSync(1, `begun ${id}\n`);
+    running.push(id);
   }
   await sleep(1);
 }

@@ -53,26 +53,22 @@ it('at 80 % requests with a budget are refused, at 100 % all, with 503 and Retry
   const outbox = openTestOutbox(join(directory, 'bound'), ledger, told, { maxBytes: 40_000 });
   const budgeted = event({ reservedMicros: 1 });
   const running = event();
-  outbox.begin(running);
+  await outbox.begin(running);
   const ended: string[] = [];
   const endUntil = (pressure: string): void => {
     while (outbox.pressure !== pressure) {
       const one = event();
       outbox.end(one);
+      outbox.flush();
       ended.push(one.requestId);
     }
   };
   endUntil('soft');
   expect(() => outbox.begin(budgeted)).toThrow(Refusal);
   const free = event();
-  outbox.begin(free);
+  await outbox.begin(free);
   endUntil('hard');
-  try {
-    outbox.begin(event());
-    expect.unreachable();
-  } catch (error) {
-    expect(error).toMatchObject({ status: 503, retryAfterSeconds: 5 });
-  }
+  await expect(async () => outbox.begin(event())).rejects.toMatchObject({ status: 503, retryAfterSeconds: 5 });
   outbox.end(running);
   outbox.end(free);
   letIn();
@@ -80,7 +76,7 @@ it('at 80 % requests with a budget are refused, at 100 % all, with 503 and Retry
   await outbox.maintain();
   await outbox.maintain();
   expect(outbox.pressure).toBe('none');
-  outbox.begin(budgeted);
+  await outbox.begin(budgeted);
   outbox.end(budgeted);
   expect(await outbox.close(5_000)).toBe(0);
   const expected = [...ended, running.requestId, free.requestId, budgeted.requestId];
@@ -107,17 +103,17 @@ describe.skipIf(!isMounted)('on a full disk (a tmpfs of 2 MB; mounting needs roo
       sizes: { segmentBytes: 256 * 1024, reserveBytes: 64 * 1024, minFreeBytes: 0, mostInMemory: 100 },
     });
     const running = Array.from({ length: 500 }, () => event({ reservedMicros: 9_000 }));
-    for (const one of running) outbox.begin(one);
+    await Promise.all(running.map((one) => outbox.begin(one)));
     fill(filler);
     const late: string[] = [];
     // The segment's last page may have room for some.
-    expect(() => {
+    await expect(async () => {
       for (;;) {
         const one = event();
-        outbox.begin(one);
+        await outbox.begin(one);
         late.push(one.requestId);
       }
-    }).toThrow(Refusal);
+    }).rejects.toThrow(Refusal);
     expect(outbox.pressure).toBe('hard');
     expect(told.disk.at(-1)).toBeInstanceOf(Error);
     for (const one of running) outbox.end(one);
@@ -133,7 +129,7 @@ describe.skipIf(!isMounted)('on a full disk (a tmpfs of 2 MB; mounting needs roo
     expect(outbox.pressure).toBe('none');
     expect(told.disk.at(-1)).toBeUndefined();
     const after = event();
-    outbox.begin(after);
+    await outbox.begin(after);
     outbox.end(after);
     expect(await outbox.close(5_000)).toBe(0);
     const expected = [...running.map(({ requestId }) => requestId), ...late, after.requestId];
@@ -195,7 +191,10 @@ describe('what was shipped', () => {
     const root = join(directory, randomUUIDv7());
     const { ledger } = openLedger(database.url);
     const outbox = openTestOutbox(root, ledger, nobodyTold(), { retainSeconds, mayForget: () => mayForget });
-    for (let count = 0; count < 100; count++) outbox.end(event());
+    for (let count = 0; count < 100; count++) {
+      outbox.end(event());
+      outbox.flush();
+    }
     await until(() => outbox.queued === 0);
     const before = segmentsIn(root).length;
     expect(before).toBeGreaterThan(3);
@@ -245,8 +244,7 @@ it('a request that runs when its process leaves is interrupted once, at what was
   const told = nobodyTold();
   const outbox = openTestOutbox(join(directory, 'leaving'), ledger, told);
   const [priced, unpriced] = [event({ reservedMicros: 777 }), event()];
-  outbox.begin(priced);
-  outbox.begin(unpriced);
+  await Promise.all([outbox.begin(priced), outbox.begin(unpriced)]);
   expect(await outbox.close(5_000)).toBe(0);
   expect(told.interrupted).toBe(2);
   const rows = await query(
@@ -267,7 +265,7 @@ it('an attempt that may be billed has a row of its own, of unknown cost, beside 
   });
   const request = event({ callId: randomUUIDv7(), attempts: 2, accounts: ['a:key:doubt'] });
   const first = { deploymentId: 'd0', provider: 'azure', model: 'm0', modelGroup: 'chat', status: 504 };
-  outbox.begin(request);
+  await outbox.begin(request);
   outbox.doubt(request.requestId, first);
   outbox.end(request);
   await until(() => outbox.queued === 0);

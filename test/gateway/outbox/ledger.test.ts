@@ -279,7 +279,10 @@ describe('a ledger that was set back', () => {
     const { ledger } = openLedger(database.url);
     const outbox = openTestOutbox(join(directory, randomUUIDv7()), ledger, told, { retainSeconds: 0 });
     const events = some(100);
-    for (const one of events) outbox.end(one);
+    for (const one of events) {
+      outbox.end(one);
+      outbox.flush();
+    }
     await until(() => outbox.queued === 0);
     await outbox.maintain();
     const { logId } = outbox.heartbeat;
@@ -306,13 +309,13 @@ it('a log that was closed from outside is followed by a new one: what runs ends 
   expect(outbox.heartbeat.rank).toBeLessThan(outbox.heartbeat.live ?? 0);
   expect(outbox.heartbeat.silentMs).toBeLessThan(5_000);
   const [running, later] = [event(), event()];
-  outbox.begin(running);
+  await outbox.begin(running);
   await query(database.url, `SELECT abandon_log('${before}')`);
   await outbox.heartbeat.beat();
   const after = outbox.heartbeat.logId;
   expect(after).not.toBe(before);
   expect(told).toBe(after);
-  outbox.begin(later);
+  await outbox.begin(later);
   outbox.end(running);
   outbox.end(later);
   await until(() => outbox.queued === 0);

@@ -93,6 +93,7 @@ async function ask(send: () => Promise<Reply>, asked: Asked = {}) {
     onBegin: () => undefined,
     onDoubt: () => undefined,
     onSettled: () => undefined,
+    whenWritten: () => undefined,
     ...asked.over,
   };
   const signal = asked.signal ?? new AbortController().signal;
@@ -125,7 +126,7 @@ describe('an answer that is in memory', () => {
     const ended: SpendEvent[] = [];
     const over = {
       cache: cache(),
-      onBegin: ({ requestId }: SpendIntent) => void begun.push(requestId),
+      onBegin: ({ requestId }: SpendIntent): undefined => void begun.push(requestId),
       onSettled: (event: SpendEvent) => void ended.push(event),
     };
     const { outcome, bodies } = await ask(answers(200), { over });
@@ -147,18 +148,26 @@ describe('an answer that is in memory', () => {
   });
 });
 
-it('a request that cannot be written down is refused before any upstream is called, and nothing stays set aside', async () => {
-  const full = new Refusal({ status: 503, type: 'service_unavailable_error', message: 'full', retryAfterSeconds: 5 });
-  const over = {
-    onBegin: () => {
+const full = new Refusal({ status: 503, type: 'service_unavailable_error', message: 'full', retryAfterSeconds: 5 });
+
+it.each<[string, () => Promise<void>]>([
+  [
+    'at once',
+    () => {
       throw full;
     },
-  };
-  const { outcome, settled, bodies } = await ask(answers(200), { over });
-  expect(outcome).toBe(full);
-  expect(settled).toEqual([[0, 0]]);
-  expect(bodies).toEqual([]);
-});
+  ],
+  ['with others of its turn', () => Promise.reject(full)],
+])(
+  'a request that cannot be written down is refused %s, before any upstream is called, and nothing stays set aside',
+  async (_when, onBegin) => {
+    const over = { onBegin };
+    const { outcome, settled, bodies } = await ask(answers(200), { over });
+    expect(outcome).toBe(full);
+    expect(settled).toEqual([[0, 0]]);
+    expect(bodies).toEqual([]);
+  },
+);
 
 it.each<[string, () => Promise<Reply>, string]>([
   ['an answer', answers(200), 'finished'],
@@ -167,8 +176,11 @@ it.each<[string, () => Promise<Reply>, string]>([
 ])('what begins is written down before the upstream is called and ends once, with %s', async (_case, send, ending) => {
   const told: string[] = [];
   const over = {
-    onBegin: () => told.push('begun'),
-    onSettled: (event: { readonly ending: string }) => told.push(event.ending),
+    onBegin: async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      told.push('begun');
+    },
+    onSettled: (event: { readonly ending: string }) => void told.push(event.ending),
   };
   const called = (): Promise<Reply> => {
     told.push('called');
