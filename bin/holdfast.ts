@@ -50,9 +50,17 @@ program
   )
   .action(async () => exitWith(await (await import('./migrate.ts')).migrateDatabase()));
 
-program
-  .command('spend')
-  .description('Look after the ledger.')
+const spend = program.command('spend').description('Look after the ledger.');
+spend
+  .command('reingest')
+  .argument('<archive>', 'BUCKET@REGION, as HOLDFAST_OUTBOX_ARCHIVE names it')
+  .requiredOption('--from <region>', 'region whose gateways wrote the spend (local: there is one region)')
+  .option('--endpoint <url>', 'another server that speaks S3')
+  .description(
+    'After a restore from a backup: book the spend that the archive has and the database lacks, each request once. It may be repeated, also while gateways run. Exit code 3: some is in neither.',
+  )
+  .action(async (archive, options) => exitWith(await (await import('./reingest.ts')).reingestSpend(archive, options)));
+spend
   .command('reprice')
   .option(
     '--config <file>',

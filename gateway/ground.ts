@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type AdmissionSettings, SlicedAdmission } from './admission/sliced-admission.ts';
 import type { AppOptions } from './app.ts';
 import { awsSigner } from './aws-signer.ts';
+import { SpendArchive } from './cluster/spend-archive.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { Degradations } from './degradation.ts';
 import { windowOf } from './domain/budget-window.ts';
@@ -29,6 +30,7 @@ import { RetryBudget } from './routing/retry-budget.ts';
 import type { Settings } from './settings.ts';
 import { ChangeListener } from './stores/change-listener.ts';
 import { openStores, type Stores } from './stores/stores.ts';
+import { onlyRegion } from './stores/write-transaction.ts';
 import type { Logger } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 
@@ -137,6 +139,9 @@ export function openGround(options: GroundOptions): Ground {
     snapshotAgeSeconds: () => stores.mirror?.snapshotAgeSeconds,
   });
   const ledger = region?.office.ledger ?? stores.ledger;
+  const archive =
+    settings.outboxArchive &&
+    new SpendArchive({ ...settings.outboxArchive, from: settings.region?.name ?? onlyRegion.region });
   const outbox =
     ledger === undefined
       ? undefined
@@ -146,7 +151,8 @@ export function openGround(options: GroundOptions): Ground {
           logger,
           ledger,
           metrics: () => metrics,
-          mayForget: region && ((logId, seq) => region.office.shown.mayForget(logId, seq)),
+          mayForget: region && ((logId, seq, isArchived) => region.office.shown.mayForget(logId, seq, isArchived)),
+          archive,
         });
   if (outbox === undefined) logger.warn('there is no database: nothing is kept of what requests cost');
   const admission = new SlicedAdmission({
@@ -294,6 +300,7 @@ export function openGround(options: GroundOptions): Ground {
     close: async () => {
       degradations.stop();
       redis?.close();
+      archive?.close();
       await listener?.stop();
       await transport.close();
       await region?.stop();

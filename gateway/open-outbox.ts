@@ -2,7 +2,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { join } from 'node:path';
 import type { SpendConfig } from './config/gateway-config.ts';
-import type { SpendLedger } from './domain/spend.ts';
+import type { SegmentArchive, SpendLedger } from './domain/spend.ts';
 import { Outbox } from './outbox/outbox.ts';
 import type { Settings } from './settings.ts';
 import type { Logger } from './telemetry/log.ts';
@@ -16,7 +16,8 @@ export interface OpenOutboxOptions {
   readonly ledger: SpendLedger;
   readonly metrics: () => Metrics;
   /** Whether events up to this one are where a failover cannot lose them; undefined = nobody can say. */
-  readonly mayForget?: ((logId: string, seq: number) => boolean) | undefined;
+  readonly mayForget?: ((logId: string, seq: number, isArchived: boolean) => boolean) | undefined;
+  readonly archive?: SegmentArchive | undefined;
 }
 
 /** The data folder cannot be written; the message says which and why. */
@@ -38,6 +39,7 @@ const failures = {
   ship: 'spend could not be sent to the database; it waits on disk',
   recover: 'spend of a process that ended could not be recovered; it is tried again',
   touch: 'the database does not hear of this process',
+  archive: 'spend could not be archived; it stays on disk, and is tried again',
 } as const;
 
 /** @throws OutboxUnavailable */
@@ -57,6 +59,7 @@ export function openOutbox(options: OpenOutboxOptions): Outbox {
       },
       // Without replicas in other regions, what is committed can be lost by a promotion alone: hence the wait.
       mayForget: options.mayForget ?? (() => true),
+      archive: options.archive,
       newId: randomUUIDv7,
       onReduced: (id, reason) => {
         metrics().spendReduced();

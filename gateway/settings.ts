@@ -58,6 +58,8 @@ export interface Settings {
   /** Stronger than the config's. */
   readonly outboxMaxBytes: number | undefined;
   readonly outboxRetainSeconds: number | undefined;
+  /** Where segments of spend are kept as long as backups: a bucket in another region. */
+  readonly outboxArchive: ArchiveSettings | undefined;
   readonly logLevel: LogLevel;
   readonly logFile: string | undefined;
   readonly drainNoticeSeconds: number;
@@ -92,6 +94,13 @@ export interface ClaimSettings {
   readonly key: string;
   /** Other servers that speak S3: one for all buckets, or one for each. Empty = AWS. */
   readonly endpoints: readonly string[];
+}
+
+export interface ArchiveSettings {
+  readonly bucket: string;
+  readonly region: string;
+  /** Undefined = AWS. */
+  readonly endpoint: string | undefined;
 }
 
 /** Variables that cannot be used; names each, its fault and the mend, and never a value that may be secret. */
@@ -204,6 +213,11 @@ const schema = z.object({
     .min(1, 'must be at least 1')
     .optional(),
   HOLDFAST_OUTBOX_RETAIN_SECONDS: seconds.optional(),
+  HOLDFAST_OUTBOX_ARCHIVE: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]@[a-z0-9-]+$/, 'must be BUCKET@REGION')
+    .optional(),
+  HOLDFAST_OUTBOX_ARCHIVE_ENDPOINT: address,
   HOLDFAST_DRAIN_NOTICE_SECONDS: seconds.default(drain.noticeSeconds),
   HOLDFAST_DRAIN_DEADLINE_SECONDS: seconds.default(drain.deadlineSeconds),
   HOLDFAST_DEMO_UPSTREAMS: z.string().optional(),
@@ -274,6 +288,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     dataDirectory: variables.HOLDFAST_DATA_DIRECTORY,
     outboxMaxBytes: variables.HOLDFAST_OUTBOX_MAX_BYTES,
     outboxRetainSeconds: variables.HOLDFAST_OUTBOX_RETAIN_SECONDS,
+    outboxArchive: archiveSettings(variables),
     logLevel: variables.LITELLM_LOG,
     logFile: variables.HOLDFAST_LOG_FILE,
     drainNoticeSeconds: variables.HOLDFAST_DRAIN_NOTICE_SECONDS,
@@ -301,7 +316,16 @@ function regionFaults(variables: Variables): string[] {
   if (name !== undefined && secret === undefined && saltKey === undefined) {
     faults.push('HOLDFAST_REGION_SECRET: must be set, to the same in all regions; or set LITELLM_SALT_KEY');
   }
+  if (name !== undefined && variables.HOLDFAST_OUTBOX_ARCHIVE?.endsWith(`@${name}`) === true) {
+    faults.push('HOLDFAST_OUTBOX_ARCHIVE: must lie in another region than this one: it would be lost together with it');
+  }
   return faults;
+}
+
+function archiveSettings(variables: Variables): ArchiveSettings | undefined {
+  const [bucket, region] = variables.HOLDFAST_OUTBOX_ARCHIVE?.split('@') ?? [];
+  if (bucket === undefined || region === undefined) return undefined;
+  return { bucket, region, endpoint: variables.HOLDFAST_OUTBOX_ARCHIVE_ENDPOINT };
 }
 
 function regionSettings(variables: Variables): RegionSettings | undefined {

@@ -47,14 +47,14 @@ export class ShownSpend {
   }
 
   /** From what was last read; a log that is asked for the first time is read with the next look. */
-  mayForget(logId: string, seq: number): boolean {
+  mayForget(logId: string, seq: number, isArchived: boolean): boolean {
     const { state, rules } = this.#options;
     const { candidates, epoch } = state();
     if (candidates === undefined) return true;
     if (this.#wanted.size < mostLogs) this.#wanted.add(logId);
     if (this.#shown.epoch !== epoch) return false;
     const applied = candidates.map((candidate) => this.#shown.by.get(candidate)?.get(logId) ?? 0);
-    return rules.mayForget(seq, applied);
+    return rules.mayForget(seq, applied, isArchived);
   }
 
   /** Never rejects. */

@@ -124,3 +124,9 @@ export interface SpendLedger {
   close(logId: string, lastSeq: number): Promise<boolean>;
   touch(logId: string): Promise<Census>;
 }
+
+/** Where segments of spend are kept for as long as backups, outside this region. */
+export interface SegmentArchive {
+  /** Resolves when it lies there and was read back as it is here. Repeating it changes nothing. */
+  put(name: string, bytes: Uint8Array): Promise<void>;
+}

@@ -5,7 +5,9 @@
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SpendLedger } from '../domain/spend.ts';
+import type { LogArchiver } from './archive.ts';
 import { eventsOf, readDeadLog } from './dead-log.ts';
+import { mayLeave } from './forgetting.ts';
 import { lockLog } from './log-lock.ts';
 import { Shipping, type ShippingEvents } from './shipping.ts';
 
@@ -14,8 +16,9 @@ export interface LogStoreOptions extends ShippingEvents {
   readonly root: string;
   readonly ledger: SpendLedger;
   readonly retainSeconds: number;
-  /** Whether the last of these events can be lost nowhere any more. */
-  readonly mayForget: (logId: string, seq: number) => boolean;
+  /** Whether no failover can lose the last of these events. */
+  readonly mayForget: (logId: string, seq: number, isArchived: boolean) => boolean;
+  readonly archiver?: LogArchiver | undefined;
   /** Logs of this process, which it ships itself. */
   readonly isOwn: (logId: string) => boolean;
   readonly onRecovered: (log: RecoveredLog) => void;
@@ -150,7 +153,7 @@ export class LogStore {
 
   /** The ledger of a replica that was promoted may lack the end of a log that was complete; it gets it again. */
   async #keep(logs: readonly ClosedLog[]): Promise<void> {
-    const { root, ledger, retainSeconds, mayForget } = this.#options;
+    const { root, ledger, retainSeconds, mayForget, archiver } = this.#options;
     const positions = await ledger.positions(logs.map(({ id }) => id));
     for (const { id, lastSeq, closedAtMs } of logs) {
       const position = positions.get(id);
@@ -161,7 +164,13 @@ export class LogStore {
           await rm(join(directory, markName), { force: true });
           await this.#recover(id);
         });
-      } else if (Date.now() - closedAtMs >= retainSeconds * 1000 && mayForget(id, lastSeq)) {
+        continue;
+      }
+      const isArchived = archiver && (await archiver.takeWhole(id, directory, lastSeq));
+      const isOld = Date.now() - closedAtMs >= retainSeconds * 1000;
+      const isSafe = mayForget(id, lastSeq, isArchived === true);
+      if (mayLeave({ isOld, isShort: false, isArchived, isSafe })) {
+        archiver?.forget(id);
         await this.#withLock(id, () => this.#remove(id));
       }
     }

@@ -8,11 +8,14 @@ import { Refusal } from '../domain/errors.ts';
 import type {
   DoubtfulAttempt,
   Pressure,
+  SegmentArchive,
   SpendEvent,
   SpendIntent,
   SpendLedger,
   SpendRecorder,
 } from '../domain/spend.ts';
+import { LogArchiver } from './archive.ts';
+import { mayLeave } from './forgetting.ts';
 import { SpendLogHeartbeat } from './heartbeat.ts';
 import { LogStore, type RecoveredLog, writeMark } from './log-store.ts';
 import { pressureOf, softShare } from './pressure.ts';
@@ -29,14 +32,18 @@ export interface OutboxOptions extends ShippingEvents {
   readonly maxBytes: number;
   /** Shipped events stay on disk for so long, for a replica that is promoted without them. */
   readonly retainSeconds: number;
-  /** Whether events up to this one can be lost nowhere any more. Asked besides `retainSeconds`. */
-  readonly mayForget: (logId: string, seq: number) => boolean;
+  /** Whether no failover can lose events up to this one. Asked besides `retainSeconds`. */
+  readonly mayForget: (logId: string, seq: number, isArchived: boolean) => boolean;
+  /** Undefined = there is none. */
+  readonly archive?: SegmentArchive | undefined;
+  /** A segment with spend in it is completed after so long where there is an archive, full or not: a minute. */
+  readonly archiveAfterMs?: number;
   readonly newId: () => string;
   readonly onRecovered: (log: RecoveredLog) => void;
   readonly onInterrupted: (count: number) => void;
   readonly onDisk: (fault: Error | undefined) => void;
   /** A background call failed; it is repeated. */
-  readonly onFailed: (what: 'ship' | 'recover' | 'touch', error: Error) => void;
+  readonly onFailed: (what: 'ship' | 'recover' | 'touch' | 'archive', error: Error) => void;
   /** For tests; everywhere else the defaults. */
   readonly sizes?: Partial<OutboxSizes>;
 }
@@ -52,6 +59,8 @@ const mebibyte = 1024 * 1024;
 /** About 30 MB of memory; what is beyond it is on disk. */
 const mostInMemory = 50_000;
 const maintainEveryMs = 1_000;
+/** A disk that is destroyed takes at most so much spend with it that the archive lacks. */
+const usualArchiveAfterMs = 60_000;
 const sweepEveryMs = 10_000;
 const sweepAgainMs = 1_000;
 /** What a client is told to wait. */
@@ -73,6 +82,8 @@ export class Outbox implements SpendRecorder {
   readonly #retiring = new Set<OwnLog>();
   #current: OwnLog;
   #freeBytes: number | undefined;
+  readonly #archiver: LogArchiver | undefined;
+  #archiving: Promise<void> | undefined;
   #maintenance: NodeJS.Timeout | undefined;
   #sweeps: NodeJS.Timeout | undefined;
   #maintaining: Promise<void> | undefined;
@@ -90,8 +101,10 @@ export class Outbox implements SpendRecorder {
     };
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     this.#current = this.#newLog();
+    this.#archiver = options.archive && new LogArchiver(options.archive, (error) => options.onFailed('archive', error));
     this.#store = new LogStore({
       ...options,
+      archiver: this.#archiver,
       get retainSeconds() {
         return options.retainSeconds;
       },
@@ -212,7 +225,7 @@ export class Outbox implements SpendRecorder {
     this.flush();
     const signal = AbortSignal.timeout(withinMs);
     await Promise.race([
-      Promise.all([this.#store.stop(), this.heartbeat.stop(), this.#maintaining]),
+      Promise.all([this.#store.stop(), this.heartbeat.stop(), this.#maintaining, this.#archiving]),
       new Promise((resolve) => signal.addEventListener('abort', resolve)),
     ]);
     const interrupted = this.#sum(({ log }) => log.interruptAll());
@@ -240,13 +253,27 @@ export class Outbox implements SpendRecorder {
       if (isShort) log.seal();
       for (const segment of log.shippedSegments()) {
         const isOld = Date.now() - (segment.shippedAtMs ?? Number.POSITIVE_INFINITY) >= retainSeconds * 1000;
-        // New spend needs the room more than shipped spend does.
-        if ((isOld || isShort) && mayForget(log.id, segment.lastSeq)) await log.remove(segment);
+        const isArchived = this.#archiver && this.#archiver.through(log.id) >= segment.number;
+        const isSafe = mayForget(log.id, segment.lastSeq, isArchived === true);
+        if (mayLeave({ isOld, isShort, isArchived, isSafe })) await log.remove(segment);
       }
       log.mend();
     }
+    this.#archiving ??= this.#archive().finally(() => {
+      this.#archiving = undefined;
+    });
     for (const own of this.#retiring) {
       if (own.log.openRequests === 0 && own.log.queued === 0) await this.#finish(own, AbortSignal.timeout(5_000));
+    }
+  }
+
+  /** Never rejects. Logs of processes that are gone are the store's. */
+  async #archive(): Promise<void> {
+    if (this.#archiver === undefined) return;
+    for (const { log } of this.#own()) {
+      log.complete(this.#options.archiveAfterMs ?? usualArchiveAfterMs);
+      const last = log.lastSealed;
+      if (last !== undefined) await this.#archiver.take(log.id, log.directory, last);
     }
   }
 
@@ -257,7 +284,11 @@ export class Outbox implements SpendRecorder {
     shipper.stop();
     try {
       const isClosed = isShipped && (await this.#options.ledger.close(log.id, log.lastSeq));
-      if (isClosed) await writeMark(log.directory, log.lastSeq);
+      if (isClosed) {
+        await writeMark(log.directory, log.lastSeq);
+        // The folder may go with this process; what cannot be taken now is taken by whoever finds it.
+        await Promise.race([this.#archiver?.takeWhole(log.id, log.directory, log.lastSeq), aborted(signal)]);
+      }
     } catch (error) {
       // Whoever recovers the log closes it.
       this.#options.onFailed('ship', error instanceof Error ? error : new Error(String(error)));
@@ -306,6 +337,12 @@ export class Outbox implements SpendRecorder {
     return this.#own().reduce((sum, own) => sum + count(own), 0);
   }
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 
 const noRoom = (): Refusal =>
   new Refusal({

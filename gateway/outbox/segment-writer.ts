@@ -42,6 +42,7 @@ export class SegmentWriter {
   /** Part of a record stands at the end. */
   #torn = false;
   #sealedBytes = 0;
+  #firstEndAtMs: number | undefined;
   #unsynced: NodeJS.Timeout | undefined;
 
   /** @throws DiskFault */
@@ -69,6 +70,11 @@ export class SegmentWriter {
 
   get isWorthSealing(): boolean {
     return this.#bytes >= this.#options.segmentBytes / 4;
+  }
+
+  /** Monotonic, when the first end came into the segment that is written; undefined = it has none. */
+  get firstEndAtMs(): number | undefined {
+    return this.#firstEndAtMs;
   }
 
   get sealed(): readonly SealedSegment[] {
@@ -127,6 +133,7 @@ export class SegmentWriter {
   appendEnd(text: string): void {
     this.append(text);
     this.#lastSeq++;
+    this.#firstEndAtMs ??= performance.now();
   }
 
   /**
@@ -152,6 +159,7 @@ export class SegmentWriter {
     }
     this.#number = number;
     this.#firstSeq = this.#lastSeq + 1;
+    this.#firstEndAtMs = undefined;
     this.#sealed.push({ ...before.segment, shippedAtMs: undefined });
     this.#sealedBytes += before.bytes;
     this.#seal(before.file);

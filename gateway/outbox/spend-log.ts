@@ -228,6 +228,23 @@ export class SpendLog implements EventSource {
     return this.#writer.remove(segment);
   }
 
+  /** Number of the newest segment that is complete. */
+  get lastSealed(): number | undefined {
+    return this.#writer.sealed.at(-1)?.number;
+  }
+
+  /** Completes the segment that is written when its first end is so old: for an archive, which takes whole segments. */
+  complete(afterMs: number): void {
+    const { firstEndAtMs } = this.#writer;
+    if (firstEndAtMs === undefined || performance.now() - firstEndAtMs < afterMs) return;
+    if (this.#fault !== undefined || this.#unwritten.length > 0) return;
+    try {
+      this.#rotate();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
   /** Makes the segment that is written one that can be removed, for a disk that runs short. */
   seal(): void {
     if (this.#unwritten.length > 0 || this.queued > 0 || !this.#writer.isWorthSealing) return;

@@ -24,10 +24,11 @@ export const mayIngest = ({ isPrimary, row }: DatabaseView, region: string): boo
 /**
  * An outbox may forget an event when every candidate replica shows it. A local commit is not enough, and comparing
  * positions in the write-ahead log is wrong: after a promotion those of two timelines overlap.
- * @param applied positions of this log, read on each candidate; none = there is no replica yet, and nothing is forgotten.
+ * @param applied positions of this log, read on each candidate; none = there is no replica yet: only what is in an archive
+ * outside this region is forgotten.
  */
-export const mayForget = (position: number, applied: readonly number[]): boolean =>
-  applied.length > 0 && applied.every((through) => through >= position);
+export const mayForget = (position: number, applied: readonly number[], isArchived = false): boolean =>
+  applied.length > 0 ? applied.every((through) => through >= position) : isArchived;
 
 /** Longest a run has to wait after it seized: the lease, rate drift of clocks of 1 %, and a step of the database's clock. */
 export const waitSeconds = (ttlSeconds: number): number => Math.ceil(ttlSeconds * 1.01 + 2);

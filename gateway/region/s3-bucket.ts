@@ -12,12 +12,19 @@ export interface S3Access {
   readonly endpoint?: string;
   /** Undefined = the environment's, or the role's. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Of one call; 2 s unless given. */
+  readonly requestTimeoutMs?: number;
 }
 
 const connectTimeoutMs = 1_000;
-const requestTimeoutMs = 2_000;
+const usualRequestTimeoutMs = 2_000;
 
-export const openS3 = ({ region, endpoint, credentials }: S3Access): S3Client =>
+export const openS3 = ({
+  region,
+  endpoint,
+  credentials,
+  requestTimeoutMs = usualRequestTimeoutMs,
+}: S3Access): S3Client =>
   new S3Client({
     region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),

@@ -60,7 +60,7 @@ export interface RegionGatewayOptions {
 }
 
 export interface MayForget {
-  mayForget(logId: string, seq: number): boolean;
+  mayForget(logId: string, seq: number, isArchived: boolean): boolean;
   /** Told what the writer's ledger has taken. */
   shipped?(logId: string, throughSeq: number): Promise<void>;
 }
@@ -113,7 +113,7 @@ export class RegionGateway {
       ledger: this.#ledger(options.mayForget),
       maxBytes: 64 * 1024 * 1024,
       retainSeconds: 0,
-      mayForget: (logId, seq) => (options.mayForget ?? this.office.shown).mayForget(logId, seq),
+      mayForget: (logId, seq, isArchived) => (options.mayForget ?? this.office.shown).mayForget(logId, seq, isArchived),
       newId: randomUUIDv7,
       onRecovered: () => undefined,
       onInterrupted: () => undefined,

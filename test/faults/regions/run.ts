@@ -190,15 +190,18 @@ const seeded: Script = async (stage) => {
   for (const name of ['a.gateways>b.gateways', 'b.gateways>a.gateways', 'b.database>a.database'] as const) {
     if (random.chance(0.5)) await lab.link(name).set({ latencyMs: random.integer(30), jitterMs: random.integer(30) });
   }
-  const rounds = 1 + random.integer(2);
-  for (let round = 0; round < rounds; round++) {
-    await sleep(random.integer(400));
-    const name = random.pick(Object.keys(troubles));
-    stage.did.push(name);
-    await troubles[name]?.(stage, `run-${round}`);
-    if (round + 1 < rounds) await stage.repair();
+  try {
+    const rounds = 1 + random.integer(2);
+    for (let round = 0; round < rounds; round++) {
+      await sleep(random.integer(400));
+      const name = random.pick(Object.keys(troubles));
+      stage.did.push(name);
+      await troubles[name]?.(stage, `run-${round}`);
+      if (round + 1 < rounds) await stage.repair();
+    }
+  } finally {
+    await Promise.all(crashes.map((crash) => crash.stop()));
   }
-  await Promise.all(crashes.map((crash) => crash.stop()));
 };
 
 /** Killed in the midst of whatever it does, and started again on what it left. */
@@ -215,11 +218,15 @@ function crashing(mortal: ProcessMember, random: Random, did: string[]): { stop(
       await pause(1_500);
       await mortal.start();
     }
-  })();
+  })().then(
+    () => undefined,
+    (error: unknown) => new Error('a gateway could not be killed or started', { cause: error }),
+  );
   return {
-    stop: () => {
+    stop: async () => {
       stopping.abort();
-      return loop;
+      const error = await loop;
+      if (error !== undefined) throw error;
     },
   };
 }
