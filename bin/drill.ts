@@ -6,6 +6,7 @@ import type { TierName } from '../lib/platform/platform.ts';
 import { defaultGate } from '../runbooks/books/canary-world.ts';
 import { drill } from '../runbooks/books/drill.ts';
 import { drillBlocks, drillFaults, drillResult, objectivesOf } from '../runbooks/books/drill-history.ts';
+import { evidenceOf } from '../runbooks/books/evidence.ts';
 import { canaryShares, regionFailback } from '../runbooks/books/region-failback.ts';
 import { regionFailover } from '../runbooks/books/region-failover.ts';
 import { regionSwitchover } from '../runbooks/books/region-switchover.ts';
@@ -22,7 +23,8 @@ import { startUpstream } from '../runbooks/lab/upstream.ts';
 import { partsOf } from './lab.ts';
 import type { Host } from './runbook/host.ts';
 import { progressFor } from './runbook/progress.ts';
-import { thisMachine } from './runbook/this-machine.ts';
+import { drillsBefore } from './runbook/report.ts';
+import { keepEvidenceIn, thisMachine } from './runbook/this-machine.ts';
 
 export interface DrillOptions {
   readonly book: 'region-failover' | 'region-switchover' | 'region-failback';
@@ -144,7 +146,19 @@ class Drilling {
     const report = reportOf(book, events, objectivesOf(tier));
     const faults = drillFaults(result, report, tier);
     const [title, ...rest] = reportDocument(report);
-    const blocks = drillBlocks(result, undefined, faults);
+    const { data } = this.#options;
+    const last = (await drillsBefore(this.#host, result, join(data, 'runs'))).at(-1);
+    const blocks = drillBlocks(result, last, faults);
+    const shown = evidenceOf({
+      book: 'drill',
+      drilled: this.#options.book,
+      world: 'lab',
+      outcome: outcome.is,
+      drillPassed: faults.length === 0,
+      at: this.#host.clock.date().toISOString(),
+      source: `run ${runId} in ${join(data, 'runs')}`,
+    });
+    for (const evidence of shown) await keepEvidenceIn(join(data, 'evidence'), evidence);
     if (json === true) this.#host.terminal.write(`${JSON.stringify({ is: 'drill', result, faults })}\n`);
     else this.#host.terminal.write(toMarkdown(title === undefined ? blocks : [title, ...blocks, ...rest]));
     return faults.length === 0 ? 0 : 1;

@@ -1,5 +1,6 @@
 /** What the runbook commands need of the machine they run on: handed in, so that tests run the same commands. */
 
+import type { Evidence } from '../../lib/platform/evidence.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import type { World } from '../../runbooks/books/world.ts';
 import type { RunbookId } from '../../runbooks/catalog.ts';
@@ -56,6 +57,8 @@ export interface Host {
   platform(): Promise<Platform | undefined>;
   openWorld(name: WorldName): Promise<OpenedWorld>;
   readonly places: JournalPlaces;
+  /** For the checklist of `npm run synth`. @returns where it lies. */
+  keepEvidence(evidence: Evidence): Promise<string>;
   /** Begins with the time, so that ids sort by it. */
   newRunId(): string;
   newSession(): string;

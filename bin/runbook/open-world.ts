@@ -1,5 +1,5 @@
 /** Opens what a book acts upon, from the variables of the operator's shell. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { bucketName } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { type AwsWorld, awsBooks, awsWorld, type BucketIn } from '../../runbooks/aws/aws-world.ts';
@@ -39,6 +39,12 @@ export function openWorld(name: WorldName, platform: Platform): OpenedWorld {
       const url = process.env[prometheusVariable(region)] ?? process.env['HOLDFAST_PROMETHEUS_URL'];
       if (url !== undefined) return url;
       throw new Error(`HOLDFAST_PROMETHEUS_URL, or ${prometheusVariable(region)}: say where Prometheus answers`);
+    },
+    manifestsOf: async (region) => {
+      const names = (await readdir(`dist/k8s/${region}`)).filter((file) => file.endsWith('.yaml')).toSorted();
+      return Promise.all(
+        names.map(async (file) => ({ file, text: await readFile(`dist/k8s/${region}/${file}`, 'utf8') })),
+      );
     },
     manifestOf: (region, file) => readFile(`dist/k8s/${region}/${file}`, 'utf8'),
     templateOf: (stack) => readFile(`cdk.out/${stack}.template.json`, 'utf8'),

@@ -1,7 +1,9 @@
 /** `runbook run`, `resume` and `undo`: opens what is needed, runs the engine, says what came of it. */
+import { evidenceOf } from '../../runbooks/books/evidence.ts';
 import { buildBook, type Parameters } from '../../runbooks/books/registry.ts';
 import type { World } from '../../runbooks/books/world.ts';
 import type { Journal } from '../../runbooks/engine/journal.ts';
+import { messageOf } from '../../runbooks/engine/look.ts';
 import { exitCodes, type Outcome, run } from '../../runbooks/engine/run.ts';
 import type { Runbook, Step } from '../../runbooks/engine/step.ts';
 import { undo } from '../../runbooks/engine/undo.ts';
@@ -77,11 +79,41 @@ async function perform(host: Host, started: Started, options: Omit<PerformOption
     });
     progress.end();
     sayOutcome(host, started, outcome, asJson);
-    if (outcome.is !== 'completed' || book.id !== 'drill') return exitCodes[outcome.is];
-    return await drillVerdict(host, started, asJson);
+    const isJudged = outcome.is === 'completed' && book.id === 'drill';
+    const code = isJudged ? await drillVerdict(host, started, asJson) : exitCodes[outcome.is];
+    await keepEvidence(host, started, outcome, isJudged ? code === 0 : undefined, asJson);
+    return code;
   } finally {
     progress.end();
     await opened.close();
+  }
+}
+
+/** The checklist is a help: a disk that is full must not turn a move that went well into one that failed. */
+async function keepEvidence(
+  host: Host,
+  { book, runId, place, parameters, worldName }: Started,
+  outcome: Outcome,
+  drillPassed: boolean | undefined,
+  asJson: boolean,
+): Promise<void> {
+  const { book: drilled } = parameters;
+  const reports = evidenceOf({
+    book: idOf(book.id),
+    ...(book.id === 'drill' && drilled !== undefined ? { drilled } : {}),
+    world: worldName,
+    outcome: outcome.is,
+    ...(drillPassed === undefined ? {} : { drillPassed }),
+    at: host.clock.date().toISOString(),
+    source: `run ${runId} in ${place}`,
+  });
+  for (const report of reports) {
+    try {
+      const path = await host.keepEvidence(report);
+      if (!asJson) host.terminal.write(`For the checklist of npm run synth: ${path}\n`);
+    } catch (error) {
+      host.terminal.writeError(`What the run has shown was not kept for the checklist: ${messageOf(error)}\n`);
+    }
   }
 }
 

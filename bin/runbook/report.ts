@@ -72,7 +72,7 @@ async function judged(host: Host, run: RunToReport, place: string | undefined): 
 }
 
 /** Of the same book, oldest first. A place that cannot be read has no say: the comparison is a help, not a gate. */
-async function drillsBefore(host: Host, result: DrillResult, place: string | undefined): Promise<DrillResult[]> {
+export async function drillsBefore(host: Host, result: DrillResult, place: string | undefined): Promise<DrillResult[]> {
   const found: DrillResult[] = [];
   for (const { journals, name } of await host.places.toSearch(place)) {
     try {

@@ -1,12 +1,16 @@
 /** The machine that the operator sits at. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openS3 } from '../../gateway/region/s3-bucket.ts';
+import { type Evidence, evidenceFolder } from '../../lib/platform/evidence.ts';
 import { bucketName } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { S3Journals } from '../../runbooks/aws/s3-journal.ts';
+import { evidenceFile } from '../../runbooks/books/evidence.ts';
 import { FileJournals } from '../../runbooks/engine/file-journal.ts';
 import { loadPlatform } from '../platform.ts';
 import { type Host, type JournalPlaces, type NamedJournals, UsageError } from './host.ts';
@@ -32,6 +36,7 @@ export async function thisMachine(): Promise<Host> {
       return openWorld(name, described);
     },
     places: placesOf(platform),
+    keepEvidence: (evidence) => keepEvidenceIn(evidenceFolder, evidence),
     newRunId: () =>
       `r-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}-${randomBytes(2).toString('hex')}`
         .replace('T', '-')
@@ -64,6 +69,15 @@ export async function thisMachine(): Promise<Host> {
       },
     },
   };
+}
+
+/** @param folder made if it is not there. @returns the path of the file. */
+export async function keepEvidenceIn(folder: string, evidence: Evidence): Promise<string> {
+  const { name, text } = evidenceFile(evidence);
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, name);
+  await writeFile(path, text);
+  return path;
 }
 
 function placesOf(platform: () => Promise<Platform | undefined>): JournalPlaces {

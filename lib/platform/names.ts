@@ -265,6 +265,18 @@ export const vaultKeyAlias = (platform: Platform): string => `alias/${prefix(pla
 /** Name of the database, and of the user that owns it. */
 export const database = { name: 'holdfast', user: 'holdfast' } as const;
 
+/** What `cdk bootstrap` has made in a region, for whoever builds stacks without CDK. */
+const bootstrapped = (platform: Platform, kind: string, { region, account }: BucketPlace): string =>
+  `cdk-${platform.bootstrapQualifier ?? 'hnb659fds'}-${kind}-${account}-${region}`;
+
+/** Bucket for templates that are too large for a call. */
+export const bootstrapBucketName = (platform: Platform, place: BucketPlace): string =>
+  bootstrapped(platform, 'assets', place);
+
+/** Role that makes what stacks name. */
+export const deploymentRoleArn = (platform: Platform, place: BucketPlace): string =>
+  `arn:aws:iam::${place.account}:role/${bootstrapped(platform, 'cfn-exec-role', place)}`;
+
 /** Ports of the stores and of what runs beside the gateway, the programs' own defaults. */
 export const ports = {
   postgres: 5432,

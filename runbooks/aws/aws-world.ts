@@ -3,12 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
 import {
+  bootstrapBucketName,
   bucketName,
   cacheName,
   clusterArn,
   clusterName,
   databaseIdentifier,
   databaseSecretName,
+  deploymentRoleArn,
   dnsStackName,
   entranceName,
   gatewaySecretName,
@@ -19,7 +21,7 @@ import {
   stackName,
 } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
-import type { RestoreWorld } from '../books/database-restore.ts';
+import type { DisasterWorld } from '../books/disaster-restore.ts';
 import type { FailbackWorld } from '../books/region-failback.ts';
 import type { ReleaseWorld } from '../books/release.ts';
 import type { UpgradeWorld } from '../books/upgrade.ts';
@@ -31,6 +33,7 @@ import { type AwsAccess, AwsClients } from './clients.ts';
 import { clusterCapacity, type Needs } from './cluster-capacity.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
+import { awsFoundation } from './foundation.ts';
 import { kubectlProgram } from './kubectl.ts';
 import { lostWritesLists } from './lost-writes.ts';
 import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
@@ -65,10 +68,17 @@ export interface AwsWorldOptions {
   readonly templateOf?: (stack: string) => Promise<string>;
   /** What was made of `platform` for Kubernetes: text of a region's file of manifests. */
   readonly manifestOf?: (region: string, file: string) => Promise<string>;
+  /** All of a region's files of manifests, in the order in which they are applied. */
+  readonly manifestsOf?: (region: string) => Promise<readonly Manifest[]>;
   /** `kubectl`, if not given. */
   readonly kubectl?: string;
   /** An administrator's key, for the verification. */
   readonly key: string;
+}
+
+export interface Manifest {
+  readonly file: string;
+  readonly text: string;
 }
 
 /** Books whose every verb this world has. */
@@ -78,12 +88,13 @@ export const awsBooks: readonly RunbookId[] = [
   'region-failback',
   'zone-evacuation',
   'database-restore',
+  'disaster-restore',
   'backup-verify',
   'release',
   'upgrade',
 ];
 
-export interface AwsWorld extends FailbackWorld, RestoreWorld, ReleaseWorld, UpgradeWorld, ZoneWorld {
+export interface AwsWorld extends DisasterWorld, FailbackWorld, ReleaseWorld, UpgradeWorld, ZoneWorld {
   /** What AWS tells of a standby before it is needed. */
   readonly readiness: AskReadiness;
   close(): Promise<void>;
@@ -161,6 +172,15 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       }),
     }),
     claims: claimStore,
+    foundation: awsFoundation(clients, {
+      platform,
+      kubectl,
+      templateOf: options.templateOf ?? unknown('the template'),
+      templateBucketIn: (name) => bootstrapBucketName(platform, regionOf(name)),
+      deploymentRoleIn: (name) => deploymentRoleArn(platform, regionOf(name)),
+      manifestsOf: options.manifestsOf ?? unknown('the manifests'),
+      wait,
+    }),
     releases: awsReleases(clients, {
       platform,
       regionOf,

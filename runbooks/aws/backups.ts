@@ -2,7 +2,7 @@
 import { DescribeDBInstanceAutomatedBackupsCommand } from '@aws-sdk/client-rds';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { BackupName } from '../../lib/platform/backups.ts';
-import { bucketName, databaseIdentifier, objectKeys } from '../../lib/platform/names.ts';
+import { bucketName, databaseIdentifier, objectKeys, prefix } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { Backup, BackupWorld } from '../books/backup-world.ts';
 import { type AwsClients, isNamed } from './clients.ts';
@@ -29,11 +29,14 @@ const folders: Readonly<Record<Exclude<BackupName, 'postgresql-full' | 'postgres
 export function awsBackups(clients: AwsClients, place: BackupsPlace): BackupWorld {
   const { platform, regionOf, databaseUrl } = place;
   const identifierIn = (name: string): string => databaseIdentifier(platform, regionOf(name));
+  // Of any region and generation, also one that `holdfast.config.ts` does not name any more.
+  const isOurs = (identifier: string): boolean =>
+    identifier.startsWith(`${prefix(platform)}-`) && /-db-\d+$/.test(identifier);
   return {
     newestBackup: (kind, region, signal) => {
       const identifier = identifierIn(region);
-      if (kind === 'postgresql-full') return newestSnapshot(clients, region, identifier, signal);
-      if (kind === 'postgresql-wal') return latestMoment(clients, region, identifier, signal);
+      if (kind === 'postgresql-full') return newestSnapshot(clients, region, identifier, isOurs, signal);
+      if (kind === 'postgresql-wal') return latestMoment(clients, region, identifier, isOurs, signal);
       const bucket = bucketName(platform, regionOf(region), 'backup');
       return newestObject(clients, region, bucket, folders[kind], signal);
     },
@@ -68,6 +71,7 @@ async function latestMoment(
   clients: AwsClients,
   region: string,
   identifier: string,
+  isOurs: (identifier: string) => boolean,
   abortSignal: AbortSignal,
 ): Promise<Backup | undefined> {
   const instance = await describeInstance(clients, region, identifier, abortSignal);
@@ -75,11 +79,16 @@ async function latestMoment(
   try {
     const { DBInstanceAutomatedBackups: found = [] } = await clients
       .rds(region)
-      .send(new DescribeDBInstanceAutomatedBackupsCommand({ DBInstanceIdentifier: identifier }), { abortSignal });
-    for (const { DBInstanceAutomatedBackupsArn: arn, RestoreWindow: window } of found) {
-      if (arn !== undefined && window?.LatestTime !== undefined) return backupOf(arn, window.LatestTime);
-    }
-    return undefined;
+      .send(new DescribeDBInstanceAutomatedBackupsCommand({}), { abortSignal });
+    const usable = found.flatMap(({ DBInstanceIdentifier: of = '', ...more }) => {
+      const { DBInstanceAutomatedBackupsArn: arn, RestoreWindow: window } = more;
+      return arn === undefined || window?.LatestTime === undefined ? [] : [{ of, arn, until: window.LatestTime }];
+    });
+    const ofOwn = usable.filter(({ of }) => of === identifier);
+    const [newest] = (ofOwn.length > 0 ? ofOwn : usable.filter(({ of }) => isOurs(of))).toSorted(
+      (one, other) => other.until.getTime() - one.until.getTime(),
+    );
+    return newest && backupOf(newest.arn, newest.until);
   } catch (error) {
     if (isNamed(error, 'DBInstanceAutomatedBackupNotFoundFault', 'DBInstanceAutomatedBackupNotFound')) return undefined;
     throw error;

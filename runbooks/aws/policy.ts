@@ -1,15 +1,21 @@
 /** The rights that a book needs in AWS and no others, as an IAM policy: for the role that the operator takes on. */
 import {
+  backupKeyAlias,
+  bootstrapBucketName,
   bucketName,
   cacheName,
   clusterArn,
   databaseArn,
+  databaseSecretName,
+  deploymentRoleArn,
   dnsStackName,
   entranceName,
   loadBalancerName,
   objectKeys,
+  prefix,
   repositoryName,
   stackName,
+  storageKeyAlias,
 } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { RunbookId } from '../catalog.ts';
@@ -20,6 +26,7 @@ export interface Statement {
   readonly Effect: 'Allow';
   readonly Action: readonly string[];
   readonly Resource: readonly string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
 }
 
 export interface Policy {
@@ -40,6 +47,27 @@ const allow = (Sid: string, Action: readonly string[], Resource: readonly string
   Action,
   Resource,
 });
+
+/** Keys have no names, their aliases do. */
+const throughKeys = (
+  Sid: string,
+  actions: readonly string[],
+  platform: Platform,
+  aliases: readonly string[],
+): Statement => ({
+  ...allow(
+    Sid,
+    actions,
+    [...platform.regions, ...platform.satellites].map(
+      ({ region, account }) => `arn:aws:kms:${region}:${account}:key/*`,
+    ),
+  ),
+  Condition: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': aliases.map((alias) => `alias/${alias}`) } },
+});
+
+/** Journal, claim and backups lie in buckets with a key of ours: without it S3 refuses what the statements above allow. */
+const useOfKeys = (platform: Platform): Statement =>
+  throughKeys('UseTheBucketsKeys', ['kms:Decrypt', 'kms:GenerateDataKey'], platform, [storageKeyAlias(platform)]);
 
 /** @returns undefined for a book that the AWS world does not run. */
 export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBuckets): Policy | undefined {
@@ -65,6 +93,7 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
       ['rds:DescribeDBInstances'],
       platform.regions.map((one) => databaseArn(platform, one)),
     ),
+    useOfKeys(platform),
   ];
   const claimStatement = allow(
     'ReadAndSwapTheClaim',
@@ -72,6 +101,23 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
     objects(buckets.claims, objectKeys.claim),
   );
   if (id === 'backup-verify') return { Version: '2012-10-17', Statement: [...common, ...restoring(platform)] };
+  if (id === 'disaster-restore') {
+    return {
+      Version: '2012-10-17',
+      Statement: [
+        ...common,
+        ...restoring(platform),
+        claimStatement,
+        ...replacing(platform),
+        ...rebuilding(platform),
+        allow(
+          'PutTheTakeover',
+          ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+          objects(buckets.takeovers, objectKeys.takeover),
+        ),
+      ],
+    };
+  }
   if (id === 'release')
     return { Version: '2012-10-17', Statement: [...common, claimReader(buckets), ...releasing(platform)] };
   if (id === 'zone-evacuation') return { Version: '2012-10-17', Statement: [...common, ...leavingZones(platform)] };
@@ -109,6 +155,43 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
       ...(id === 'region-failback' ? returning(platform) : []),
     ],
   };
+}
+
+/** The stacks of a region, by the role that `cdk bootstrap` has made for it, and what is poured into Vault. */
+function rebuilding(platform: Platform): Statement[] {
+  const places = platform.regions;
+  return [
+    allow(
+      'MakeTheStacks',
+      ['cloudformation:CreateStack', 'cloudformation:DescribeStacks', 'cloudformation:UpdateTerminationProtection'],
+      places.map(
+        ({ region, account }) => `arn:aws:cloudformation:${region}:${account}:stack/${prefix(platform)}-${region}-*/*`,
+      ),
+    ),
+    allow(
+      'PutLargeTemplates',
+      ['s3:GetObject', 's3:PutObject'],
+      places.map((one) => `arn:aws:s3:::${bootstrapBucketName(platform, one)}/runs/templates/*`),
+    ),
+    {
+      ...allow(
+        'HandTheStacksTheirRole',
+        ['iam:PassRole'],
+        places.map((one) => deploymentRoleArn(platform, one)),
+      ),
+      Condition: { StringEquals: { 'iam:PassedToService': 'cloudformation.amazonaws.com' } },
+    },
+    allow(
+      'SeeTheCluster',
+      ['eks:DescribeCluster'],
+      places.map((one) => clusterArn(platform, one)),
+    ),
+    allow(
+      'ReadTheVaultSnapshot',
+      ['s3:GetObject'],
+      places.map((one) => `arn:aws:s3:::${bucketName(platform, one, 'backup')}/${objectKeys.vaultSnapshots}*`),
+    ),
+  ];
 }
 
 /** The database that a failback makes, whether `holdfast.config.ts` describes it already or not. */
@@ -166,6 +249,12 @@ function restoring(platform: Platform): Statement[] {
         ),
       ]),
     ),
+    // RDS uses the key of what it restores in the name of whoever asks it to.
+    throughKeys('LetRdsUseTheKeys', ['kms:DescribeKey', 'kms:Decrypt', 'kms:CreateGrant'], platform, [
+      databaseSecretName(platform),
+      backupKeyAlias(platform),
+      storageKeyAlias(platform),
+    ]),
     allow(
       'SeeAndRemoveWhatWasRestored',
       ['rds:DescribeDBInstances', 'rds:DeleteDBInstance'],

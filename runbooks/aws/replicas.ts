@@ -4,13 +4,14 @@
  */
 import { CreateDBSnapshotCommand, DeleteDBInstanceCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
 import { z } from 'zod';
-import { databaseArn, databaseIdentifier, parameters, stackName } from '../../lib/platform/names.ts';
+import { bucketName, databaseArn, databaseIdentifier, parameters, stackName } from '../../lib/platform/names.ts';
 import type { DatabaseRef, Platform, Region } from '../../lib/platform/platform.ts';
 import type { Replicas } from '../books/region-failback.ts';
 import { type AwsClients, isNamed } from './clients.ts';
 import type { LostWritesLists } from './lost-writes.ts';
 import { describeInstance } from './region-database.ts';
 import { updateStack } from './stacks.ts';
+import { templateInput } from './template-input.ts';
 
 export interface ReplicasPlace {
   readonly platform: Platform;
@@ -21,9 +22,6 @@ export interface ReplicasPlace {
 }
 
 const templateSchema = z.looseObject({ Parameters: z.record(z.string(), z.unknown()).default({}) });
-
-/** What CloudFormation takes without a bucket in between. */
-const longestTemplateBytes = 51_200;
 
 export function awsReplicas(clients: AwsClients, place: ReplicasPlace): Replicas {
   const { platform, regionOf, lists } = place;
@@ -56,11 +54,11 @@ export function awsReplicas(clients: AwsClients, place: ReplicasPlace): Replicas
       if (!text.includes(identifier)) {
         throw new Error(`the template of ${stack} makes no ${identifier}: make it anew with npx cdk synth`);
       }
-      const body = JSON.stringify(JSON.parse(text));
-      if (Buffer.byteLength(body) > longestTemplateBytes) {
-        throw new Error(`the template of ${stack} is too large for this call: npx cdk deploy ${stack}, then resume`);
-      }
-      const template = { body, parameters: Object.keys(templateSchema.parse(JSON.parse(text)).Parameters) };
+      const bucket = bucketName(platform, region, 'journal');
+      const template = {
+        input: await templateInput(clients, { region: name, bucket }, stack, text, signal),
+        parameters: Object.keys(templateSchema.parse(JSON.parse(text)).Parameters),
+      };
       const changes = { [parameters.regionRole]: 'standby', [parameters.dbPromotion]: 'stack' };
       await updateStack(clients, { region: name, stack, changes, template, token, rollsBack: true }, signal);
     },

@@ -78,30 +78,52 @@ export function awsRestores(clients: AwsClients, place: RestorePlace) {
 const sourceOf = (backup: string) =>
   backup.startsWith('arn:') ? { SourceDBInstanceAutomatedBackupsArn: backup } : { SourceDBInstanceIdentifier: backup };
 
-/** The newest snapshot of the region's database that can be used. */
+/** RDS names its own and those that somebody took when it is asked for none of these, AWS Backup's only by name. */
+const snapshotTypes = [undefined, 'awsbackup'] as const;
+
+/**
+ * The newest snapshot that can be used: of the region's database or, where there is none, a copy of another region's.
+ * @param isOurs whether a database of this name is one of this platform
+ */
 export async function newestSnapshot(
   clients: AwsClients,
   region: string,
-  source: string,
-  abortSignal: AbortSignal,
+  own: string,
+  isOurs: (identifier: string) => boolean,
+  signal: AbortSignal,
 ): Promise<Backup | undefined> {
-  let newest: { id: string; takenAt: Date } | undefined;
+  const found = (await Promise.all(snapshotTypes.map((type) => usableSnapshots(clients, region, type, signal)))).flat();
+  const ofOwn = found.filter(({ source }) => source === own);
+  const candidates = ofOwn.length > 0 ? ofOwn : found.filter(({ source }) => isOurs(source));
+  const [newest] = candidates.toSorted((one, other) => other.takenAt.getTime() - one.takenAt.getTime());
+  if (newest === undefined) return undefined;
+  const ageSeconds = Math.max(0, Date.now() - newest.takenAt.getTime()) / 1000;
+  return { id: newest.id, takenAt: newest.takenAt.toISOString(), ageSeconds };
+}
+
+async function usableSnapshots(
+  clients: AwsClients,
+  region: string,
+  type: (typeof snapshotTypes)[number],
+  abortSignal: AbortSignal,
+): Promise<{ readonly id: string; readonly source: string; readonly takenAt: Date }[]> {
+  const found: { id: string; source: string; takenAt: Date }[] = [];
   let marker: string | undefined;
   do {
     const page = await clients.rds(region).send(
       new DescribeDBSnapshotsCommand({
-        DBInstanceIdentifier: source,
+        ...(type === undefined ? {} : { SnapshotType: type }),
         ...(marker === undefined ? {} : { Marker: marker }),
       }),
       { abortSignal },
     );
-    for (const { DBSnapshotIdentifier: id, SnapshotCreateTime: takenAt, Status } of page.DBSnapshots ?? []) {
-      if (id === undefined || takenAt === undefined || Status !== 'available') continue;
-      if (newest === undefined || takenAt > newest.takenAt) newest = { id, takenAt };
+    for (const { DBSnapshotIdentifier: id, DBInstanceIdentifier: source, ...more } of page.DBSnapshots ?? []) {
+      // A copy was made later than what it holds was seen.
+      const takenAt = more.OriginalSnapshotCreateTime ?? more.SnapshotCreateTime;
+      if (id === undefined || source === undefined || takenAt === undefined || more.Status !== 'available') continue;
+      found.push({ id, source, takenAt });
     }
     marker = page.Marker;
   } while (marker !== undefined && marker !== '');
-  if (newest === undefined) return undefined;
-  const ageSeconds = Math.max(0, Date.now() - newest.takenAt.getTime()) / 1000;
-  return { id: newest.id, takenAt: newest.takenAt.toISOString(), ageSeconds };
+  return found;
 }

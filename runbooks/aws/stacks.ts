@@ -7,6 +7,7 @@ import {
   UpdateStackCommand,
 } from '@aws-sdk/client-cloudformation';
 import { type AwsClients, clientToken, isNamed } from './clients.ts';
+import type { TemplateInput } from './template-input.ts';
 
 export interface StackUpdate {
   readonly region: string;
@@ -22,7 +23,7 @@ export interface StackUpdate {
 }
 
 export interface StackTemplate {
-  readonly body: string;
+  readonly input: TemplateInput;
   /** Parameters that it has. */
   readonly parameters: readonly string[];
 }
@@ -36,7 +37,9 @@ export async function updateStack(clients: AwsClients, update: StackUpdate, abor
     await client.send(
       new UpdateStackCommand({
         StackName: stack,
-        ...(template === undefined ? { UsePreviousTemplate: true } : { TemplateBody: template.body }),
+        ...(template === undefined
+          ? { UsePreviousTemplate: true }
+          : { ...template.input, Capabilities: [...capabilities] }),
         Parameters: parametersOf(known, changes, template),
         DisableRollback: !rollsBack,
         ...(token === undefined ? {} : { ClientRequestToken: clientToken(token) }),
@@ -67,6 +70,9 @@ export function parametersOf(
   });
 }
 
+/** Templates of ours name roles. */
+export const capabilities = ['CAPABILITY_IAM', 'CAPABILITY_NAMED_IAM'] as const;
+
 const betweenLooksSeconds = 2;
 
 /** The stack once nothing is under way; the step's patience ends a wait that is too long. */
@@ -87,7 +93,8 @@ export async function stackAtRest(
 export const parameterOf = ({ Parameters = [] }: Pick<Stack, 'Parameters'>, name: string): string | undefined =>
   Parameters.find(({ ParameterKey }) => ParameterKey === name)?.ParameterValue;
 
-async function describe(client: CloudFormationClient, stack: string, abortSignal: AbortSignal): Promise<Stack> {
+/** @throws when there is none of this name. */
+export async function describe(client: CloudFormationClient, stack: string, abortSignal: AbortSignal): Promise<Stack> {
   const { Stacks: [found] = [] } = await client.send(new DescribeStacksCommand({ StackName: stack }), { abortSignal });
   if (found === undefined) throw new Error(`CloudFormation knows no stack ${stack}`);
   return found;

@@ -11,6 +11,8 @@ import { verifyStep } from './steps/verify.ts';
 export interface DisasterPlan extends RestorePlan {
   /** The writer that was lost. */
   readonly former: string;
+  /** `none` where no Vault belongs to the platform. */
+  readonly vault?: 'restore' | 'none';
 }
 
 export interface DisasterWorld extends RestoreWorld {
@@ -50,8 +52,7 @@ export function disasterRestore(plan: DisasterPlan): Runbook<DisasterWorld> {
     steps: [
       backupStep(plan),
       foundation(region),
-      vaultSnapshot(region),
-      vault(region),
+      ...(plan.vault === 'none' ? [] : [vaultSnapshot(region), vault(region)]),
       restoreStep(plan),
       readStep(region),
       former === region
@@ -78,10 +79,16 @@ const foundation = (region: string): DisasterStep => ({
     check: `are the stacks of ${region} complete, and does the cluster answer?`,
     act: 'create the stacks from the templates of the last release',
     commands: [
+      `npx cdk bootstrap aws://ACCOUNT/${region}   # if nothing was ever deployed there`,
       `npx cdk deploy --app cdk.out --require-approval never 'PLATFORM-${region}-*'`,
-      `aws eks update-kubeconfig --region ${region} --name CLUSTER`,
+      `aws eks update-kubeconfig --region ${region} --name CLUSTER --alias ${region}   # when the cluster is there`,
     ],
-    canGoWrong: ['quotas of a region that was never used are small: ask for more in peace (region ready shows them)'],
+    canGoWrong: [
+      `holdfast.config.ts does not name ${region} as the primary yet: name it, npm run synth, begin again`,
+      'the journal has no bucket in a region that had nothing: run it with --journal FOLDER, and keep the folder safe',
+      'quotas of a region that was never used are small: ask for more in peace (region ready shows them)',
+      'a stack asks for a parameter that has no default: deploy that one with the command above, then resume',
+    ],
   },
   patienceSeconds: 3_600,
   confirm: region,

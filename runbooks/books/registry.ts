@@ -92,8 +92,17 @@ const definitions: Readonly<Record<Exclude<RunbookId, 'drill'>, Definition>> = {
     databaseRestore({ ...plan, at: then }),
   ),
   'disaster-restore': define(
-    z.strictObject({ region: region.describe('region to come back in'), former, way, at }),
-    (platform) => ({ former: platform.primary.region }),
+    z.strictObject({
+      region: region.describe('region to come back in'),
+      former,
+      way,
+      at,
+      vault: z.enum(['restore', 'none']).default('restore').describe('whether Vault comes back from its snapshot'),
+    }),
+    (platform) => ({
+      former: platform.primary.region,
+      vault: platform.cluster.addons.includes('vault') ? 'restore' : 'none',
+    }),
     ({ at: then, ...plan }) => disasterRestore({ ...plan, at: then }),
   ),
   'backup-verify': define(z.strictObject({ region, way: way.default('snapshot') }), ofPrimary, (plan) =>

@@ -12,12 +12,13 @@ import {
   RDSClient,
   StopDBInstanceCommand,
 } from '@aws-sdk/client-rds';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import shipped from '../../holdfast.config.ts';
 import { databaseArn, databaseIdentifier, parameters, stackName } from '../../lib/platform/names.ts';
 import { type AwsFront, startAwsFront } from '../support/aws/front.ts';
-import { type Moto, motoIsInstalled, startMoto } from '../support/aws/moto.ts';
+import { freshMoto, type Moto, motoIsInstalled } from '../support/aws/moto.ts';
 import { changesBetween } from '../support/aws/stack-update.ts';
+import { startWire, type Wire } from '../support/aws/wire.ts';
 import { until } from '../support/processes.ts';
 import { stackNamed, synthesize } from './synthesize.ts';
 
@@ -25,7 +26,8 @@ const { primary } = shipped;
 const standby = shipped.standbys[0] ?? primary;
 const { stacks } = synthesize(shipped);
 const stackOf = (region: string): string => stackName(shipped, region, 'data');
-const templateOf = (region: string): string => JSON.stringify(stackNamed(stacks, stackOf(region)).template);
+const templateOf = (region: string, { account }: Moto): string =>
+  JSON.stringify(stackNamed(stacks, stackOf(region)).template).replaceAll(shipped.account, account);
 const replica = databaseIdentifier(shipped, standby);
 
 const available = await motoIsInstalled();
@@ -36,30 +38,34 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
   () => {
     let moto: Moto;
     let front: AwsFront;
+    let past: Wire;
     /** Past the front: what moto itself holds. */
     let behind: RDSClient;
     const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
     const options = (region: string) => ({ region, endpoint: front.url, credentials, maxAttempts: 1 });
     const formation = (region: string) => new CloudFormationClient(options(region));
 
-    beforeAll(async () => {
-      moto = await startMoto(primary.account);
-    });
-    afterAll(() => moto.close());
-
     beforeEach(async () => {
-      await moto.reset();
+      moto = await freshMoto();
       front = await startAwsFront(moto);
-      behind = new RDSClient({ region: standby.region, endpoint: moto.url, credentials, maxAttempts: 1 });
+      past = await startWire({ services: {}, moto });
+      behind = new RDSClient({
+        region: standby.region,
+        endpoint: past.access.endpoint ?? '',
+        credentials,
+        maxAttempts: 1,
+      });
       for (const { region } of [primary, standby]) {
         await formation(region).send(
-          new CreateStackCommand({ StackName: stackOf(region), TemplateBody: templateOf(region) }),
+          new CreateStackCommand({ StackName: stackOf(region), TemplateBody: templateOf(region, moto) }),
         );
         await ended(region, 'CREATE_COMPLETE');
       }
     });
 
     afterEach(async () => {
+      behind.destroy();
+      await past.close();
       await front.close();
     });
 
@@ -107,13 +113,13 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       );
 
     const callsSince = (from: number): string[] =>
-      front.calls.slice(from).map(({ action, region, database }) => `${action} ${region} ${database}`);
+      front.rdsCalls.slice(from).map(({ action, region, database }) => `${action} ${region} ${database}`);
 
     test('RegionRole=primary makes the replica a database of its own, and calls nothing in another region', async () => {
       expect((await databaseIn(standby.region, replica))?.ReadReplicaSourceDBInstanceIdentifier).toBe(
-        databaseArn(shipped, primary),
+        databaseArn(shipped, { ...primary, account: moto.account }),
       );
-      const before = front.calls.length;
+      const before = front.rdsCalls.length;
 
       await promote({ [parameters.regionRole]: 'primary' });
       await ended(standby.region, 'UPDATE_COMPLETE');
@@ -135,7 +141,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       await new RDSClient(options(standby.region)).send(
         new PromoteReadReplicaCommand({ DBInstanceIdentifier: replica }),
       );
-      const before = front.calls.length;
+      const before = front.rdsCalls.length;
       const update = promote({ [parameters.regionRole]: 'primary', [parameters.dbPromotion]: 'external' });
       await expect(update).rejects.toThrow('No updates are to be performed.');
       expect(callsSince(before)).toEqual([]);

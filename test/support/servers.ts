@@ -1,5 +1,5 @@
 /**
- * One PostgreSQL and one Redis for a whole run of vitest, started when the first test asks for them. The main process
+ * One PostgreSQL, one Redis and one moto for a whole run of vitest, each started when the first test asks for it. The main process
  * owns them, so they outlive the workers and end with the run; on Linux also if the run is killed.
  */
 import { rm } from 'node:fs/promises';
@@ -10,6 +10,7 @@ import { messageOf } from '../../runbooks/lab/error-code.ts';
 import { freePort } from '../../runbooks/lab/free-port.ts';
 import { type PostgresServer, startPostgres } from '../../runbooks/lab/postgres.ts';
 import { type RedisServer, startRedis } from '../../runbooks/lab/redis.ts';
+import { type MotoServer, startMoto } from './aws/moto-server.ts';
 import { runDirectory } from './run-directory.ts';
 
 declare module 'vitest' {
@@ -22,7 +23,7 @@ declare module 'vitest' {
 /** What a worker gets to know about a server. */
 export interface ServerAddress {
   readonly url: string;
-  /** Counts up with each question: the Redis database number of whoever asked. */
+  /** Counts up with each question: the Redis database number of whoever asked, and part of their AWS account's. */
   readonly serial: number;
 }
 
@@ -34,10 +35,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const directory = await runDirectory();
   let postgres: Promise<PostgresServer> | undefined;
   let redis: Promise<RedisServer> | undefined;
+  let moto: Promise<MotoServer> | undefined;
   let serial = 0;
   const addresses: Readonly<Record<string, () => Promise<string>>> = {
     '/postgres': async () => (await (postgres ??= startTestPostgres(directory))).url(),
     '/redis': async () => (await (redis ??= startTestRedis(directory))).url,
+    '/moto': async () => (await (moto ??= startMoto())).url,
   };
   const control = createServer((request, response) => {
     const address = addresses[request.url ?? ''];
@@ -57,7 +60,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     control.closeAllConnections();
     control.close();
     // A start that failed has been reported to the test that asked.
-    const started = await Promise.allSettled([postgres, redis]);
+    const started = await Promise.allSettled([postgres, redis, moto]);
     for (const server of started) if (server.status === 'fulfilled') await server.value?.stop();
     await rm(directory, { recursive: true, force: true });
   };

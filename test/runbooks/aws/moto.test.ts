@@ -8,9 +8,9 @@ import {
 } from '@aws-sdk/client-rds';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import platform from '../../../holdfast.config.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bucketName, databaseIdentifier, objectKeys } from '../../../lib/platform/names.ts';
+import { definePlatform, type Platform } from '../../../lib/platform/platform.ts';
 import { awsBackups } from '../../../runbooks/aws/backups.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
 import { awsDatabaseInUse } from '../../../runbooks/aws/database-in-use.ts';
@@ -24,39 +24,41 @@ import { regionFailover } from '../../../runbooks/books/region-failover.ts';
 import type { RegionWorld } from '../../../runbooks/books/region-world.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
-import { type Moto, motoIsInstalled, startMoto } from '../../support/aws/moto.ts';
+import { spec } from '../../lib/specs.ts';
+import { type AwsFront, startAwsFront } from '../../support/aws/front.ts';
+import { freshMoto, type Moto, motoIsInstalled } from '../../support/aws/moto.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
 import { query } from '../../support/query.ts';
 import { TwoRegions } from '../books/two-regions.ts';
 import { optionsFor } from '../engine/world.ts';
-import { type MendedMoto, mendMoto } from './mended-moto.ts';
 
 const available = await motoIsInstalled();
 const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
 const { signal } = new AbortController();
 const [east, west] = ['us-east-1', 'us-west-2'] as const;
-const source = databaseIdentifier(platform, platform.primary);
+const shape = definePlatform(spec());
+const source = databaseIdentifier(shape, shape.primary);
 
 describe.skipIf(process.env['CI'] === undefined && !available)(
   'AWS over the wire (skipped where .cache/python has no moto, never in CI)',
   { timeout: 60_000 },
   () => {
     let moto: Moto;
-    let mended: MendedMoto;
+    let front: AwsFront;
+    let platform: Platform;
     let clients: AwsClients;
-    const options = (region: string) => ({ region, endpoint: mended.url, credentials, maxAttempts: 1 });
+    const options = (region: string) => ({ region, endpoint: front.url, credentials, maxAttempts: 1 });
 
-    beforeAll(async () => {
-      moto = await startMoto('111111111111');
-      mended = await mendMoto(moto.url);
-      clients = new AwsClients({ endpoint: mended.url, credentials });
+    beforeEach(async () => {
+      moto = await freshMoto();
+      platform = definePlatform(spec({ account: moto.account }));
+      front = await startAwsFront(moto);
+      clients = new AwsClients(front.access);
     });
-    afterAll(async () => {
+    afterEach(async () => {
       clients.destroy();
-      mended.close();
-      await moto.close();
+      await front.close();
     });
-    beforeEach(() => moto.reset());
 
     async function primaryAndReplica(): Promise<void> {
       await new RDSClient(options(east)).send(
@@ -72,7 +74,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       await new RDSClient(options(west)).send(
         new CreateDBInstanceReadReplicaCommand({
           DBInstanceIdentifier: 'db-west',
-          SourceDBInstanceIdentifier: `arn:aws:rds:us-east-1:111111111111:db:${source}`,
+          SourceDBInstanceIdentifier: `arn:aws:rds:us-east-1:${moto.account}:db:${source}`,
         }),
       );
     }
@@ -80,12 +82,15 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     it('region-failover promotes the replica in RDS, raises its row in PostgreSQL and puts the takeover object', async () => {
       await primaryAndReplica();
       await new S3Client({ ...options(west), forcePathStyle: true }).send(
-        new CreateBucketCommand({ Bucket: 'takeover-west', CreateBucketConfiguration: { LocationConstraint: west } }),
+        new CreateBucketCommand({
+          Bucket: `takeover-west-${moto.account}`,
+          CreateBucketConfiguration: { LocationConstraint: west },
+        }),
       );
       const database = await migratedDatabase();
       await query(database.url, `UPDATE region_epoch SET writer_region = 'a'`);
       const claims = await TwoRegions.withoutA();
-      const traffic = awsRegionTraffic(clients, () => 'takeover-west');
+      const traffic = awsRegionTraffic(clients, () => `takeover-west-${moto.account}`);
       const world: RegionWorld = {
         claims: claims.claims,
         database: (region) =>
@@ -109,7 +114,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       };
       const book = regionFailover({ target: 'b', former: 'a', promoteWith: 'rds' });
       // The control plane of a region in trouble throttles: waited out, by looks and by acts.
-      mended.throttle(1);
+      front.throttle(1);
       const outcome = await run(optionsFor(book, world, { confirm: async (_, expected) => expected }));
       expect(outcome).toEqual({ is: 'completed' });
       const { DBInstances } = await new RDSClient(options(west)).send(

@@ -11,7 +11,7 @@ import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
 import { stackNamed, synthesize } from '../../lib/synthesize.ts';
 import { type AwsFront, startAwsFront } from '../../support/aws/front.ts';
-import { type Moto, motoIsInstalled, startMoto } from '../../support/aws/moto.ts';
+import { freshMoto, motoIsInstalled } from '../../support/aws/moto.ts';
 import { until } from '../../support/processes.ts';
 import { TwoRegions } from '../books/two-regions.ts';
 import { Crash, CrashingJournal, optionsFor } from '../engine/world.ts';
@@ -25,18 +25,18 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
   'promotion by the stack, over the wire (skipped where .cache/python has no moto, never in CI)',
   { timeout: 90_000 },
   () => {
-    let moto: Moto;
     let front: AwsFront;
     let clients: AwsClients;
 
     beforeAll(async () => {
-      moto = await startMoto(primary.account);
+      const moto = await freshMoto();
       front = await startAwsFront(moto, { promotionMs: 300 });
       clients = new AwsClients({ endpoint: front.url, credentials: { accessKeyId: 'test', secretAccessKey: 'test' } });
       const { stacks } = synthesize(shipped);
       for (const { region } of [primary, standby]) {
         const name = stackName(shipped, region, 'data');
-        const TemplateBody = JSON.stringify(stackNamed(stacks, name).template);
+        const text = JSON.stringify(stackNamed(stacks, name).template);
+        const TemplateBody = text.replaceAll(shipped.account, moto.account);
         await clients.cloudFormation(region).send(new CreateStackCommand({ StackName: name, TemplateBody }));
         await until(async () => (await statusOf(region, name)) === 'CREATE_COMPLETE', 30_000);
       }
@@ -44,7 +44,6 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     afterAll(async () => {
       clients.destroy();
       await front.close();
-      await moto.close();
     });
 
     const statusOf = async (region: string, name: string): Promise<string | undefined> =>
@@ -90,7 +89,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         is: 'completed',
       });
       expect((await database().view(signal)).role).toBe('primary');
-      expect(front.calls.filter(({ action }) => action === 'PromoteReadReplica')).toHaveLength(1);
+      expect(front.rdsCalls.filter(({ action }) => action === 'PromoteReadReplica')).toHaveLength(1);
     });
   },
 );

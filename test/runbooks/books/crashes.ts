@@ -1,6 +1,6 @@
 /** Kills a run at every write of its journal, before and after it lands, and has another operator go on with it. */
 import { expect } from 'vitest';
-import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
+import { type JournalEvent, MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
 import type { Runbook } from '../../../runbooks/engine/step.ts';
 import { Crash, CrashingJournal, optionsFor } from '../engine/world.ts';
@@ -11,18 +11,22 @@ export interface Crashed<World> {
   readonly state: () => object;
 }
 
-/** @returns the state in which an undisturbed run ends, and all others. */
+/**
+ * @param at which writes; all if not given. Where a world is dear, those around its own acts: the rest is the engine's.
+ * @returns the state in which an undisturbed run ends, and all others.
+ */
 export async function endsAlike<World>(
   book: Runbook<World>,
   fresh: () => Promise<Crashed<World>>,
+  at: (event: JournalEvent) => boolean = () => true,
 ): Promise<{ readonly state: object; readonly crashes: number }> {
   const confirm = async (_: unknown, expected: string): Promise<string> => expected;
   const whole = new MemoryJournal();
   const undisturbed = await fresh();
   expect(await run(optionsFor(book, undisturbed.world, { confirm, journal: whole }))).toEqual({ is: 'completed' });
   const state = structuredClone(undisturbed.state());
-  const writes = (await whole.read()).length;
-  for (let position = 0; position < writes; position++) {
+  const positions = (await whole.read()).flatMap((event, position) => (at(event) ? [position] : []));
+  for (const position of positions) {
     for (const when of ['before', 'after'] as const) {
       const { world, state: now } = await fresh();
       const journal = new MemoryJournal();
@@ -33,5 +37,5 @@ export async function endsAlike<World>(
       expect(now(), `${when} write ${position + 1}`).toEqual(state);
     }
   }
-  return { state, crashes: writes * 2 };
+  return { state, crashes: positions.length * 2 };
 }

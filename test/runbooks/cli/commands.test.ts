@@ -1,8 +1,14 @@
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { resumeRun, runBook, undoRun } from '../../../bin/runbook/perform.ts';
 import { reportRun } from '../../../bin/runbook/report.ts';
 import { listBooks, rehearseBook, showBook } from '../../../bin/runbook/show.ts';
+import { keepEvidenceIn } from '../../../bin/runbook/this-machine.ts';
+import { evidenceSchema } from '../../../lib/platform/evidence.ts';
+import { evidenceOf } from '../../../runbooks/books/evidence.ts';
 import { runbookTitles } from '../../../runbooks/catalog.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { SimulatedWorld } from '../books/simulated-world.ts';
 import { type FakeHost, fakeHost } from './fake-host.ts';
 
@@ -214,5 +220,52 @@ describe('a drill', () => {
       expect(host.output()).toContain(reason);
     }
     expect(world.broken.size).toBe(0);
+  });
+});
+
+describe('what a run has shown', () => {
+  const here = { world: 'aws', poll: 1 } as const;
+
+  it('is kept for the checklist: a verified backup as a restore, with the run as its source', async () => {
+    const host = fakeHost({ world: new SimulatedWorld() });
+    expect(await runBook(host, 'backup-verify', ['region=a'], here)).toBe(0);
+    const id = await runIdOf(host);
+    expect(host.evidence).toEqual([
+      { kind: 'restore', on: expect.any(String), passed: true, source: `run ${id} in memory` },
+    ]);
+    expect(evidenceSchema.parse(host.evidence[0])).toEqual(host.evidence[0]);
+    expect(host.output()).toContain('For the checklist of npm run synth: evidence/restore');
+  });
+
+  it('is a failure when the backups cannot be used, and nothing when a move was refused', async () => {
+    const world = new SimulatedWorld();
+    world.backupAges = { 'postgresql-full': undefined };
+    const host = fakeHost({ world });
+    expect(await runBook(host, 'backup-verify', ['region=a'], here)).toBe(3);
+    expect(host.evidence).toMatchObject([{ kind: 'restore', passed: false }]);
+    const lagging = new SimulatedWorld();
+    lagging.database('b').lagSeconds = 60;
+    const refused = fakeHost({ world: lagging, typed: ['b'] });
+    expect(await runBook(refused, 'region-switchover', failover, here)).toBe(3);
+    expect(refused.evidence).toEqual([]);
+  });
+
+  it('of the lab is a drill of the book and nothing of AWS, and a drill that did not pass is told as one', () => {
+    const ended = { outcome: 'completed', at: '2026-11-21T18:40:00.000Z', source: 'run r-1' } as const;
+    expect(evidenceOf({ ...ended, book: 'backup-verify', world: 'lab' })).toEqual([]);
+    const drill = { ...ended, book: 'drill', drilled: 'region-failover', world: 'lab' } as const;
+    expect(evidenceOf({ ...drill, drillPassed: true })).toMatchObject([{ kind: 'region-drill', passed: true }]);
+    expect(evidenceOf({ ...drill, drillPassed: false })).toMatchObject([{ kind: 'region-drill', passed: false }]);
+    expect(evidenceOf({ ...ended, outcome: 'partial', book: 'zone-evacuation', world: 'aws' })).toMatchObject([
+      { kind: 'zone-loss', passed: false },
+    ]);
+  });
+
+  it('lies in a file of its own that the review reads', async () => {
+    const folder = join(await temporaryDirectory(), 'evidence');
+    const report = { kind: 'restore', on: '2026-11-21T18:40:00.000Z', passed: true, source: 'run r-1' } as const;
+    const path = await keepEvidenceIn(folder, report);
+    expect(basename(path)).toBe('2026-11-21T18-40-00.000Z-restore.json');
+    expect(evidenceSchema.parse(JSON.parse(await readFile(path, 'utf8')))).toEqual(report);
   });
 });

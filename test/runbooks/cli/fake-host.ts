@@ -1,6 +1,7 @@
 /** A machine for the runbook commands: simulated world, journals of the test's choice, a person who types. */
 import type { Host, NamedJournals } from '../../../bin/runbook/host.ts';
 import platform from '../../../holdfast.config.ts';
+import type { Evidence } from '../../../lib/platform/evidence.ts';
 import type { Journals } from '../../../runbooks/engine/journal.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import type { SimulatedWorld } from '../books/simulated-world.ts';
@@ -25,6 +26,7 @@ export interface FakeHost extends Host {
   /** What was written, both streams. */
   readonly output: () => string;
   readonly questions: readonly string[];
+  readonly evidence: readonly Evidence[];
 }
 
 export interface FakeHostOptions {
@@ -42,12 +44,18 @@ let sessions = 0;
 export function fakeHost({ world, journals = new MemoryJournals(), typed, ...more }: FakeHostOptions): FakeHost {
   const written: string[] = [];
   const questions: string[] = [];
+  const evidence: Evidence[] = [];
   const answers = [...(typed ?? [])];
   const here: NamedJournals = { name: 'memory', journals };
   return {
     journals,
     output: () => written.join(''),
     questions,
+    evidence,
+    keepEvidence: async (report) => {
+      evidence.push(report);
+      return `evidence/${report.kind}`;
+    },
     operator: more.operator ?? 'alice@desk',
     signal: more.signal ?? new AbortController().signal,
     platform: async () => platform,

@@ -91,6 +91,7 @@ export class FakeCluster {
     if (verb === 'delete') return this.#delete(what.split('/')[1] ?? name);
     if (verb === 'create' && what === '--raw') return this.#evict(/pods\/([^/]+)\/eviction/.exec(line)?.[1] ?? '');
     if (verb === 'apply') return this.#apply(json(input));
+    if (verb === 'annotate') return this.#annotate(what.split('/')[1] ?? '', name);
     throw new Error(`the cluster of the tests knows no ${line}`);
   }
 
@@ -167,10 +168,9 @@ export class FakeCluster {
 
   #apply(object: Record<string, unknown>): string {
     const name = String(at(object, 'metadata', 'name'));
-    if (object['kind'] === 'Job') {
-      this.jobs.set(name, { succeeded: 1 });
-      return '';
-    }
+    if (object['kind'] === 'Job') this.jobs.set(name, { succeeded: 1 });
+    if (object['kind'] !== 'Deployment' && object['kind'] !== 'StatefulSet') return '';
+    if (this.workloads.has(name)) return '';
     const [container] = z
       .array(z.object({ image: z.string() }))
       .parse(at(object, 'spec', 'template', 'spec', 'containers'));
@@ -179,6 +179,12 @@ export class FakeCluster {
     const made = this.add(kind, name, container?.image ?? '', 0, typeof zone === 'string' ? [zone] : this.zones);
     Object.assign(made.selector, texts.parse(at(object, 'spec', 'selector', 'matchLabels')));
     this.#fill(made, Number(at(object, 'spec', 'replicas') ?? 1));
+    return '';
+  }
+
+  #annotate(name: string, pair: string): string {
+    const sign = pair.indexOf('=');
+    this.#find(name).annotations[pair.slice(0, sign)] = pair.slice(sign + 1);
     return '';
   }
 

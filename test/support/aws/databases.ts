@@ -1,4 +1,5 @@
 /** RDS: moto's, with what moto lacks of a promotion. CloudFormation's changes go through the same calls as anybody's. */
+import type { Moto } from './moto.ts';
 import { AwsRefusal, type Call, scopeHeader } from './query-protocol.ts';
 import type { Change, Resolved } from './stack-update.ts';
 
@@ -19,14 +20,14 @@ const requestTimeoutMs = 15_000;
 
 export class DatabaseService {
   readonly calls: RdsCall[] = [];
-  readonly #moto: string;
+  readonly #moto: Moto;
   readonly #promotionMs: number;
   /** When each promoted database is ready, by region and identifier. */
   readonly #promoted = new Map<string, number>();
   readonly #failing = new Set<string>();
   readonly #lost = new Set<string>();
 
-  constructor(moto: string, promotionMs: number) {
+  constructor(moto: Moto, promotionMs: number) {
     this.#moto = moto;
     this.#promotionMs = promotionMs;
   }
@@ -40,8 +41,7 @@ export class DatabaseService {
   }
 
   /** A call from outside. */
-  async forward({ action, fields, region, service, body }: Call): Promise<Reply> {
-    if (service !== 'rds') return this.#send(region, service, body);
+  async forward({ action, fields, region, body }: Call): Promise<Reply> {
     const database = fields.get('DBInstanceIdentifier') ?? '';
     return this.#call(action, region, database, body, 'client');
   }
@@ -123,9 +123,13 @@ export class DatabaseService {
   }
 
   async #send(region: string, service: string, body: string): Promise<Reply> {
-    const response = await fetch(`${this.#moto}/`, {
+    const response = await fetch(`${this.#moto.url}/`, {
       method: 'POST',
-      headers: { authorization: scopeHeader(region, service), 'content-type': 'application/x-www-form-urlencoded' },
+      headers: {
+        authorization: scopeHeader(region, service),
+        'content-type': 'application/x-www-form-urlencoded',
+        'x-moto-account-id': this.#moto.account,
+      },
       body,
       signal: AbortSignal.timeout(requestTimeoutMs),
     });

@@ -6,23 +6,14 @@
  * RDS passes through, mended where moto departs from it: promoting what is no replica is refused, and a promoted database
  * no longer names a source. What moto itself holds can be asked past the front.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { resolveTemplate } from '../../lib/resolve-template.ts';
 import { templateSchema } from '../../lib/synthesize.ts';
 import { DatabaseService, type RdsCall } from './databases.ts';
 import type { Moto } from './moto.ts';
-import {
-  AwsRefusal,
-  answerRefusal,
-  answerXml,
-  type Call,
-  membersOf,
-  readCall,
-  send,
-  type Xml,
-} from './query-protocol.ts';
+import { AwsRefusal, type Call, membersOf, scopeHeader, type Xml, xmlOf } from './query-protocol.ts';
 import { afterFailure, type Change, changesBetween, type Resources } from './stack-update.ts';
+import { result, startWire, type Wire, type WireService } from './wire.ts';
 
 type Template = z.output<typeof templateSchema>;
 
@@ -48,16 +39,15 @@ export interface AwsFrontOptions {
   readonly promotionMs?: number;
 }
 
-export interface AwsFront {
+export interface AwsFront extends Wire {
   /** For the clients' `endpoint`, every service and region. */
   readonly url: string;
   /** Calls that RDS got, from CloudFormation and from outside, in order. */
-  readonly calls: readonly RdsCall[];
+  readonly rdsCalls: readonly RdsCall[];
   /** The next call of this action to RDS fails. */
   failNext(action: string): void;
   /** Databases of this region answer nothing any more to others: what waits for their replication waits for ever. */
   loseRegion(region: string): void;
-  close(): Promise<void>;
 }
 
 const resourcesSchema = z.object({
@@ -67,57 +57,54 @@ const resourcesSchema = z.object({
   ),
 });
 
-export async function startAwsFront(moto: Moto, options: AwsFrontOptions = {}): Promise<AwsFront> {
-  const databases = new DatabaseService(moto.url, options.promotionMs ?? 0);
-  const stacks = new Stacks(databases);
-  const server = createServer((request, response) => {
-    void answer(request, response, databases, stacks).catch((error: unknown) => {
-      if (error instanceof AwsRefusal) answerRefusal(response, error);
-      else response.destroy(error instanceof Error ? error : undefined);
-    });
+/** @param services what moto lacks besides. */
+export async function startAwsFront(
+  moto: Moto,
+  options: AwsFrontOptions = {},
+  services: Readonly<Record<string, WireService>> = {},
+): Promise<AwsFront> {
+  const databases = new DatabaseService(moto, options.promotionMs ?? 0);
+  const stacks = new Stacks(databases, moto);
+  const wire = await startWire({
+    moto,
+    services: {
+      cloudformation: async (call) => result(call.action, xmlOf(await stacks.answer(call))),
+      rds: async (call) => {
+        const { status, text } = await databases.forward(call);
+        return { xml: text, status };
+      },
+      ...services,
+    },
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the front has no port');
   return {
-    url: `http://127.0.0.1:${address.port}`,
-    calls: databases.calls,
+    ...wire,
+    url: wire.access.endpoint ?? '',
+    rdsCalls: databases.calls,
     failNext: (action) => databases.failNext(action),
     loseRegion: (region) => databases.lose(region),
     close: async () => {
       await stacks.settled();
-      server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      await wire.close();
     },
   };
-}
-
-async function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  databases: DatabaseService,
-  stacks: Stacks,
-): Promise<void> {
-  const call = await readCall(request);
-  if (call.service === 'cloudformation') return answerXml(response, call.action, stacks.answer(call));
-  const { status, text } = await databases.forward(call);
-  send(response, status, text);
 }
 
 class Stacks {
   readonly #stacks = new Map<string, StackState>();
   readonly #databases: DatabaseService;
+  readonly #moto: Moto;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(databases: DatabaseService) {
+  constructor(databases: DatabaseService, moto: Moto) {
     this.#databases = databases;
+    this.#moto = moto;
   }
 
   settled(): Promise<void> {
     return this.#running;
   }
 
-  answer(call: Call): Xml {
+  async answer(call: Call): Promise<Xml> {
     switch (call.action) {
       case 'CreateStack':
         return this.#create(call);
@@ -142,11 +129,11 @@ class Stacks {
     return stack;
   }
 
-  #create(call: Call): Xml {
+  async #create(call: Call): Promise<Xml> {
     const name = call.fields.get('StackName') ?? '';
     const key = `${call.region} ${name}`;
     if (this.#stacks.has(key)) throw new AwsRefusal('AlreadyExistsException', `Stack [${name}] already exists`);
-    const template = templateOf(call.fields.get('TemplateBody'));
+    const template = await this.#templateOf(call.fields);
     const parameters = parametersOf(call.fields, template, {});
     const stack: StackState = {
       name,
@@ -165,7 +152,7 @@ class Stacks {
     return { StackId: stackId(stack) };
   }
 
-  #update(call: Call): Xml {
+  async #update(call: Call): Promise<Xml> {
     const stack = this.#find(call);
     if (!/_COMPLETE$|^UPDATE_FAILED$/.test(stack.status)) {
       throw new AwsRefusal(
@@ -174,7 +161,7 @@ class Stacks {
       );
     }
     const isSame = call.fields.get('UsePreviousTemplate') === 'true';
-    const template = isSame ? stack.template : templateOf(call.fields.get('TemplateBody'));
+    const template = isSame ? stack.template : await this.#templateOf(call.fields);
     const parameters = parametersOf(call.fields, template, stack.parameters);
     const changes = changesBetween(resolved(stack.template, stack.parameters), resolved(template, parameters));
     if (changes.length === 0) throw new AwsRefusal('ValidationError', 'No updates are to be performed.');
@@ -213,6 +200,22 @@ class Stacks {
       }
     }
     return { failed: undefined, promoted };
+  }
+
+  /** In the call, where AWS takes 51,200 bytes, or in a bucket. */
+  async #templateOf(fields: URLSearchParams): Promise<Template> {
+    const body = fields.get('TemplateBody');
+    if (body !== null && Buffer.byteLength(body) > 51_200) {
+      throw new AwsRefusal('ValidationError', 'Member must have length less than or equal to 51200');
+    }
+    const url = fields.get('TemplateURL');
+    if (url === null) return templateOf(body);
+    const { hostname, pathname } = new URL(url);
+    const object = await fetch(`${this.#moto.url}/${hostname.split('.s3.')[0]}${pathname}`, {
+      headers: { authorization: scopeHeader('us-east-1', 's3'), 'x-moto-account-id': this.#moto.account },
+    });
+    if (!object.ok) throw new AwsRefusal('ValidationError', `S3 error: ${object.status}`);
+    return templateOf(await object.text());
   }
 
   #later(work: () => Promise<void>): void {

@@ -1,5 +1,4 @@
 /** The wire format of CloudFormation and RDS: a form goes in, XML comes out, and the signature names region and service. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 
 export interface Call {
   readonly action: string;
@@ -17,16 +16,6 @@ export class AwsRefusal extends Error {
     this.name = 'AwsRefusal';
     this.code = code;
   }
-}
-
-export async function readCall(request: IncomingMessage): Promise<Call> {
-  const pieces: Buffer[] = [];
-  for await (const piece of request) pieces.push(Buffer.from(piece));
-  const body = Buffer.concat(pieces).toString();
-  const fields = new URLSearchParams(body);
-  const scope = /Credential=[^/]+\/\d+\/([\w-]+)\/([\w-]+)\//.exec(request.headers.authorization ?? '');
-  const [, region = 'us-east-1', service = ''] = scope ?? [];
-  return { action: fields.get('Action') ?? '', fields, region, service, body };
 }
 
 /** The header that makes moto answer for a region; it checks no signature. */
@@ -58,18 +47,4 @@ export function xmlOf(value: Xml): string {
       .join('');
   }
   return String(value).replace(/[&<>]/g, (sign) => (sign === '&' ? '&amp;' : sign === '<' ? '&lt;' : '&gt;'));
-}
-
-export function answerXml(response: ServerResponse, action: string, result: Xml): void {
-  send(response, 200, `<${action}Response><${action}Result>${xmlOf(result)}</${action}Result></${action}Response>`);
-}
-
-export function answerRefusal(response: ServerResponse, refusal: AwsRefusal): void {
-  const error = xmlOf({ Error: { Type: 'Sender', Code: refusal.code, Message: refusal.message } });
-  send(response, 400, `<ErrorResponse>${error}<RequestId>test</RequestId></ErrorResponse>`);
-}
-
-export function send(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/xml', 'content-length': Buffer.byteLength(text) });
-  response.end(text);
 }

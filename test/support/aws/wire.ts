@@ -5,6 +5,8 @@
 import { createHash, createHmac } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AwsAccess } from '../../../runbooks/aws/clients.ts';
+import type { Moto } from './moto.ts';
+import { AwsRefusal } from './query-protocol.ts';
 
 export interface WireCall {
   /** As the signature names it. */
@@ -27,7 +29,7 @@ export type WireReply =
 /** `pass` = moto shall answer. */
 export type WireAnswer = WireReply | 'pass';
 
-export type WireService = (call: WireCall) => WireAnswer;
+export type WireService = (call: WireCall) => WireAnswer | Promise<WireAnswer>;
 
 export interface Wire {
   readonly access: AwsAccess;
@@ -44,7 +46,7 @@ const handSigned = new Set(['arc-zonal-shift', 'ec2', 'elasticloadbalancing', 'e
 export interface WireOptions {
   readonly services: Readonly<Record<string, WireService>>;
   /** What is asked for everything else. */
-  readonly moto?: { readonly url: string; readonly account: string };
+  readonly moto?: Moto;
 }
 
 export async function startWire({ services, moto }: WireOptions): Promise<Wire> {
@@ -64,11 +66,14 @@ export async function startWire({ services, moto }: WireOptions): Promise<Wire> 
         return refuse(response, call, 'SignatureDoesNotMatch', 'The signature is not that of the request', 403);
       }
       calls.push(call);
-      const answer = services[call.service]?.(call) ?? 'pass';
+      const answer = (await services[call.service]?.(call)) ?? 'pass';
       if (answer !== 'pass') return send(response, answer);
       if (moto === undefined) return refuse(response, call, 'InvalidAction', `${call.action} is not known here`, 400);
       await pass(request, response, body, moto);
-    })().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+    })().catch((error: unknown) => {
+      if (error instanceof AwsRefusal) send(response, refusal(error.code, error.message));
+      else response.destroy(error instanceof Error ? error : undefined);
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -146,12 +151,7 @@ function send(response: ServerResponse, answer: WireReply): void {
   response.end(isJson ? JSON.stringify(answer.json) : answer.xml);
 }
 
-async function pass(
-  request: IncomingMessage,
-  response: ServerResponse,
-  body: Buffer,
-  moto: { readonly url: string; readonly account: string },
-): Promise<void> {
+async function pass(request: IncomingMessage, response: ServerResponse, body: Buffer, moto: Moto): Promise<void> {
   const headers = Object.entries(request.headers).flatMap(([name, value]): [string, string][] =>
     typeof value === 'string' && !['host', 'connection', 'content-length', 'expect'].includes(name)
       ? [[name, value]]
