@@ -20,7 +20,7 @@ import type { Runbook } from '../runbooks/engine/step.ts';
 import { LabWorld } from '../runbooks/lab/lab-world.ts';
 import { startTwoRegions } from '../runbooks/lab/two-regions.ts';
 import { startUpstream } from '../runbooks/lab/upstream.ts';
-import { partsOf } from './lab.ts';
+import { labTtlSeconds, partsOf } from './lab.ts';
 import type { Host } from './runbook/host.ts';
 import { progressFor } from './runbook/progress.ts';
 import { drillsBefore } from './runbook/report.ts';
@@ -40,8 +40,6 @@ export interface DrillOptions {
   readonly json?: true;
 }
 
-/** The lab's lease: with the 15 s of production nothing could be seen within seconds. */
-const labTtlSeconds = 4;
 const maxLagSeconds = 5;
 const bakeSeconds = 5;
 /** Bakes of seconds have a tail of a few requests, on a machine that runs both regions and the clients besides. */
@@ -87,6 +85,7 @@ model_list:
     gateways: options.gateways,
     model: 'chat',
     requestsPerSecond: options.rate,
+    notesWrites: true,
     plannedEpochs: options.book === 'region-failover' ? [] : [2, 3],
   });
   const { errorsAt } = options;

@@ -179,28 +179,32 @@ program
   .addHelpText('after', '\nExit codes: 0 passed, 1 not passed, 3 to 5 as of `runbook run`.')
   .action(async (options) => exitWith(await (await import('./drill.ts')).drillHere(options)));
 
+/** Where `--world lab` looks for it, too. */
+const labData = process.env['HOLDFAST_LAB'] ?? '.holdfast';
 const labCommand = program
   .command('lab')
   .description('Keep the two regions of the drills running here, and break them.');
 labCommand
   .command('up')
-  .description('Start them; they end with `lab down` or Ctrl-C.')
-  .option('--gateways <count>', 'processes in each region', wholeNumber, 2)
-  .option('--data <folder>', 'where databases and logs lie', '.holdfast')
+  .description('Start them, with clients; they end with `lab down` or Ctrl-C. Books run against them with --world lab.')
+  .option('--gateways <count>', 'processes in each region, in two zones', wholeNumber, 2)
+  .option('--rate <number>', 'requests a second of its clients', Number, 20)
+  .option('--data <folder>', 'where databases and logs lie', labData)
   .action(async (options) => exitWith(await (await import('./lab.ts')).labUp(options)));
-for (const [action, description] of [
-  ['status', 'Show the claim, the databases, and what each gateway says of its region.'],
-  ['kill', 'End every process of a region with SIGKILL.'],
-  ['partition', 'Cut the regions off from each other; both live on.'],
-  ['heal', 'Mend the links, and start again what was killed.'],
-  ['down', 'End the lab.'],
+for (const [action, description, about] of [
+  ['status', 'Show the claim, the databases, what each gateway says of its region, and how clients fare.', []],
+  ['kill', 'End every process of a region with SIGKILL, or the gateways of one zone.', ['region', 'zone']],
+  ['partition', 'Cut the regions off from each other, or one of them from everything outside.', ['region']],
+  ['heal', 'Mend the links, and start again what was killed.', []],
+  ['backup', 'Back up database, configuration and secrets of the region that writes.', []],
+  ['down', 'End the lab.', []],
 ] as const) {
   const command = labCommand
     .command(action)
     .description(description)
-    .option('--data <folder>', 'where it was started', '.holdfast');
-  if (action === 'kill') command.requiredOption('--region <name>', 'a or b');
-  command.action(async (options: { readonly data: string; readonly region?: string }) =>
+    .option('--data <folder>', 'where it was started', labData);
+  for (const name of about) command.option(`--${name} <name>`, name === 'zone' ? 'a1, a2, b1 or b2' : 'a or b');
+  command.action(async (options: { readonly data: string; readonly region?: string; readonly zone?: string }) =>
     exitWith(await (await import('./lab.ts')).labAsk(action, options)),
   );
 }

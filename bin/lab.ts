@@ -1,10 +1,10 @@
 /** `holdfast lab`: the two regions of the drills, kept running for people. */
 import { mkdir, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { askLab, type LabAction, LabAway, openLabControl } from '../runbooks/lab/lab-control.ts';
+import { resolve } from 'node:path';
+import { askLab, type LabAction, LabAway, type LabTarget, openLabControl } from '../runbooks/lab/lab-control.ts';
 import { findLabParts, type LabParts } from '../runbooks/lab/lab-parts.ts';
-import { labMasterKey, regionNames, startTwoRegions } from '../runbooks/lab/two-regions.ts';
-import { startUpstream } from '../runbooks/lab/upstream.ts';
+import { labPlaceFile, type RunningLab, startRunningLab } from '../runbooks/lab/running-lab.ts';
+import { labMasterKey, regionNames } from '../runbooks/lab/two-regions.ts';
 import type { Host } from './runbook/host.ts';
 import { thisMachine } from './runbook/this-machine.ts';
 
@@ -14,6 +14,8 @@ export interface LabOptions {
 
 export interface LabUpOptions extends LabOptions {
   readonly gateways: number;
+  /** Of its clients, a second. */
+  readonly rate: number;
 }
 
 /** What the machine has or can fetch. The rest is said by name and left out; in CI nothing may be. */
@@ -24,11 +26,12 @@ export async function partsOf({ terminal, signal }: Host): Promise<LabParts> {
   return parts;
 }
 
-const ttlSeconds = 4;
-const placeFile = (data: string): string => join(resolve(data), 'lab.json');
+/** With the 15 s of production nothing could be seen within seconds. */
+export const labTtlSeconds = 4;
+const placeFile = (data: string): string => labPlaceFile(resolve(data));
 
 /** Ends with `lab down`, or with Ctrl-C. @returns the exit code. */
-export async function labUp({ data, gateways }: LabUpOptions): Promise<number> {
+export async function labUp({ data, gateways, rate }: LabUpOptions): Promise<number> {
   const host = await thisMachine();
   const { terminal, signal } = host;
   if (await isRunning(data)) {
@@ -38,46 +41,42 @@ export async function labUp({ data, gateways }: LabUpOptions): Promise<number> {
   const directory = resolve(data, 'lab');
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
-  const upstream = await startUpstream({ name: 'the upstream of the lab', chunkEveryMs: 20 });
+  const parts = await partsOf(host);
+  const lab = await startRunningLab({ directory, gateways, requestsPerSecond: rate, ttlSeconds: labTtlSeconds, parts });
   try {
-    const lab = await startTwoRegions({
-      directory,
-      gateways,
-      ttlSeconds,
-      parts: await partsOf(host),
-      config: `
-model_list:
-  - model_name: chat
-    litellm_params: {model: openai/m, api_base: "${upstream.url}", api_key: sk-u}`,
-    });
+    await lab.takeBackups(signal);
     const control = await openLabControl(lab, placeFile(data));
     try {
-      const lines = regionNames.flatMap((name) => [
-        `region ${name}: gateways ${lab
-          .region(name)
-          .gatewayPorts.map((port) => `http://127.0.0.1:${port}`)
-          .join(' ')}`,
-        `          database ${lab.region(name).operatorUrl}`,
-      ]);
-      terminal.write(
-        `${[...lines, `model chat, administrator's key ${labMasterKey}`, 'Next: npx holdfast lab status | kill --region a | partition | heal | down'].join('\n')}\n`,
-      );
+      terminal.write(introduction(lab));
       await Promise.race([control.asked, aborted(signal)]);
     } finally {
       await control.close();
-      await lab.stop();
     }
   } finally {
-    await upstream.close();
+    await lab.stop();
   }
   return 0;
 }
 
+function introduction({ lab, map }: RunningLab): string {
+  const lines = regionNames.flatMap((name) => {
+    const { operatorUrl, addresses, places } = lab.region(name);
+    const zones = places.map(({ zone, port }) => `${zone} 127.0.0.1:${port}`).join(', ');
+    return [`region ${name}  ${addresses.join(' ')}  (${zones})`, `          ${operatorUrl}`];
+  });
+  return `${[
+    ...lines,
+    `model ${map.model}, administrator's key ${labMasterKey}`,
+    'In another terminal: npx holdfast lab status | kill --region a | partition --region a | heal | backup | down',
+    '                     npx holdfast runbook run region-failover --world lab',
+  ].join('\n')}\n`;
+}
+
 /** @returns the exit code: 3 when no lab runs or it refuses. */
-export async function labAsk(action: LabAction, { data, region }: LabOptions & { readonly region?: string }) {
+export async function labAsk(action: LabAction, { data, ...target }: LabOptions & LabTarget): Promise<number> {
   const { terminal } = await thisMachine();
   try {
-    terminal.write(`${JSON.stringify(await askLab(placeFile(data), action, region), undefined, 2)}\n`);
+    terminal.write(`${JSON.stringify(await askLab(placeFile(data), action, target), undefined, 2)}\n`);
     return 0;
   } catch (error) {
     terminal.writeError(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -4,6 +4,7 @@ import type { RunbookId } from '../../runbooks/catalog.ts';
 import { JournalBroken, PositionTaken } from '../../runbooks/engine/journal.ts';
 import { messageOf } from '../../runbooks/engine/look.ts';
 import { exitCodes, RunError } from '../../runbooks/engine/run.ts';
+import { labParameters } from '../../runbooks/lab/lab-parameters.ts';
 import { type Host, type OpenedWorld, UsageError, type WorldName } from './host.ts';
 
 /** @throws UsageError */
@@ -15,7 +16,12 @@ export function idOf(name: string): RunbookId {
 /** @throws UsageError when the world lacks what the book needs; better before the first step than in the middle. */
 export async function openedFor(host: Host, name: WorldName, id: string): Promise<OpenedWorld> {
   const opened = await host.openWorld(name);
-  const { books } = opened;
+  const { books, refusals } = opened;
+  const refusal = Object.entries(refusals ?? {}).find(([book]) => book === id)?.[1];
+  if (refusal !== undefined) {
+    await opened.close();
+    throw new UsageError(`The world ${name} has no part in ${id}: ${refusal}`);
+  }
   if (books === undefined || books.some((known) => known === id)) return opened;
   await opened.close();
   throw new UsageError(
@@ -23,14 +29,20 @@ export async function openedFor(host: Host, name: WorldName, id: string): Promis
   );
 }
 
-/** `name=value` words, over what the platform's description says. */
-export async function parametersOf(host: Host, name: string, words: readonly string[]): Promise<Parameters> {
+/** `name=value` words, over what the platform's description says, or the lab. */
+export async function parametersOf(
+  host: Host,
+  name: string,
+  words: readonly string[],
+  world: WorldName = 'aws',
+): Promise<Parameters> {
   const given: Record<string, string> = {};
   for (const word of words) {
     const at = word.indexOf('=');
     if (at < 1) throw new UsageError(`${word}: write parameters as name=value`);
     given[word.slice(0, at)] = word.slice(at + 1);
   }
+  if (world === 'lab') return { ...labParameters(idOf(name)), ...given };
   return withDefaults(idOf(name), given, await host.platform());
 }
 

@@ -14,6 +14,8 @@ export interface OpenedWorld {
   readonly world: World;
   /** Books whose every verb it has; undefined = all. */
   readonly books?: readonly RunbookId[];
+  /** Why it has no part in a book, for those that it never will. */
+  readonly refusals?: Readonly<Partial<Record<RunbookId, string>>>;
   /** What it tells of a standby before it is needed, besides what every world tells. */
   readonly readiness?: (
     region: string,

@@ -5,15 +5,16 @@ import type { Platform } from '../../lib/platform/platform.ts';
 import { type AwsWorld, awsBooks, awsWorld, type BucketIn } from '../../runbooks/aws/aws-world.ts';
 import { oldVariable } from '../../runbooks/aws/lost-writes.ts';
 import type { World } from '../../runbooks/books/world.ts';
+import { RunError } from '../../runbooks/engine/run.ts';
+import { callingLab, findLab, LabAway } from '../../runbooks/lab/lab-control.ts';
+import { remoteServices } from '../../runbooks/lab/lab-verbs.ts';
+import { labRefusals, operatorWays, operatorWorld } from '../../runbooks/lab/operator-world.ts';
+import { labPlaceFile } from '../../runbooks/lab/running-lab.ts';
 import { type OpenedWorld, UsageError, type WorldName } from './host.ts';
 
 /** @throws UsageError that names every variable that is missing. */
-export function openWorld(name: WorldName, platform: Platform): OpenedWorld {
-  if (name === 'lab') {
-    throw new UsageError(
-      'The lab lives as long as its drill: npx holdfast drill starts it, runs the book and measures',
-    );
-  }
+export async function openWorld(name: WorldName, platform: Platform): Promise<OpenedWorld> {
+  if (name === 'lab') return openLab(labPlaceFile(process.env['HOLDFAST_LAB'] ?? '.holdfast'));
   const { claims, takeovers } = bucketsOf(platform);
   const key = process.env['HOLDFAST_KEY'] ?? process.env['LITELLM_MASTER_KEY'];
   const faults = [
@@ -50,6 +51,19 @@ export function openWorld(name: WorldName, platform: Platform): OpenedWorld {
     templateOf: (stack) => readFile(`cdk.out/${stack}.template.json`, 'utf8'),
   });
   return { world: withoutTheRest(world), books: awsBooks, readiness: world.readiness, close: () => world.close() };
+}
+
+/** @throws RunError when none runs. */
+async function openLab(file: string): Promise<OpenedWorld> {
+  const place = await findLab(file).catch((error: unknown) => {
+    throw error instanceof LabAway ? new RunError(error.message) : error;
+  });
+  const ways = operatorWays(place.map);
+  return {
+    world: operatorWorld(ways, remoteServices(callingLab(file, place))),
+    refusals: labRefusals,
+    close: async () => ways.close(),
+  };
 }
 
 const inVariable = (region: string): string => region.toUpperCase().replaceAll('-', '_');

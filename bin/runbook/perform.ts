@@ -40,7 +40,7 @@ export async function runBook(
   options: PerformOptions,
 ): Promise<number> {
   return explained(host, async () => {
-    const parameters = await parametersOf(host, name, words);
+    const parameters = await parametersOf(host, name, words, options.world);
     const book = buildBook(idOf(name), parameters);
     const survivor = parameters['target'] ?? parameters['region'] ?? parameters['standbys']?.split(',')[0];
     const { journals, name: place } = await host.places.forNewRun(options.journal, options.world, survivor);

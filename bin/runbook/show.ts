@@ -126,7 +126,7 @@ export async function rehearseBook(
   { world: worldName, json }: RehearseOptions,
 ): Promise<number> {
   return explained(host, async () => {
-    const book = buildBook(idOf(name), await parametersOf(host, name, words));
+    const book = buildBook(idOf(name), await parametersOf(host, name, words, worldName));
     const opened = await openedFor(host, worldName, book.id);
     try {
       const { steps, wouldBegin } = await rehearse<World>(book, opened.world, host.signal);

@@ -1,18 +1,27 @@
 /** The lab that keeps running, and how other commands of the same person reach it: HTTP on loopback, with a word that only his files have. */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { hasCode } from './error-code.ts';
-import { regionNamed, regionNames } from './region-name.ts';
+import { hasCode, messageOf } from './error-code.ts';
+import { type CallLab, isLabVerb, type LabServices, performVerb, printedAnswer } from './lab-verbs.ts';
+import { type LabMap, labMapSchema } from './operator-world.ts';
+import { regionNamed, regionNames, requireZone } from './region-name.ts';
 import type { TwoRegions } from './two-regions.ts';
 
-export const labActions = ['status', 'kill', 'partition', 'heal', 'down'] as const;
+export const labActions = ['status', 'kill', 'partition', 'heal', 'backup', 'down'] as const;
 export type LabAction = (typeof labActions)[number];
 
-const placeSchema = z.object({ url: z.url(), word: z.string().min(32) });
-type Place = z.output<typeof placeSchema>;
+/** What an action is about; the whole lab when nothing is named. */
+export interface LabTarget {
+  readonly region?: string;
+  readonly zone?: string;
+}
+
+const placeSchema = z.object({ url: z.url(), word: z.string().min(32), map: labMapSchema });
+/** Where a lab is, as its file says. */
+export type LabPlace = z.output<typeof placeSchema>;
 
 export interface LabControl {
   /** Resolves when somebody has asked for the end. */
@@ -20,8 +29,21 @@ export interface LabControl {
   close(): Promise<void>;
 }
 
+export interface ControlledLab {
+  readonly lab: TwoRegions;
+  readonly services: LabServices;
+  readonly takeBackups: (signal: AbortSignal) => Promise<void>;
+  /** How the clients fare, for people. */
+  readonly clients: () => object;
+  readonly map: LabMap;
+}
+
+const patienceMs = 120_000;
+/** Of a question. */
+const mostBytes = 64 * 1024;
+
 /** @param file where other commands find the lab; gone again after `close`. */
-export async function openLabControl(lab: TwoRegions, file: string): Promise<LabControl> {
+export async function openLabControl(controlled: ControlledLab, file: string): Promise<LabControl> {
   const word = randomBytes(24).toString('hex');
   let end: () => void = () => undefined;
   const asked = new Promise<void>((resolve) => {
@@ -29,24 +51,32 @@ export async function openLabControl(lab: TwoRegions, file: string): Promise<Lab
   });
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://lab');
-    const finish = (status: number, body: object): void => {
+    const name = pathname.slice(1);
+    const finish = (status: number, text: string): void => {
       response.writeHead(status, { 'content-type': 'application/json' });
-      response.end(JSON.stringify(body));
+      response.end(text);
     };
-    const action = labActions.find((one) => pathname === `/${one}`);
-    if (!isWord(request.headers['x-lab-word'], word)) return finish(401, { error: 'this is not your lab' });
-    if (action === undefined) return finish(404, { error: `the lab cannot do ${pathname.slice(1)}` });
-    perform(lab, action, searchParams.get('region')).then(
-      (body) => {
-        finish(200, body);
+    if (!isWord(request.headers['x-lab-word'], word)) return finish(401, '{"error":"this is not your lab"}');
+    const gone = new AbortController();
+    response.once('close', () => gone.abort(new Error('whoever asked has gone')));
+    const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(patienceMs)]);
+    const action = labActions.find((one) => one === name);
+    const work = async (): Promise<string> => {
+      if (action !== undefined) return JSON.stringify(await perform(controlled, action, searchParams, signal));
+      if (!isLabVerb(name)) throw new Error(`the lab cannot do ${name}`);
+      return printedAnswer(await performVerb(controlled.services, name, await argumentsOf(request), signal));
+    };
+    work().then(
+      (text) => {
+        finish(200, text);
         if (action === 'down') end();
       },
-      (error: unknown) => finish(400, { error: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) => finish(400, JSON.stringify({ error: messageOf(error) })),
     );
   });
   const port = await listening(server);
   await mkdir(dirname(file), { recursive: true });
-  const place: Place = { url: `http://127.0.0.1:${port}`, word };
+  const place: LabPlace = { url: `http://127.0.0.1:${port}`, word, map: controlled.map };
   await writeFile(file, JSON.stringify(place), { mode: 0o600 });
   return {
     asked,
@@ -58,45 +88,104 @@ export async function openLabControl(lab: TwoRegions, file: string): Promise<Lab
   };
 }
 
-/** @throws LabAway when no lab runs, Error with what it has answered when it refuses. */
-export async function askLab(file: string, action: LabAction, region?: string): Promise<unknown> {
-  let place: Place;
+/** @throws LabAway when no lab runs. */
+export async function findLab(file: string): Promise<LabPlace> {
   try {
-    place = placeSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+    return placeSchema.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (error) {
     if (hasCode(error, 'ENOENT')) throw new LabAway(`No lab runs here (${file} is not there): npx holdfast lab up`);
     throw error;
   }
-  const url = new URL(`/${action}${region === undefined ? '' : `?region=${encodeURIComponent(region)}`}`, place.url);
+}
+
+/** @throws LabAway when no lab runs, Error with what it has answered when it refuses. */
+export async function askLab(file: string, action: LabAction, target: LabTarget = {}): Promise<unknown> {
+  const query = new URLSearchParams(Object.entries(target));
+  const signal = AbortSignal.timeout(patienceMs);
+  return asking(file, await findLab(file), `/${action}?${query.toString()}`, '', signal);
+}
+
+/** For the books of another process. */
+export function callingLab(file: string, place: LabPlace): CallLab {
+  const answerSchema = z.object({ answer: z.unknown() });
+  return async (verb, args, signal) =>
+    answerSchema.parse(await asking(file, place, `/${verb}`, JSON.stringify(args), signal)).answer;
+}
+
+async function asking(
+  file: string,
+  { url, word }: LabPlace,
+  path: string,
+  body: string,
+  signal: AbortSignal,
+): Promise<unknown> {
   let response: Response;
   try {
-    response = await fetch(url, {
-      method: 'POST',
-      headers: { 'x-lab-word': place.word },
-      signal: AbortSignal.timeout(60_000),
-    });
+    response = await fetch(new URL(path, url), { method: 'POST', headers: { 'x-lab-word': word }, body, signal });
   } catch (error) {
+    signal.throwIfAborted();
     throw new LabAway(`The lab of ${file} does not answer: npx holdfast lab up`, { cause: error });
   }
-  const body: unknown = await response.json();
-  if (!response.ok) throw new Error(`The lab refused: ${JSON.stringify(body)}`);
-  return body;
+  const answer: unknown = await response.json();
+  if (response.ok) return answer;
+  const refused = z.object({ error: z.string() }).safeParse(answer);
+  throw new Error(`The lab refused: ${refused.success ? refused.data.error : response.status}`);
 }
 
 export class LabAway extends Error {}
 
-async function perform(lab: TwoRegions, action: LabAction, region: string | null): Promise<object> {
-  if (action === 'partition') await lab.partition();
-  else if (action === 'heal') await heal(lab);
-  else if (action === 'kill') await lab.region(regionNamed(region ?? '')).kill();
-  else if (action === 'status') return lab.status();
-  return { is: action, ...(region === null ? {} : { region }) };
+async function perform(
+  { lab, takeBackups, clients }: ControlledLab,
+  action: LabAction,
+  query: URLSearchParams,
+  signal: AbortSignal,
+): Promise<object> {
+  const region = query.get('region') ?? undefined;
+  const zone = query.get('zone') ?? undefined;
+  switch (action) {
+    case 'status':
+      return { ...(await lab.status()), clients: clients() };
+    case 'partition':
+      await (region === undefined ? lab.partition() : lab.isolate(regionNamed(region)));
+      break;
+    case 'heal':
+      await heal(lab);
+      break;
+    case 'kill':
+      await kill(lab, region, zone);
+      break;
+    case 'backup':
+      await takeBackups(signal);
+      break;
+    case 'down':
+      break;
+  }
+  return { is: action, ...(region === undefined ? {} : { region }), ...(zone === undefined ? {} : { zone }) };
+}
+
+async function kill(lab: TwoRegions, region: string | undefined, zone: string | undefined): Promise<void> {
+  if (region === undefined) throw new Error('say which region, --region a or --region b');
+  const name = regionNamed(region);
+  if (zone !== undefined) requireZone(name, zone);
+  await lab.region(name).kill(zone);
 }
 
 /** Links first; then what was killed starts again, on its own folders. */
 async function heal(lab: TwoRegions): Promise<void> {
   await lab.heal();
   for (const name of regionNames) await lab.region(name).restart();
+}
+
+async function argumentsOf(request: IncomingMessage): Promise<readonly unknown[]> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of request) {
+    const bytes = Buffer.from(piece);
+    length += bytes.length;
+    if (length > mostBytes) throw new Error('too long a question');
+    pieces.push(bytes);
+  }
+  return z.array(z.unknown()).parse(JSON.parse(Buffer.concat(pieces).toString()));
 }
 
 const isWord = (given: string | string[] | undefined, word: string): boolean =>

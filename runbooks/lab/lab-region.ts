@@ -35,11 +35,13 @@ export interface LabRegionOptions {
 
 /** Which credentials the region's processes are given. */
 export interface LabSecrets {
-  /** For the gateways; undefined = the operator's own. */
+  /** For the gateways. */
   database(region: RegionName): { readonly user: string; readonly password: string };
   cache(region: RegionName): string;
   /** Further variables of a gateway. */
   environment(region: RegionName): Readonly<Record<string, string>>;
+  /** Statements that make the users of the database, for one that is new; harmless when repeated. */
+  users(): readonly string[];
   /** A gateway runs with what was handed out to it just now. */
   taken(region: RegionName, index: number): void;
 }
@@ -153,6 +155,11 @@ export class LabRegion {
     await this.#start(await freePort());
     await ask(this.database.url(), 'SELECT name_first_region($1)', [this.name]);
     if (notesWrites) await ask(this.database.url(), noteWritesSql);
+    await this.#makeUsers();
+  }
+
+  async #makeUsers(): Promise<void> {
+    for (const statement of this.#options.secrets?.users() ?? []) await ask(this.database.url(), statement);
   }
 
   /** A replica of that one's database, in the place of whatever was here. */
@@ -356,6 +363,8 @@ export class LabRegion {
     await rename(this.databaseDirectory, aside);
     await rename(folder, this.databaseDirectory);
     await this.#start(this.database.port);
+    // Rotated since the backup was taken.
+    await this.#makeUsers();
   }
 
   /** As a store with its copy in another zone does: the same data and address, and every connection is lost. */

@@ -23,6 +23,8 @@ export interface LabWorldOptions {
   readonly requestsPerSecond: number;
   /** Epochs that the drilled book begins by a planned move. */
   readonly plannedEpochs?: readonly number[];
+  /** Its databases note who made each key, which a drill measures by. */
+  readonly notesWrites: boolean;
 }
 
 export class LabWorld implements FailbackWorld, DrillWorld {
@@ -39,7 +41,9 @@ export class LabWorld implements FailbackWorld, DrillWorld {
     this.traffic = new LabTraffic(lab);
     this.shares = this.traffic.shares;
     this.drill = new LabDrill({ ...options, plannedEpochs, traffic: this.traffic });
-    this.replicas = labReplicas(lab, (name) => this.drill.keepWrites(name));
+    this.replicas = labReplicas(lab, async (name) => {
+      if (options.notesWrites) await this.drill.keepWrites(name);
+    });
     const gatewaysOf = (name: 'a' | 'b') => () => lab.region(name).gateways.map(({ url }) => url);
     this.#vitals = new LabVitals(new Map(regionNames.map((name) => [name, gatewaysOf(name)])));
   }

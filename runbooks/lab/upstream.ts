@@ -20,6 +20,8 @@ export interface UpstreamOptions {
   readonly chunkEveryMs?: number;
   /** Takes over a request; true when it has answered it (or left it hanging on purpose). */
   readonly intercept?: (request: UpstreamRequest, response: ServerResponse) => boolean | Promise<boolean>;
+  /** Whether `requests` has them; true if not given. */
+  readonly keepsRequests?: boolean;
   /** Told once per answer that was not taken over: what a provider would bill for it. */
   readonly onServed?: (served: ServedAnswer) => void;
 }
@@ -77,7 +79,7 @@ async function answer(
     body: incoming.headers['content-type']?.includes('json') === true ? parseObject(bytes) : {},
     bytes,
   };
-  requests.push(request);
+  if (options.keepsRequests !== false) requests.push(request);
   if ((await options.intercept?.(request, response)) === true) return;
   // Azure puts its version behind the path.
   const [path = ''] = request.path.split('?');

@@ -1,21 +1,19 @@
 /**
- * An operator's process is killed with SIGKILL in the middle of a failover, and another operator goes on with the run.
+ * An operator's command is killed with SIGKILL in the middle of a failover, and another one goes on with the run.
  *
- *     HOLDFAST_KILL_AT=all npm run test:faults -- operator-killed     # at every step, one lab each
+ *     HOLDFAST_KILL_AT=all npm test -- test/faults/regions/operator-killed     # at every step, one lab each
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { migrate } from '../../../gateway/stores/migrate.ts';
 import { FileJournals } from '../../../runbooks/engine/file-journal.ts';
 import type { JournalEvent } from '../../../runbooks/engine/journal.ts';
-import type { LabMap } from '../../../runbooks/lab/operator-world.ts';
-import { labMasterKey, makeTemplate, regionNames, startTwoRegions } from '../../../runbooks/lab/two-regions.ts';
-import { startUpstream } from '../../../runbooks/lab/upstream.ts';
-import { configFor } from '../../support/gateway.ts';
+import { openLabControl } from '../../../runbooks/lab/lab-control.ts';
+import { labPlaceFile, startRunningLab } from '../../../runbooks/lab/running-lab.ts';
+import { makeTemplate } from '../../../runbooks/lab/two-regions.ts';
 import { until } from '../../support/processes.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -30,7 +28,7 @@ const inCi: readonly Wound[] = ['promote acted'];
 const chosen = process.env['HOLDFAST_KILL_AT'];
 const picked = chosen === 'all' ? wounds : chosen === undefined ? inCi : wounds.filter((wound) => wound === chosen);
 
-const operatorFile = fileURLToPath(new URL('../../../runbooks/lab/operator-process.ts', import.meta.url));
+const holdfast = fileURLToPath(new URL('../../../bin/holdfast.ts', import.meta.url));
 let template: string;
 
 beforeAll(async () => {
@@ -43,52 +41,50 @@ it.each(picked)(
   async (wound) => {
     const [step = '', is = ''] = wound.split(' ');
     const directory = await temporaryDirectory();
-    const upstream = await startUpstream({ name: 'the upstream' });
-    const lab = await startTwoRegions({ directory, template, ttlSeconds: 2, config: configFor([upstream.url]) });
-    onTestFinished(async () => {
-      await lab.stop();
-      await upstream.close();
+    const running = await startRunningLab({
+      directory: join(directory, 'lab'),
+      template,
+      gateways: 1,
+      requestsPerSecond: 0,
+      ttlSeconds: 2,
+      parts: {},
     });
-    const map: LabMap = {
-      stores: lab.stores.map(({ url }) => url),
-      regions: Object.fromEntries(
-        regionNames.map((name) => {
-          const { operatorUrl, gateways } = lab.region(name);
-          return [name, { operatorUrl, gateways: gateways.map(({ url }) => url) }];
-        }),
-      ),
-      key: labMasterKey,
-      model: 'chat',
-    };
-    const mapFile = join(directory, 'lab.json');
-    await writeFile(mapFile, JSON.stringify(map), { mode: 0o600 });
+    const { lab } = running;
+    const control = await openLabControl(running, labPlaceFile(directory));
+    onTestFinished(async () => {
+      await control.close();
+      await running.stop();
+    });
     const journals = join(directory, 'runs');
-    const journal = new FileJournals(journals).of('run-1');
-    const operator = (name: string) => {
-      const child = spawn(process.execPath, [operatorFile, mapFile, journals, 'run-1', name], { stdio: 'pipe' });
+    const operator = (...words: string[]) => {
+      const args = [holdfast, 'runbook', ...words, '--journal', journals, '--confirm', 'b', '--poll', '0.1'];
+      const env = { ...process.env, HOLDFAST_LAB: directory };
+      const child = spawn(process.execPath, args, { stdio: 'pipe', env });
       onTestFinished(() => void child.kill('SIGKILL'));
       return child;
     };
-    lab.region('a').database.kill('SIGKILL');
-    for (const gateway of lab.region('a').gateways) gateway.kill('SIGKILL');
+    await lab.region('a').kill();
 
-    const first = operator('the first');
+    const first = operator('run', 'region-failover', '--world', 'lab');
     const gone = once(first, 'exit');
+    let runId = '';
+    await until(async () => (runId = (await new FileJournals(journals).runs())[0] ?? '') !== '', 30_000);
+    const journal = new FileJournals(journals).of(runId);
     const isThere = (event: JournalEvent): boolean => event.is === is && 'step' in event && event.step === step;
     await until(async () => (await journal.read()).some(isThere), 30_000);
     first.kill('SIGKILL');
     expect(await gone).toEqual([null, 'SIGKILL']);
 
-    const second = operator('the second');
+    const second = operator('resume', runId);
     let output = '';
     for (const stream of [second.stdout, second.stderr]) stream.on('data', (text) => (output += String(text)));
     const [code] = await once(second, 'exit');
-    expect(output).toContain('completed');
+    expect(output).toContain('The run is complete.');
     expect(code).toBe(0);
 
     const events = await journal.read();
     expect(events.at(-1)?.is).toBe('run-completed');
-    expect(events.some((event) => event.is === 'run-resumed' && event.operator === 'the second')).toBe(true);
+    expect(events.some((event) => event.is === 'run-resumed')).toBe(true);
     const { newest } = await lab.claims.read(AbortSignal.timeout(5_000));
     expect(newest).toMatchObject({ epoch: 2, writer: 'b', phase: 'held' });
     expect(lab.epochs.map(({ epoch, writer }) => `${epoch} ${writer}`)).toEqual(['1 a', '2 b']);

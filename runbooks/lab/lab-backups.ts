@@ -1,0 +1,274 @@
+/**
+ * Backups of the lab: copies of its database with the log of changes since, of its configuration and of its secret store.
+ * They are made by `takeBackups`, restored beside what is in use, and put in its place when a book says so.
+ */
+import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import type { BackupName } from '../../lib/platform/backups.ts';
+import { readRestored } from '../aws/restored-database.ts';
+import type { Backup, BackupWorld, RestoreRequest } from '../books/backup-world.ts';
+import type { DatabaseInUse } from '../books/database-restore.ts';
+import { labDatabaseSettings } from './database-template.ts';
+import { hasCode } from './error-code.ts';
+import { freePort } from './free-port.ts';
+import type { LabRegion } from './lab-region.ts';
+import type { LabSecretStore } from './lab-secrets.ts';
+import { type PostgresServer, startPostgres } from './postgres.ts';
+import { chooseRunAs } from './postgres-binaries.ts';
+import { copyCluster } from './postgres-standby.ts';
+import { ask, labDatabase } from './region-database.ts';
+import { type RegionName, regionNamed, regionNames } from './region-name.ts';
+import { runCommand } from './run-command.ts';
+import type { TwoRegions } from './two-regions.ts';
+
+export interface LabBackupsOptions {
+  readonly lab: TwoRegions;
+  readonly directory: string;
+  readonly config: string;
+  readonly secrets: LabSecretStore;
+  /** Seconds since the oldest spend event that a gateway of the region has not shipped yet. */
+  readonly oldestUnshippedSeconds: (region: RegionName, signal: AbortSignal) => Promise<number>;
+}
+
+const clusterPrefix = 'database-';
+const configurationFile = 'configuration.yaml';
+const secretsFile = 'secrets.json';
+const metadataFile = 'secrets-metadata.json';
+/** In a restored cluster: the name that it was restored under. */
+const nameFile = 'holdfast-restored-as';
+/** Events of the last moments are on their way at all times. */
+const drainedSeconds = 5;
+
+export class LabBackups implements BackupWorld {
+  readonly #options: LabBackupsOptions;
+  readonly #restored = new Map<string, { readonly directory: string; server: PostgresServer | undefined }>();
+
+  constructor(options: LabBackupsOptions) {
+    this.#options = options;
+  }
+
+  /** One of everything, of the region that writes. */
+  async takeBackups(signal: AbortSignal): Promise<void> {
+    const { lab, config, secrets } = this.#options;
+    const writer = (await lab.claims.read(signal)).agreed?.writer;
+    if (writer === undefined) throw new Error('the claim names no writer');
+    const folder = this.#folderOf(regionNamed(writer));
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, configurationFile), config);
+    await writeFile(join(folder, secretsFile), secrets.snapshot(), { mode: 0o600 });
+    await writeFile(join(folder, metadataFile), secrets.metadata());
+    await copyRunning(lab.region(regionNamed(writer)), join(folder, `${clusterPrefix}${Date.now()}`));
+  }
+
+  async newestBackup(kind: BackupName, region: string): Promise<Backup | undefined> {
+    const name = regionNamed(region);
+    switch (kind) {
+      case 'postgresql-full':
+        return this.#newestCluster(name);
+      case 'postgresql-wal':
+        return (await this.#newestCluster(name)) && this.#newestLog(name);
+      case 'configuration':
+        return backupAt(join(this.#folderOf(name), configurationFile));
+      case 'vault-snapshot':
+        return backupAt(join(this.#folderOf(name), secretsFile));
+      case 'secrets-metadata':
+        return backupAt(join(this.#folderOf(name), metadataFile));
+      case 'redis-rdb':
+        // Its cache keeps nothing.
+        return undefined;
+    }
+  }
+
+  #folderOf = (region: RegionName): string => join(this.#options.directory, `${region}-backups`);
+
+  async #newestCluster(region: RegionName): Promise<Backup | undefined> {
+    const folder = this.#folderOf(region);
+    const names = (await namesIn(folder)).filter((name) => name.startsWith(clusterPrefix)).toSorted();
+    const newest = names.at(-1);
+    return newest === undefined ? undefined : backupAt(join(folder, newest));
+  }
+
+  /** The file that was written last; a living database ends the one that it writes to. */
+  async #newestLog(region: RegionName): Promise<Backup | undefined> {
+    const here = this.#options.lab.region(region);
+    await ask(here.operatorUrl, 'SELECT pg_switch_wal() WHERE NOT pg_is_in_recovery()').catch(() => undefined);
+    const names = (await namesIn(here.archiveDirectory)).toSorted();
+    const files = await Promise.all(names.map((name) => backupAt(join(here.archiveDirectory, name))));
+    return files.filter((found) => found !== undefined).toSorted((one, other) => one.ageSeconds - other.ageSeconds)[0];
+  }
+
+  readonly restores: BackupWorld['restores'] = {
+    view: async (_region, name) => {
+      const found = this.#restored.get(name);
+      if (found === undefined) return (await this.#inUseAs(name)) ? 'ready' : 'absent';
+      return found.server === undefined ? 'creating' : 'ready';
+    },
+    begin: async (request) => {
+      if (this.#restored.has(request.as) || (await this.#inUseAs(request.as))) return;
+      await this.#restore(request);
+    },
+    remove: async (_region, name) => {
+      const found = this.#restored.get(name);
+      await found?.server?.stop('immediate');
+      if (found !== undefined) await rm(found.directory, { recursive: true, force: true });
+      this.#restored.delete(name);
+    },
+    read: async (region, name, signal) => readRestored(await this.#urlOf(region, name), signal),
+  };
+
+  async #restore({ region, way, backup, at, as }: RestoreRequest): Promise<void> {
+    const name = regionNamed(region);
+    const here = this.#options.lab.region(name);
+    if (way === 'dump') {
+      throw new Error(
+        "the PostgreSQL of the lab comes without pg_dump and pg_restore; use 'snapshot' or 'point-in-time'",
+      );
+    }
+    // For a point in time `backup` is the end of the log; it begins with a copy.
+    const from = way === 'snapshot' ? backup : (await this.#newestCluster(name))?.id;
+    if (from === undefined) throw new Error(`there is no copy of the database of ${region} to begin with`);
+    const directory = join(this.#options.directory, as);
+    const restored: { readonly directory: string; server: PostgresServer | undefined } = {
+      directory,
+      server: undefined,
+    };
+    this.#restored.set(as, restored);
+    try {
+      await rm(directory, { recursive: true, force: true });
+      await runCommand({ command: 'cp', args: ['-a', from, directory] }, { timeoutSeconds: 120 });
+      await recoverFrom(directory, here.archiveDirectory, way === 'snapshot' ? 'copy' : (at ?? 'latest'));
+      await writeFile(join(directory, nameFile), as);
+      const runAs = await chooseRunAs();
+      for (const file of [nameFile, 'recovery.signal', 'postgresql.auto.conf']) await runAs.give(join(directory, file));
+      restored.server = await startPostgres({
+        dataDirectory: directory,
+        port: await freePort(),
+        settings: { ...labDatabaseSettings, archive_mode: 'off' },
+      });
+      await untilPrimary(restored.server.url());
+    } catch (error) {
+      await restored.server?.stop('immediate');
+      this.#restored.delete(as);
+      throw error;
+    }
+  }
+
+  readonly inUse: DatabaseInUse = {
+    name: (region) => this.#nameInUse(regionNamed(region)),
+    use: async (region, name) => {
+      const here = regionNamed(region);
+      if ((await this.#nameInUse(here)) === name) return;
+      const found = this.#restored.get(name);
+      if (found === undefined) throw new Error(`there is no restored database ${name}`);
+      await found.server?.stop('fast');
+      await this.#options.lab.region(here).useDatabase(found.directory);
+      this.#restored.delete(name);
+    },
+    raise: async (region, name, epoch, writer, signal) =>
+      (await this.#operatorOf(region, name)).raise(epoch, writer, signal),
+    epochOf: async (region, name, signal) => (await (await this.#operatorOf(region, name)).view(signal)).row.epoch,
+    missingSpend: async (region, signal) => {
+      const oldest = await this.#options.oldestUnshippedSeconds(regionNamed(region), signal);
+      return { events: undefined, isBeingShipped: oldest > drainedSeconds };
+    },
+    reingest: async () => {
+      throw new Error(
+        'gateways ship their outboxes by themselves, and the lab archives none of what they have shipped',
+      );
+    },
+  };
+
+  async #operatorOf(region: string, name: string) {
+    const url = await this.#urlOf(region, name);
+    return labDatabase(() => url);
+  }
+
+  async #urlOf(region: string, name: string): Promise<string> {
+    const found = this.#restored.get(name);
+    if (found?.server !== undefined) return found.server.url();
+    const here = regionNamed(region);
+    if ((await this.#nameInUse(here)) === name) return this.#options.lab.region(here).operatorUrl;
+    throw new Error(`there is no restored database ${name}`);
+  }
+
+  async #inUseAs(name: string): Promise<boolean> {
+    const names = await Promise.all(regionNames.map((region) => this.#nameInUse(region)));
+    return names.includes(name);
+  }
+
+  async #nameInUse(region: RegionName): Promise<string> {
+    const { databaseDirectory } = this.#options.lab.region(region);
+    try {
+      return await readFile(join(databaseDirectory, nameFile), 'utf8');
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return `${region}-database`;
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const { server } of this.#restored.values()) await server?.stop('immediate');
+  }
+}
+
+/** As a standby is made: the database goes on meanwhile. */
+async function copyRunning(region: LabRegion, to: string): Promise<void> {
+  const client = new Client({ connectionString: region.database.url(), ssl: false, connectionTimeoutMillis: 5_000 });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await client.query(`SELECT pg_backup_start('backup', true)`);
+    await copyCluster(region.databaseDirectory, to);
+    const { rows } = await client.query<{ labelfile: string }>('SELECT labelfile FROM pg_backup_stop(true)');
+    await writeFile(join(to, 'backup_label'), rows[0]?.labelfile ?? '', { mode: 0o600 });
+    await (await chooseRunAs()).give(join(to, 'backup_label'));
+  } finally {
+    await client.end();
+  }
+}
+
+/** @param until `copy` = as the copy was when it was complete, `latest` = to the end of the log, else ISO 8601. */
+async function recoverFrom(directory: string, archive: string, until: string): Promise<void> {
+  const target =
+    until === 'copy'
+      ? `recovery_target = 'immediate'\n`
+      : until === 'latest'
+        ? ''
+        : `recovery_target_time = '${until}'\n`;
+  await appendFile(
+    join(directory, 'postgresql.auto.conf'),
+    `restore_command = 'cp ${archive}/%f %p'\nrecovery_target_action = 'promote'\n${target}`,
+  );
+  await writeFile(join(directory, 'recovery.signal'), '', { mode: 0o600 });
+}
+
+async function untilPrimary(url: string): Promise<void> {
+  const end = performance.now() + 60_000;
+  for (;;) {
+    const [row] = await ask(url, 'SELECT pg_is_in_recovery() AS recovering');
+    if (row?.['recovering'] === false) return;
+    if (performance.now() > end) throw new Error('the restored database does not come to the end of its recovery');
+    await sleep(50);
+  }
+}
+
+async function backupAt(path: string): Promise<Backup | undefined> {
+  try {
+    const { mtime } = await stat(path);
+    return { id: path, takenAt: mtime.toISOString(), ageSeconds: Math.max(0, (Date.now() - mtime.getTime()) / 1000) };
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
