@@ -22,6 +22,19 @@ const flushEveryMs = 500;
 /** @param file path, or undefined for standard output. */
 export function openLog(level: LogLevel, file?: string): Log {
   const target = destination({ dest: file ?? 1, sync: false, minLength: bufferedBytes, mkdir: true });
+  // The stream would copy all that it holds with each line that it is given, so lines of requests come to it together.
+  let gathered = '';
+  const pass = (): void => {
+    if (gathered === '') return;
+    target.write(gathered);
+    gathered = '';
+  };
+  const inOrder: DestinationStream = {
+    write: (line) => {
+      pass();
+      target.write(line);
+    },
+  };
   const logger = pino(
     {
       level,
@@ -30,18 +43,24 @@ export function openLog(level: LogLevel, file?: string): Log {
       // Of an error only these, whatever a library hangs on it: connection strings and headers stay out.
       serializers: { err: describeError },
     },
-    target as DestinationStream,
+    inOrder,
   );
-  const timer = setInterval(() => target.flush(), flushEveryMs);
+  const timer = setInterval(() => {
+    pass();
+    target.flush();
+  }, flushEveryMs);
   timer.unref();
   const tellsRequests = logger.isLevelEnabled('info');
   return {
     logger,
     request: (event) => {
-      if (tellsRequests) target.write(requestLine(event, Date.now(), process.pid));
+      if (!tellsRequests) return;
+      gathered += requestLine(event, Date.now(), process.pid);
+      if (gathered.length >= bufferedBytes) pass();
     },
     flush: () => {
       clearInterval(timer);
+      pass();
       target.flushSync();
     },
   };

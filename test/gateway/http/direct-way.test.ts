@@ -111,7 +111,7 @@ it('the direct way keeps to the routes that a key may call', async () => {
 
 it('a plain request of a key that is known takes the direct way', async () => {
   let taken = 0;
-  const before = gateway.generation.app.routing;
+  const before = gateway.generation.app.routing.bind(gateway.generation.app);
   gateway.generation.app.routing = (...given) => {
     taken++;
     before(...given);
