@@ -177,7 +177,8 @@ export function openGround(options: GroundOptions): Ground {
 
   const putGlobalBudget = async (): Promise<void> => {
     const { globalBudget } = config.admission;
-    if (globalBudget === undefined) return;
+    // A replica's accounts come from the writer, whose gateways have the same configuration.
+    if (globalBudget === undefined || region?.office.state.standing === 'standby') return;
     const window = globalBudget.duration === undefined ? undefined : windowOf(globalBudget.duration, Date.now());
     await stores.putAccount?.(globalAccount, globalBudget.maxMicros, window).catch((error: unknown) => {
       logger.warn({ err: error }, 'the global budget could not be written; the one of the last start holds');

@@ -36,6 +36,36 @@ export function regionCommand(host: () => Promise<Host>, exitWith: (code: number
       const words = [`target=${region}`, `promoteWith=${promoteWith}`];
       exitWith(await runBook(await host(), 'region-failover', words, { ...options, poll: 5 }));
     });
+  const claimObject = (name: string, description: string): Command =>
+    command
+      .command(name)
+      .description(description)
+      .argument('<region>')
+      .option(
+        '--buckets <list>',
+        'BUCKET@REGION, one or three (default: HOLDFAST_CLAIM_BUCKETS, else holdfast.config.ts)',
+      )
+      .option('--endpoint <urls>', 'another server that speaks S3 (default: HOLDFAST_CLAIM_ENDPOINT)')
+      .option('--key <name>', 'of the object (default: HOLDFAST_CLAIM_KEY, else claim.json)')
+      .option('--database <url>', "the writer's (default: HOLDFAST_DATABASE_URL_REGION, else DATABASE_URL)");
+  claimObject(
+    'init',
+    'Name the first writer and put the first claim into its buckets. Repeating it changes nothing. Exit code 3 when another claim is there.',
+  )
+    .option('--candidate <name...>', 'replicas that stand already, which a failover may promote')
+    .option('--ttl <seconds>', 'how long a renewal is good for', Number, 15)
+    .action(async (region, options) =>
+      exitWith(await (await import('./claim-objects.ts')).initRegion(await host(), region, options)),
+    );
+  claimObject(
+    'detach',
+    'Take a region that is lost for days off the candidates. Exit code 3 when no majority of the claim answers.',
+  )
+    .option('--confirm <name>', "the region's name, typed beforehand")
+    .option('--without-claim', 'no majority answers: the writer goes on without a claim, and two regions can write')
+    .action(async (region, options) =>
+      exitWith(await (await import('./claim-objects.ts')).detachRegion(await host(), region, options)),
+    );
   const changes = [
     ['fence', 'Close a region for control-plane writes, for example one that came back.', 'fenceRegion'],
     ['pause', "Hold control-plane writes: close the writer's row.", 'pauseWriter'],

@@ -63,4 +63,19 @@ export class RegionRows {
     );
     return rowCount === 1;
   }
+
+  /** An installation of one region becomes the first writer of several; nothing changes in any other. */
+  async nameFirst(region: string): Promise<void> {
+    await this.#pool.query('SELECT name_first_region($1)', [region]);
+  }
+
+  /** The right to write lasts until a keeper renews it by the claim again. */
+  async writeWithoutClaim(epoch: number, region: string): Promise<void> {
+    const { rowCount } = await this.#pool.query(
+      `UPDATE region_lease SET epoch = $1, region = $2, until = 'infinity'
+        WHERE EXISTS (SELECT 1 FROM region_epoch WHERE epoch = $1 AND writer_region = $2 AND state = 'open')`,
+      [epoch, region],
+    );
+    if (rowCount !== 1) throw new Error('the row has changed meanwhile; look again: holdfast region status');
+  }
 }

@@ -5,6 +5,10 @@ export interface HousekeepingOptions {
   readonly pool: Pool;
   /** Rows of single requests are kept for so many days; undefined = for ever. The sums per day stay. */
   readonly retentionDays: number | undefined;
+  /** Only the database of the writer region is kept: what a replica has comes by replication. */
+  readonly region: string;
+  /** Told when a round is the first that is left out, and why; undefined = rounds are made again. */
+  readonly onSkipped: (because: string | undefined) => void;
   readonly onDone: (done: Housekeeping) => void;
   readonly onFailed: (error: Error) => void;
 }
@@ -34,6 +38,7 @@ export class SpendHousekeeping {
   /** As the option says; may change between rounds. */
   retentionDays: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #skipped: string | undefined;
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
@@ -63,6 +68,7 @@ export class SpendHousekeeping {
     const { onDone, onFailed } = this.#options;
     const { retentionDays } = this;
     try {
+      if (await this.#skips()) return;
       const preparedPartitions = await this.#count(
         `SELECT CASE WHEN ${alone} THEN prepare_spend_partitions(current_date - 1, ${daysAhead + 1}) ELSE 0 END AS n`,
       );
@@ -78,6 +84,17 @@ export class SpendHousekeeping {
     } catch (error) {
       onFailed(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  async #skips(): Promise<boolean> {
+    const { region, onSkipped } = this.#options;
+    const [row] = await this.#query<{ is_replica: boolean; writer: string }>(
+      'SELECT pg_is_in_recovery() AS is_replica, writer_region AS writer FROM region_epoch',
+    );
+    const because = reasonToSkip(row, region);
+    if (because !== this.#skipped) onSkipped(because);
+    this.#skipped = because;
+    return because !== undefined;
   }
 
   async #abandon(): Promise<number> {
@@ -114,4 +131,15 @@ export class SpendHousekeeping {
     const query = { text, values, query_timeout: timeoutMs };
     return (await this.#options.pool.query<Row>(query)).rows;
   }
+}
+
+/** @returns undefined for the database that everything is written to. */
+export function reasonToSkip(
+  row: { readonly is_replica: boolean; readonly writer: string } | undefined,
+  region: string,
+): string | undefined {
+  if (row === undefined) return 'it has no region row yet: it is not migrated';
+  if (row.is_replica) return `it is a replica, and ${row.writer} keeps the original`;
+  // Fenced, or promoted and not raised yet: whatever is written here will be thrown away, or is not ours to write.
+  return row.writer === region ? undefined : `its row names ${row.writer}, and this is ${region}`;
 }

@@ -15,6 +15,7 @@ import { PostgresBudgetSlices, putAccount } from './slices.ts';
 import { SnapshotFile } from './snapshot.ts';
 import { PostgresSpendLedger } from './spend.ts';
 import { SpendHousekeeping } from './spend-housekeeping.ts';
+import { onlyRegion } from './write-transaction.ts';
 
 export interface StoresOptions {
   /** Undefined = there is no database. */
@@ -102,6 +103,11 @@ export function openStores(options: StoresOptions): Stores {
       : new SpendHousekeeping({
           pool,
           retentionDays: options.spendRetentionDays,
+          region: options.region ?? onlyRegion.region,
+          onSkipped: (because) => {
+            if (because === undefined) logger.info('the ledger of this database is kept from now on');
+            else logger.info({ because }, 'the ledger of this database is not kept here');
+          },
           onDone: (done) => {
             if (done.abandonedLogs > 0) logger.warn(done, 'spend logs that nobody sends any more were given up');
             else logger.debug(done, 'the ledger was kept');

@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openPool } from '../../../gateway/stores/postgres.ts';
-import { type Housekeeping, SpendHousekeeping } from '../../../gateway/stores/spend-housekeeping.ts';
+import { type Housekeeping, reasonToSkip, SpendHousekeeping } from '../../../gateway/stores/spend-housekeeping.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 import { query } from '../../support/query.ts';
@@ -19,6 +19,8 @@ async function round(retentionDays?: number, times = 1): Promise<Housekeeping[]>
   const housekeeping = new SpendHousekeeping({
     pool,
     retentionDays,
+    region: 'local',
+    onSkipped: () => expect.unreachable(),
     onDone: (one) => done.push(one),
     onFailed: (error) => expect.unreachable(error.message),
   });
@@ -85,6 +87,8 @@ describe('partitions', () => {
     const options = {
       pool,
       retentionDays: 3,
+      region: 'local',
+      onSkipped: () => expect.unreachable(),
       onDone: () => expect.unreachable(),
       onFailed: (error: Error) => failures.push(error),
     };
@@ -132,4 +136,31 @@ it('slices of logs that were closed a day ago are removed, and late events of su
   expect(await query(database.url, 'SELECT spent_micros, leased_micros, lifetime_micros FROM account')).toEqual([
     { spent_micros: 7n, leased_micros: 0n, lifetime_micros: 7n },
   ]);
+});
+
+it('a database that another region writes, or that was promoted and not raised, is left alone; why is said once', async () => {
+  const said: (string | undefined)[] = [];
+  const pool = openPool({ url: database.url, poolSize: 1, onError: () => undefined });
+  const done: Housekeeping[] = [];
+  const housekeeping = new SpendHousekeeping({
+    pool,
+    retentionDays: undefined,
+    region: 'west',
+    onSkipped: (because) => said.push(because),
+    onDone: (one) => done.push(one),
+    onFailed: (error) => expect.unreachable(error.message),
+  });
+  for (let count = 0; count < 2; count++) await housekeeping.round();
+  expect([said, done]).toEqual([['its row names local, and this is west'], []]);
+  await query(database.url, `SELECT name_first_region('west')`);
+  await housekeeping.round();
+  expect(said).toEqual(['its row names local, and this is west', undefined]);
+  expect(done).toHaveLength(1);
+  await pool.end();
+});
+
+it('a replica is left alone', () => {
+  expect(reasonToSkip({ is_replica: true, writer: 'east' }, 'west')).toBe(
+    'it is a replica, and east keeps the original',
+  );
 });
