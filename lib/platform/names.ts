@@ -72,6 +72,10 @@ export const prefix = (platform: Platform): string => `${platform.name}-${platfo
 export const stackName = (platform: Platform, region: string, kind: RegionalStackKind): string =>
   `${prefix(platform)}-${region}-${kind}`;
 
+/** What applies a region's manifests, where the configuration asks for it: `holdfast-production-us-east-1-manifests`. */
+export const manifestsStackName = (platform: Platform, region: string): string =>
+  `${prefix(platform)}-${region}-manifests`;
+
 /** The one global stack: `holdfast-production-dns`. */
 export const dnsStackName = (platform: Platform): string => `${prefix(platform)}-dns`;
 
