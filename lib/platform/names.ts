@@ -213,6 +213,16 @@ export const objectKeys = {
 export const takeoverHost = (platform: Platform, place: BucketPlace): string =>
   `${bucketName(platform, place, 'takeover')}.s3.${place.region}.amazonaws.com`;
 
+/** Tags by which AWS finds what has no ARN that could be computed, or is found by tags alone. */
+export const tagKeys = {
+  platform: 'holdfast:platform',
+  environment: 'holdfast:environment',
+  /** On buckets that are copied to other regions. */
+  replicated: 'holdfast:replicated',
+  /** On the private way to another region: that region. */
+  leadsTo: 'holdfast:leads-to',
+} as const;
+
 /** Replication rule of a bucket towards another region; metrics and alarms name it. */
 export const replicationRuleId = ({ region }: Pick<BucketPlace, 'region'>): string => `to-${region}`;
 

@@ -3,6 +3,7 @@
  * A user writes it in `holdfast.config.ts`; everything else reads it through this folder.
  */
 import { claimRegionsOf } from './claims.ts';
+import { tagKeys } from './names.ts';
 import { partnerRegions } from './partner-regions.ts';
 import { type Tier, tiers } from './tiers.ts';
 import { findFaults } from './validate.ts';
@@ -372,7 +373,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     cluster: resolveCluster(spec.cluster),
     image: spec.image,
     ...(spec.imageDigest !== undefined && { imageDigest: spec.imageDigest }),
-    tags: { ...spec.tags, 'holdfast:platform': spec.name, 'holdfast:environment': spec.environment },
+    tags: { ...spec.tags, [tagKeys.platform]: spec.name, [tagKeys.environment]: spec.environment },
   };
 }
 
