@@ -11,6 +11,7 @@ import { review, reviewAsJson } from '../lib/review/review.ts';
 import { type Template, templateSchema } from '../lib/review/template.ts';
 import { reviewAsText } from '../lib/review/text.ts';
 import { loadPlatform } from './platform.ts';
+import { stackedCharts } from './stacked-charts.ts';
 
 const cdkSettings = z.object({ context: z.record(z.string(), z.unknown()) });
 
@@ -27,7 +28,12 @@ export async function synth(options: { json?: boolean; environment?: string }): 
   const before = readTemplates(directory);
   // Stacks of a region that is no longer configured must not stay behind, or a deployment would take them along.
   rmSync(directory, { recursive: true, force: true });
-  const assembly = assemble(platform, { directory, context: readContext() });
+  const chartsOf = await stackedCharts(platform);
+  const assembly = assemble(platform, {
+    directory,
+    context: readContext(),
+    ...(chartsOf !== undefined && { chartsOf }),
+  });
   const { synthesizeManifests } = await import('../k8s/app.ts');
   const manifests = synthesizeManifests(platform, join(root, 'dist', 'k8s')).map((manifest) => ({
     ...manifest,

@@ -1,7 +1,7 @@
 /** From the platform to Kubernetes manifests: one folder per region, to be applied in the order of the file names. */
 import { readFileSync } from 'node:fs';
 import type { Chart } from 'cdk8s';
-import type { AddonName, ClusterKind, Platform } from '../lib/platform/platform.ts';
+import type { AddonName, ClusterKind, Platform, Region } from '../lib/platform/platform.ts';
 import { agentgatewayChart } from './charts/agentgateway.ts';
 import { backupChart } from './charts/backup.ts';
 import { chaosChart } from './charts/chaos.ts';
@@ -67,6 +67,25 @@ export interface SynthesizedManifest {
   readonly kinds: Record<string, number>;
 }
 
+/** The gateway's config.yaml, where nobody gives another. */
+const ownConfig = (): string => readFileSync(new URL('gateway-config.yaml', import.meta.url), 'utf8');
+
+/** Charts of a region in the order in which they are applied; `folder/name` for what is not applied with the rest. */
+export const chartsOf = (platform: Platform, region: Region, config: string = ownConfig()): NamedChart[] =>
+  charts
+    .filter(({ addon }) => addon === undefined || platform.cluster.addons.includes(addon))
+    .filter(({ kind = platform.cluster.kind }) => kind === platform.cluster.kind)
+    .map(({ name, chartOf }) => ({ name, chart: chartOf({ platform, region, config }) }));
+
+/** The charts that a stack applies: not the drills, since applying one starts it. */
+export const appliedCharts = (platform: Platform, region: Region): NamedChart[] =>
+  chartsOf(platform, region).filter(({ name }) => !name.includes('/'));
+
+export interface NamedChart {
+  readonly name: string;
+  readonly chart: Chart;
+}
+
 /**
  * Writes `DIRECTORY/REGION/*.yaml` for every region, the same for kustomize, and removes what an earlier run wrote and this one does not.
  * `config` is the gateway's config.yaml; `k8s/gateway-config.yaml` if not given.
@@ -74,17 +93,14 @@ export interface SynthesizedManifest {
 export function synthesizeManifests(
   platform: Platform,
   directory: string,
-  config: string = readFileSync(new URL('gateway-config.yaml', import.meta.url), 'utf8'),
+  config: string = ownConfig(),
 ): SynthesizedManifest[] {
   const files = platform.regions.flatMap((region) =>
-    charts
-      .filter(({ addon }) => addon === undefined || platform.cluster.addons.includes(addon))
-      .filter(({ kind = platform.cluster.kind }) => kind === platform.cluster.kind)
-      .map(({ name, chartOf }) => ({
-        region: region.region,
-        path: `${region.region}/${name}`,
-        chart: chartOf({ platform, region, config }),
-      })),
+    chartsOf(platform, region, config).map(({ name, chart }) => ({
+      region: region.region,
+      path: `${region.region}/${name}`,
+      chart,
+    })),
   );
   const written = writeManifests(directory, files, (objects) => {
     const ofRegion = (region: string): RegionFiles =>

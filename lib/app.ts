@@ -8,6 +8,7 @@ import { DataStack } from './stacks/data.ts';
 import { DeliveryStack } from './stacks/delivery.ts';
 import { DnsStack } from './stacks/dns.ts';
 import { IngressStack } from './stacks/ingress.ts';
+import { type ChartsOf, ManifestsStack } from './stacks/manifests.ts';
 import { MonitoringStack } from './stacks/monitoring.ts';
 import { NetworkStack } from './stacks/network.ts';
 import { RegionSwitchStack } from './stacks/region-switch.ts';
@@ -17,6 +18,7 @@ import { StorageStack } from './stacks/storage.ts';
 
 /**
  * All stacks of a platform.
+ * @param chartsOf manifests of a region, where a stack is to apply them
  *
  * ```
  *          dns (one, global: names and health checks; knows regions by name only)
@@ -30,7 +32,7 @@ import { StorageStack } from './stacks/storage.ts';
  *   └───────────────────┘  └───────────────────┘
  * ```
  */
-export function buildApp(platform: Platform, props: AppProps = {}): App {
+export function buildApp(platform: Platform, props: AppProps = {}, chartsOf?: ChartsOf): App {
   const app = new App(props);
   for (const satellite of platform.satellites) new SatelliteStack(app, platform, satellite);
   for (const region of platform.regions) {
@@ -41,6 +43,10 @@ export function buildApp(platform: Platform, props: AppProps = {}): App {
     const cluster = new ClusterStack(app, { platform, region, vpc, data, cache });
     const ingress = new IngressStack(app, { platform, region, vpc, cluster });
     const monitoring = new MonitoringStack(app, { platform, region, accessLogs, ingress });
+    if (platform.cluster.applyByStack !== undefined && chartsOf !== undefined) {
+      const { kubectlLayerArns } = platform.cluster.applyByStack;
+      new ManifestsStack(app, { platform, region, vpc, cluster, charts: chartsOf(region), kubectlLayerArns });
+    }
     new BackupStack(app, { platform, region, data, monitoring });
     new ResilienceStack(app, { platform, region, vpc, ingress }).addStackDependency(monitoring);
   }

@@ -41,9 +41,11 @@ export class BackupSchedule extends Construct {
     super(scope, id);
     const plan = new backup.BackupPlan(this, 'Plan', { backupPlanName: props.name, backupVault: props.vault });
     const kept = { daily: copiesKeptDays.daily, monthly: copiesKeptDays.monthly } as const;
+    // AWS Backup starts nothing within the database's windows for backups (from 3) and maintenance (until 5:30 on Sundays),
+    // nor in the hour before them.
     const schedules = {
-      daily: events.Schedule.cron({ hour: '5', minute: '0' }),
-      monthly: events.Schedule.cron({ day: '1', hour: '7', minute: '0' }),
+      daily: events.Schedule.cron({ hour: '7', minute: '0' }),
+      monthly: events.Schedule.cron({ day: '1', hour: '10', minute: '0' }),
     } as const;
     for (const name of ['daily', 'monthly'] as const) {
       const deleteAfter = Duration.days(kept[name]);

@@ -1,9 +1,9 @@
-import { Aws, type CfnCondition, CfnResource, Fn } from 'aws-cdk-lib';
+import { Aws, type CfnCondition, CfnResource, Fn, Tags } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import { type BucketPlace, replicationRuleId } from '../platform/names.ts';
+import { type BucketPlace, replicationRuleId, tagKeys } from '../platform/names.ts';
 import { acknowledge } from './acknowledge.ts';
 
 /** AWS promises to have copied an object within this time, and tells when it has not. It knows no other number. */
@@ -47,6 +47,7 @@ export class BucketReplication extends Construct {
         'Fn::If': [props.when.logicalId, configuration, { Ref: 'AWS::NoValue' }],
       });
       resource.node.addDependency(role);
+      Tags.of(bucket).add(tagKeys.replicated, 'yes');
     }
   }
 

@@ -37,6 +37,8 @@ export class CompletionCanary extends Construct {
       name: props.name,
       artifactS3Location: `s3://${props.resultsBucket}/canary`,
       executionRoleArn: role.roleArn,
+      // Newest that has no browser. It runs on Node.js 20 and is in AWS's list of supported ones, not in that of deprecated
+      // ones (read in November 2026); those with a browser are on 22 and take the same script, should it go.
       runtimeVersion: synthetics.Runtime.SYNTHETICS_NODEJS_3_1.name,
       schedule: { expression: `rate(${everyMinutes} minute)`, retryConfig: { maxRetries: 0 } },
       runConfig: { timeoutInSeconds: patienceSeconds + 15, activeTracing: false },

@@ -16,7 +16,10 @@ export interface DatabaseInstanceProps {
 
 export interface BackupCopies {
   readonly region: string;
-  /** Key of that region, by its alias: its id is not known here. */
+  /**
+   * Key of that region, by its alias: its id is not known here. S3's reference names alias ARNs for the same purpose; that
+   * of RDS shows a key ARN and says no more, and nobody has tried.
+   */
   readonly keyArn: string;
   /** No copies while this does not hold. */
   readonly when: CfnCondition;

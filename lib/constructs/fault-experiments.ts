@@ -69,10 +69,16 @@ export class FaultExperiments extends Construct {
     role.addToPolicy(
       new iam.PolicyStatement({
         actions: [
-          's3:PutReplicationConfiguration',
-          's3:GetReplicationConfiguration',
           's3:PauseReplication',
           's3:ListAllMyBuckets',
+          'ec2:DescribeVpcEndpoints',
+          'ec2:DescribeSecurityGroups',
+          'ec2:ModifyVpcEndpoint',
+          'ec2:CreateSecurityGroup',
+          'ec2:DeleteSecurityGroup',
+          'ec2:RevokeSecurityGroupEgress',
+          'ec2:CreateTags',
+          'vpce:AllowMultiRegion',
           'elasticache:InterruptClusterAzPower',
           'elasticache:DescribeReplicationGroups',
           'tag:GetResources',
@@ -82,6 +88,14 @@ export class FaultExperiments extends Construct {
           'logs:DescribeLogGroups',
         ],
         resources: ['*'],
+      }),
+    );
+    // It may pause replication, and change nothing else of it.
+    role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: ['s3:PutReplicationConfiguration', 's3:GetReplicationConfiguration'],
+        resources: ['*'],
+        conditions: { Bool: { 's3:IsReplicationPauseRequest': 'true' } },
       }),
     );
     acknowledge(

@@ -1,7 +1,8 @@
-import { CfnCondition, CfnParameter, Fn } from 'aws-cdk-lib';
+import { CfnCondition, CfnParameter, Fn, Tags } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as route53 from 'aws-cdk-lib/aws-route53';
 import { Construct } from 'constructs';
+import { tagKeys } from '../platform/names.ts';
 
 export interface PrivatePathProps {
   /** The other region. */
@@ -49,6 +50,7 @@ export class PrivatePath extends Construct {
       securityGroupIds: [securityGroup.securityGroupId],
     });
     endpoint.cfnOptions.condition = given;
+    Tags.of(endpoint).add(tagKeys.leadsTo, props.region);
     // `ZONE:NAME` for each way in; the first leads to all zones.
     const [zoneId, dnsName] = [0, 1].map((part) =>
       Fn.select(part, Fn.split(':', Fn.select(0, endpoint.attrDnsEntries))),

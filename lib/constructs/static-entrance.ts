@@ -54,7 +54,9 @@ export class StaticEntrance extends Construct {
       securityGroups: [securityGroup],
       enforceSecurityGroupInboundRulesOnPrivateLinkTraffic: false,
       deletionProtection: true,
-      crossZoneEnabled: true,
+      // Each zone's address leads to the load balancer in that zone, so that no zone needs another one. AWS refuses zonal
+      // shift across zones where the target is a load balancer (ELB guide, "Enable zonal shift").
+      crossZoneEnabled: false,
       zonalShift: true,
     });
     this.fixAddresses(props.vpc);

@@ -72,6 +72,10 @@ export const prefix = (platform: Platform): string => `${platform.name}-${platfo
 export const stackName = (platform: Platform, region: string, kind: RegionalStackKind): string =>
   `${prefix(platform)}-${region}-${kind}`;
 
+/** What applies a region's manifests, where the configuration asks for it: `holdfast-production-us-east-1-manifests`. */
+export const manifestsStackName = (platform: Platform, region: string): string =>
+  `${prefix(platform)}-${region}-manifests`;
+
 /** The one global stack: `holdfast-production-dns`. */
 export const dnsStackName = (platform: Platform): string => `${prefix(platform)}-dns`;
 
@@ -208,6 +212,16 @@ export const objectKeys = {
 /** Where health checks find the takeover object of a region. */
 export const takeoverHost = (platform: Platform, place: BucketPlace): string =>
   `${bucketName(platform, place, 'takeover')}.s3.${place.region}.amazonaws.com`;
+
+/** Tags by which AWS finds what has no ARN that could be computed, or is found by tags alone. */
+export const tagKeys = {
+  platform: 'holdfast:platform',
+  environment: 'holdfast:environment',
+  /** On buckets that are copied to other regions. */
+  replicated: 'holdfast:replicated',
+  /** On the private way to another region: that region. */
+  leadsTo: 'holdfast:leads-to',
+} as const;
 
 /** Replication rule of a bucket towards another region; metrics and alarms name it. */
 export const replicationRuleId = ({ region }: Pick<BucketPlace, 'region'>): string => `to-${region}`;

@@ -3,6 +3,7 @@
  * A user writes it in `holdfast.config.ts`; everything else reads it through this folder.
  */
 import { claimRegionsOf } from './claims.ts';
+import { tagKeys } from './names.ts';
 import { partnerRegions } from './partner-regions.ts';
 import { type Tier, tiers } from './tiers.ts';
 import { findFaults } from './validate.ts';
@@ -80,6 +81,11 @@ export interface ClusterSpec {
   readonly images?: Readonly<Partial<Record<ImageName, string>>>;
   /** Where backups go on a cluster without S3 of AWS: the address of a store that speaks its language. */
   readonly objectStoreUrl?: string;
+  /**
+   * Lets a stack of each region apply the manifests, instead of you or GitOps. It runs kubectl in a Lambda function inside
+   * the network, from a layer of yours (such as the package `@aws-cdk/lambda-layer-kubectl-v36`), by region.
+   */
+  readonly applyByStack?: { readonly kubectlLayerArns: Readonly<Record<string, string>> };
   /** What runs beside the gateway; nothing if not given. */
   readonly addons?: readonly AddonName[];
 }
@@ -300,8 +306,8 @@ export interface Platform {
   readonly primary: Region;
   readonly standbys: readonly Region[];
   readonly dnsRegion: string;
-  readonly cluster: Required<Omit<ClusterSpec, 'secretStore' | 'objectStoreUrl'>> &
-    Pick<ClusterSpec, 'secretStore' | 'objectStoreUrl'>;
+  readonly cluster: Required<Omit<ClusterSpec, 'secretStore' | 'objectStoreUrl' | 'applyByStack'>> &
+    Pick<ClusterSpec, 'secretStore' | 'objectStoreUrl' | 'applyByStack'>;
   /** Regions whose bucket holds the claim; empty where only one region can write. */
   readonly claimRegions: readonly string[];
   /** Regions that serve nobody but hold a claim or copies of backups. */
@@ -367,7 +373,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     cluster: resolveCluster(spec.cluster),
     image: spec.image,
     ...(spec.imageDigest !== undefined && { imageDigest: spec.imageDigest }),
-    tags: { ...spec.tags, 'holdfast:platform': spec.name, 'holdfast:environment': spec.environment },
+    tags: { ...spec.tags, [tagKeys.platform]: spec.name, [tagKeys.environment]: spec.environment },
   };
 }
 

@@ -365,6 +365,18 @@ function clusterFaults(spec: PlatformSpec): string[] {
       );
     }
   }
+  const layers = spec.cluster?.applyByStack?.kubectlLayerArns;
+  if (layers !== undefined && kind !== 'eks') {
+    faults.push(`cluster.applyByStack: stacks reach clusters of kind "eks" alone; leave it out`);
+  }
+  for (const { region } of layers === undefined ? [] : spec.regions) {
+    const [arn, ofRegion] = [layers?.[region], `arn:aws:lambda:${region}:`];
+    if (arn?.startsWith(ofRegion) !== true || !/:layer:[\w-]+:\d+$/.test(arn)) {
+      faults.push(
+        `cluster.applyByStack.kubectlLayerArns.${region}: "${arn ?? ''}" is not the ARN of a layer version, ${ofRegion}ACCOUNT:layer:NAME:VERSION; a function takes layers of its own region only`,
+      );
+    }
+  }
   const { objectStoreUrl } = spec.cluster ?? {};
   if (objectStoreUrl !== undefined && !/^https?:\/\/[\w.-]+(:\d+)?\/?$/.test(objectStoreUrl)) {
     faults.push(`cluster.objectStoreUrl: "${objectStoreUrl}" is not an address such as https://minio.storage:9000`);

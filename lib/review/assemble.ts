@@ -1,5 +1,6 @@
 import { buildApp } from '../app.ts';
 import type { Platform } from '../platform/platform.ts';
+import type { ChartsOf } from '../stacks/manifests.ts';
 import { collectExceptions, type Exception } from './exceptions.ts';
 import { type Finding, readFindings } from './findings.ts';
 import { withRules } from './rules.ts';
@@ -16,16 +17,22 @@ export interface AssembleOptions {
   readonly directory: string;
   /** Context of cdk.json, so that this synth and that of the CDK command line make the same templates. */
   readonly context: Readonly<Record<string, unknown>>;
+  /** Manifests of a region, where a stack is to apply them. */
+  readonly chartsOf?: ChartsOf;
 }
 
 /** Synthesizes all stacks into a cloud assembly, checks them, and tells what came out. Nothing outside is asked. */
 export function assemble(platform: Platform, options: AssembleOptions): Assembly {
   const app = withRules(
-    buildApp(platform, {
-      outdir: options.directory,
-      // The findings are read from the report and shown in the review, not thrown at the reader as a wall of text.
-      context: { ...options.context, '@aws-cdk/core:failSynthOnValidationErrors': false },
-    }),
+    buildApp(
+      platform,
+      {
+        outdir: options.directory,
+        // The findings are read from the report and shown in the review, not thrown at the reader as a wall of text.
+        context: { ...options.context, '@aws-cdk/core:failSynthOnValidationErrors': false },
+      },
+      options.chartsOf,
+    ),
     platform,
   );
   const assembly = app.synth();

@@ -34,6 +34,11 @@ export function manifestsSection({ platform, manifests }: Review): Section {
       ),
       '',
       ...wrap(kindsOf(manifests), 'In all: '),
+      ...(platform.cluster.applyByStack === undefined
+        ? []
+        : wrap(
+            `The stacks ${prefix(platform)}-REGION-manifests apply them all but drills/; the Secrets that they name must stand before.`,
+          )),
       ...(exportsMetrics(platform)
         ? []
         : wrap(

@@ -38,6 +38,8 @@ export class IngressStack extends RegionalStack {
   /** What alarms need of what AWS named itself. */
   readonly deployed: DeployedNames;
   readonly loadBalancerArn: string;
+  /** Of the load balancer with the fixed addresses. */
+  readonly entranceArn: string;
 
   constructor(scope: Construct, props: IngressStackProps) {
     super(scope, 'ingress', props);
@@ -84,6 +86,7 @@ export class IngressStack extends RegionalStack {
     });
     this.connectPrivately(props, entrance);
     this.loadBalancerArn = loadBalancer.loadBalancerArn;
+    this.entranceArn = entrance.loadBalancer.loadBalancerArn;
     this.deployed = {
       loadBalancer: loadBalancer.loadBalancerFullName,
       targetGroup: targetGroup.targetGroupFullName,

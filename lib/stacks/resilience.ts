@@ -7,7 +7,6 @@ import { ZonalAutoshift } from '../constructs/zonal-autoshift.ts';
 import { takesWrites } from '../platform/lineage.ts';
 import {
   alarmArn,
-  bucketName,
   cacheName,
   clusterArn,
   databaseArn,
@@ -15,7 +14,7 @@ import {
   kubernetes,
   prefix,
   regionSwitchRoleName,
-  replicatedBuckets,
+  tagKeys,
 } from '../platform/names.ts';
 import type { Region } from '../platform/platform.ts';
 import type { IngressStack } from './ingress.ts';
@@ -29,7 +28,10 @@ export interface ResilienceStackProps extends RegionalProps {
 /** How long a fault lasts that does not end by itself: longer than detection and recovery, shorter than a coffee. */
 const faultDuration = 'PT10M';
 
-/** Faults to be made on purpose, and AWS's own reaction to an impaired zone. */
+/**
+ * Faults to be made on purpose, and AWS's own reaction to an impaired zone. Actions, their targets and parameters are those
+ * of the AWS FIS user guide (actions reference, targets), read in November 2026; none of them was started yet.
+ */
 export class ResilienceStack extends RegionalStack {
   constructor(scope: Construct, props: ResilienceStackProps) {
     super(scope, 'resilience', props);
@@ -58,6 +60,8 @@ export class ResilienceStack extends RegionalStack {
     if (!platform.tier.zonalAutoshift) return;
     for (const [name, resourceArn] of [
       ['LoadBalancer', ingress.loadBalancerArn],
+      // It does not notice that the load balancer behind it was shifted.
+      ['Entrance', ingress.entranceArn],
       ['Cluster', clusterArn(platform, region)],
     ] as const) {
       new ZonalAutoshift(this, `Autoshift${name}`, {
@@ -99,21 +103,33 @@ export class ResilienceStack extends RegionalStack {
     };
   }
 
-  /** Regions are alive and do not reach each other: nobody may promote, writes go on or stop by the claim. */
+  /**
+   * Regions are alive and do not reach each other: nobody may promote, writes go on or stop by the claim. AWS writes a route
+   * for every range of the other region, which takes the quota of 250 routes in a table, and 350 towards us-east-1; objects
+   * that are on their way may still be copied for an hour.
+   */
   private linkCut({ platform, region, vpc }: ResilienceStackProps, other: Region): Experiment {
     const arn = (id: string): string => `arn:aws:ec2:${region.region}:${region.account}:subnet/${id}`;
+    const ours = { [tagKeys.platform]: platform.name, [tagKeys.environment]: platform.environment };
     return {
       name: `link-cut-${other.region}`,
-      description: `${region.region} does not reach ${other.region}: no network, no replication of objects`,
+      description: `${region.region} does not reach ${other.region}: no network, no private way, no replication of objects`,
       targets: {
         subnets: {
           resourceType: 'aws:ec2:subnet',
           resourceArns: region.availabilityZones.flatMap((zone) => subnetsOf(vpc, zone)).map(arn),
           selectionMode: 'ALL',
         },
+        // Its addresses lie inside the network, where no route leads to the other region.
+        'private-ways': {
+          resourceType: 'aws:ec2:vpc-endpoint',
+          resourceTags: { ...ours, [tagKeys.leadsTo]: other.region },
+          selectionMode: 'ALL',
+        },
+        // FIS finds buckets by tags alone.
         buckets: {
           resourceType: 'aws:s3:bucket',
-          resourceArns: replicatedBuckets.map((kind) => `arn:aws:s3:::${bucketName(platform, region, kind)}`),
+          resourceTags: { ...ours, [tagKeys.replicated]: 'yes' },
           selectionMode: 'ALL',
         },
       },
@@ -122,6 +138,11 @@ export class ResilienceStack extends RegionalStack {
           actionId: 'aws:network:route-table-disrupt-cross-region-connectivity',
           parameters: { region: other.region, duration: faultDuration },
           targets: { Subnets: 'subnets' },
+        },
+        'cut-private-ways': {
+          actionId: 'aws:network:disrupt-vpc-endpoint',
+          parameters: { duration: faultDuration },
+          targets: { VPCEndpoints: 'private-ways' },
         },
         'pause-replication': {
           actionId: 'aws:s3:bucket-pause-replication',

@@ -153,6 +153,11 @@ describe.each(shipped.regions.map((region) => ({ name: region.region, region }))
       'AWS::ElasticLoadBalancingV2::TargetGroup',
       ({ TargetType }) => TargetType === 'alb',
     );
+    // AWS refuses zonal shift across zones where the target is a load balancer.
+    expect(attributesOf(entrance['LoadBalancerAttributes'])).toMatchObject({
+      'zonal_shift.config.enabled': 'true',
+      'load_balancing.cross_zone.enabled': 'false',
+    });
     expect(passedOn).toMatchObject({ Port: 443, HealthCheckProtocol: 'HTTPS', HealthCheckPath: healthPaths.health });
   });
 

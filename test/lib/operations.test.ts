@@ -123,6 +123,19 @@ test('topics are encrypted, take TLS only, and let CloudWatch, Backup and RDS sp
 });
 
 describe('backups', () => {
+  test('start outside of the database’s own windows and the hour before them, which AWS Backup passes over', () => {
+    const [plan] = inStack('backup', 'AWS::Backup::BackupPlan', shipped.primary.region);
+    const hours = [...JSON.stringify(plan?.Properties).matchAll(/cron\(0 (\d+) /g)].map(([, hour]) => Number(hour));
+    expect(hours).toHaveLength(2);
+    const [database] = inStack('data', 'AWS::RDS::DBInstance', shipped.primary.region);
+    for (const window of ['PreferredBackupWindow', 'PreferredMaintenanceWindow']) {
+      const [from = 0, to = 0] = [...String(database?.Properties[window]).matchAll(/(\d\d):(\d\d)/g)].map(
+        ([, hour, minute]) => Number(hour) + Number(minute) / 60,
+      );
+      for (const hour of hours) expect(hour < from - 1 || hour > to, `${hour} and ${window}`).toBe(true);
+    }
+  });
+
   test('are taken of the database that takes writes, daily and monthly, and copied to another region', () => {
     const [plan] = inStack('backup', 'AWS::Backup::BackupPlan', shipped.primary.region);
     const text = JSON.stringify(plan?.Properties);
@@ -204,6 +217,31 @@ describe('drills', () => {
     expect(JSON.stringify(resourcesOf(without, 'AWS::FIS::ExperimentTemplate'))).not.toContain('pods-deleted');
   });
 
+  test('of a link cut all ways to the other region: routes, the private way, and copies of objects', () => {
+    const cut = experiments.find(({ Properties }) => Object(Properties['Tags']).Name === 'link-cut-us-east-1');
+    const { buckets, 'private-ways': ways } = Object(cut?.Properties['Targets']);
+    expect(Object(cut?.Properties['Actions'])).toMatchObject({
+      'cut-network': { Parameters: { region: 'us-east-1' } },
+      'cut-private-ways': { ActionId: 'aws:network:disrupt-vpc-endpoint' },
+      'pause-replication': { Parameters: { region: 'us-east-1' } },
+    });
+    const tagsOf = ({ Properties }: Resource): Record<string, string> =>
+      Object.fromEntries(
+        Object(Properties['Tags']).map(({ Key, Value }: { Key: string; Value: string }) => [Key, Value]),
+      );
+    const matching = (type: string, tags: Record<string, string>): Resource[] =>
+      resourcesOf(
+        stacks.filter(({ region }) => region === standby.region),
+        type,
+      ).filter((resource) => Object.entries(tags).every(([key, value]) => tagsOf(resource)[key] === value));
+    // FIS finds buckets by tags alone, and both targets by these.
+    expect(buckets.ResourceArns).toBeUndefined();
+    expect(matching('AWS::S3::Bucket', buckets.ResourceTags).length).toBe(5);
+    expect(
+      matching('AWS::EC2::VPCEndpoint', ways.ResourceTags).map(({ Properties }) => Properties['ServiceRegion']),
+    ).toEqual(['us-east-1']);
+  });
+
   test('of a zone cut off exactly the subnets of that zone', () => {
     const [zone] = experiments.filter(({ Properties }) => Object(Properties['Tags']).Name === 'zone-loss-us-west-2a');
     expect(Object(Object(zone?.Properties['Targets']).subnets).ResourceArns).toHaveLength(3);
@@ -216,7 +254,8 @@ test('tier critical lets AWS take an impaired zone out by itself, the others do 
       synthesize(definePlatform(specOf(tier, 'active-passive', 2))).stacks,
       'AWS::ARCZonalShift::ZonalAutoshiftConfiguration',
     ).length;
-  expect(typesOf('critical')).toBe(4);
+  // Both load balancers and the cluster of either region.
+  expect(typesOf('critical')).toBe(6);
   expect(typesOf('high')).toBe(0);
 });
 
