@@ -38,7 +38,7 @@ export type GateVerdict =
 export function judge(vitals: Vitals, limits: GateLimits): GateVerdict {
   const { requests, errors, addedLatencyMs } = vitals;
   if (requests < limits.minRequests) return { is: 'too-few', note: `${requests} of ${limits.minRequests} requests` };
-  const errorPercent = (100 * errors) / requests;
+  const errorPercent = (100 * errors) / Math.max(1, requests);
   const faults: string[] = [];
   if (errorPercent > limits.maxErrorPercent) {
     faults.push(`${errorPercent.toFixed(1)} % errors, at most ${limits.maxErrorPercent} % are good`);

@@ -20,7 +20,10 @@ export interface Faults {
   readonly bytesPerSecond: number;
   /** Bytes of this direction (`up` = to the target) are kept and not passed on; so is the end of the connection. */
   readonly freeze: 'none' | 'up' | 'down' | 'both';
-  /** New connections: to the target; accepted and left alone (half open); refused by the operating system. */
+  /**
+   * New connections: to the target; accepted and left alone (half open), and reset when this fault ends; refused by the
+   * operating system.
+   */
   readonly accept: 'forward' | 'silent' | 'refuse';
   /** The connection is reset once so many bytes of it have reached the client. */
   readonly cutAfterBytes: number;
@@ -116,7 +119,12 @@ class Proxy implements FaultProxy {
   }
 
   async set(faults: Partial<Faults>): Promise<void> {
+    const wasSilent = this.faults.accept === 'silent';
     this.faults = { ...this.faults, ...faults };
+    // What was left alone is known to nobody behind the proxy: as soon as anything gets through, that is the answer.
+    if (wasSilent && this.faults.accept !== 'silent') {
+      for (const connection of this.#connections) if (connection.isLeftAlone) connection.reset();
+    }
     for (const connection of this.#connections) connection.wake();
     if (this.#closed) return;
     if (this.faults.accept === 'refuse') this.#stopListening();
@@ -211,6 +219,10 @@ class Connection {
         if (client.destroyed && target?.destroyed !== false) options.onClosed();
       });
     }
+  }
+
+  get isLeftAlone(): boolean {
+    return this.#target === undefined;
   }
 
   wake(): void {

@@ -11,7 +11,10 @@ export function labDatabase(url: () => string): RegionDatabase {
       const [row] = await ask(
         url(),
         `SELECT pg_is_in_recovery() AS replica, epoch::int, writer_region, state,
-                CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
+                CASE WHEN pg_is_in_recovery()
+                      AND (pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
+                           -- Whoever hears nothing has everything that he has heard of.
+                           OR NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'))
                      THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8
                      ELSE 0 END AS lag FROM region_epoch`,
         [],

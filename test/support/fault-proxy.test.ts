@@ -124,7 +124,7 @@ describe('a fault proxy', () => {
     await next.has('again');
   });
 
-  it('half open accepts and says nothing', async () => {
+  it('half open accepts and says nothing, until it is healed: then a connection that nobody knows is reset', async () => {
     await proxy.set({ accept: 'silent' });
     const silent = new Client(proxy.port);
     await once(silent.socket, 'connect');
@@ -132,6 +132,8 @@ describe('a fault proxy', () => {
     client.send('after');
     await client.has('before after');
     expect(silent.received).toHaveLength(0);
+    await proxy.heal();
+    await until(() => silent.ending === 'ECONNRESET');
     expect(server.sockets.size).toBe(1);
   });
 
