@@ -1,4 +1,5 @@
 /** `holdfast spend reprice` */
+import { NotWriter } from '../gateway/domain/keys.ts';
 import { toDollars } from '../gateway/domain/limit-fields.ts';
 import { entryPricer } from '../gateway/pricing/reprice.ts';
 import { readConfig } from '../gateway/read-config.ts';
@@ -7,6 +8,13 @@ import { describeStartError } from '../gateway/start-error.ts';
 import { describeUrl } from '../gateway/stores/postgres.ts';
 import { repriceLedger } from '../gateway/stores/repricing.ts';
 import { fail, say } from './say.ts';
+
+const whyNot = {
+  replica: 'The database became a replica while this ran',
+  'another-epoch': 'No region may write now: the right to write is moving from one to another',
+  'lease-over':
+    'The right to write has run out, and nobody has renewed it: does a gateway run in the region that writes?',
+} as const;
 
 export async function repriceSpend({ config: file }: { readonly config?: string }): Promise<number> {
   try {
@@ -17,13 +25,16 @@ export async function repriceSpend({ config: file }: { readonly config?: string 
     const databaseUrl = settings.databaseUrl ?? config.databaseUrl;
     if (databaseUrl === undefined)
       return fail('Set DATABASE_URL (or POSTGRES_HOST and so on) to the database whose spend shall be priced.', 2);
-    const { seen, priced, micros } = await repriceLedger(
-      databaseUrl,
-      entryPricer(config.groups, config.catalog),
-      ({ next }) => {
-        if (next !== undefined) say(`... up to ${next.day}`);
-      },
-    );
+    const done = await repriceLedger(databaseUrl, entryPricer(config.groups, config.catalog), ({ next }) => {
+      if (next !== undefined) say(`... up to ${next.day}`);
+    });
+    if (done === undefined) {
+      say(
+        `${describeUrl(databaseUrl)} is a replica: nothing was changed. Its rows come from the database that takes writes.`,
+      );
+      return 0;
+    }
+    const { seen, priced, micros } = done;
     say(
       `${describeUrl(databaseUrl)}: ${seen} requests had no cost; ${priced} have one now, ${toDollars(micros)} dollars together.${
         seen > priced
@@ -33,6 +44,7 @@ export async function repriceSpend({ config: file }: { readonly config?: string 
     );
     return 0;
   } catch (error) {
+    if (error instanceof NotWriter) return fail(`${whyNot[error.reason]}. Nothing was changed; try again.`, 1);
     const { message, exitCode } = describeStartError(error);
     return fail(message, exitCode);
   }

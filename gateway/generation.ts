@@ -110,7 +110,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
   const before = ground.live.current;
   const cache = isSameCache(before?.config, config)
     ? before?.cache
-    : openCache(config, () => (ground.live.current?.router ?? router).directory, now, logger);
+    : openCache(config, () => (ground.live.current?.router ?? router).directory, now, logger, ground.cacheSiblings);
   const inFlight = new InFlight();
   const masterKey = settings.masterKey ?? config.masterKey;
   const authentication = {

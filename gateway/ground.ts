@@ -10,6 +10,7 @@ import { awsSigner } from './aws-signer.ts';
 import { SpendArchive } from './cluster/spend-archive.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { Degradations } from './degradation.ts';
+import type { CacheSiblings } from './domain/answer-cache.ts';
 import { windowOf } from './domain/budget-window.ts';
 import type { ConfigAdministration } from './domain/config-administration.ts';
 import { accountId, type Scope } from './domain/entitlements.ts';
@@ -47,6 +48,8 @@ export interface GroundOptions {
   readonly metricsText: (metrics: Metrics) => AppOptions['health']['metrics'];
   /** Whether this process writes the snapshot; one of several workers does. */
   readonly writesSnapshot: boolean;
+  /** Undefined for a process on its own. */
+  readonly cacheSiblings?: CacheSiblings | undefined;
 }
 
 export interface Ground {
@@ -58,6 +61,7 @@ export interface Ground {
   readonly isLeaving: () => boolean;
   /** Whether this process is the one of its folder that writes what a start without stores needs. */
   readonly writesSnapshot: boolean;
+  readonly cacheSiblings: CacheSiblings | undefined;
   /** Set once, when there is something to administer. */
   administration: ConfigAdministration | undefined;
   /** Monotonic, milliseconds. */
@@ -219,6 +223,7 @@ export function openGround(options: GroundOptions): Ground {
     version: options.version,
     isLeaving: options.isLeaving,
     writesSnapshot: options.writesSnapshot,
+    cacheSiblings: options.cacheSiblings,
     administration: undefined,
     now,
     metricsText: options.metricsText(metrics),

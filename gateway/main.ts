@@ -28,6 +28,7 @@ export async function runGatewayProcess(): Promise<void> {
       settings,
       log,
       writesSnapshot: settings.workerIndex === 0,
+      cacheSiblings: link,
       metricsText: (metrics) => {
         link?.publish(metrics.registry);
         return async () =>

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { ResponseCache } from './cache/response-cache.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import type { CacheAdministration } from './domain/answer-cache.ts';
+import type { CacheAdministration, CacheSiblings } from './domain/answer-cache.ts';
 import { describeRedis } from './domain/redis-settings.ts';
 import type { ModelDirectory } from './routing/directory.ts';
 import { RedisResponseCache } from './stores/response-cache.ts';
@@ -17,6 +17,7 @@ export interface OpenedCache {
 
 /**
  * @param directory of the configuration that is live: the cache may outlive the one it was opened for.
+ * @param siblings are told of removals where no store tells them.
  * @returns undefined when answers are not cached.
  */
 export function openCache(
@@ -24,6 +25,7 @@ export function openCache(
   directory: () => ModelDirectory,
   now: () => number,
   logger: Logger,
+  siblings: CacheSiblings | undefined,
 ): OpenedCache | undefined {
   const { cache: settings, redis } = config;
   if (settings === undefined || settings.operations.size === 0) return undefined;
@@ -62,11 +64,14 @@ export function openCache(
       ping: async () => store?.ping(),
       remove: async (keys) => {
         cache.forget(keys);
-        await store?.remove(keys);
+        if (store === undefined) siblings?.removed(keys);
+        else await store.remove(keys);
       },
       removeAll: async () => {
         const forgotten = cache.forget();
-        return (await store?.removeAll()) ?? forgotten;
+        if (store !== undefined) return store.removeAll();
+        siblings?.removed(undefined);
+        return forgotten;
       },
       info: async () => store?.info(),
     },

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppOptions } from './app.ts';
 import { formatFault } from './config/load.ts';
 import { drain, version } from './contract.ts';
+import type { CacheSiblings } from './domain/answer-cache.ts';
 import { GatewayLeaving } from './domain/errors.ts';
 import { findConfig } from './find-config.ts';
 import { prepareGeneration } from './generation.ts';
@@ -28,6 +29,8 @@ export interface ProcessOptions {
   readonly log: Log;
   readonly metricsText: (metrics: Metrics) => AppOptions['health']['metrics'];
   readonly writesSnapshot: boolean;
+  /** Undefined for a process on its own. */
+  readonly cacheSiblings?: CacheSiblings | undefined;
 }
 
 /** After the drain deadline, streams get so long to send their error event. */
@@ -70,6 +73,7 @@ export async function startGateway(options: ProcessOptions): Promise<GatewayProc
   } catch (error) {
     throw explain(error, settings, databaseUrl);
   }
+  options.cacheSiblings?.onRemoved((keys) => ground.live.current?.cache?.cache.forget(keys));
   const listener = openListener(ground.live.handle);
   const liveConfig = openLiveConfig(ground, found);
   ground.administration = liveConfig;

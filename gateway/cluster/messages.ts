@@ -1,6 +1,9 @@
 /** What workers and their supervisor say to each other. */
 import { z } from 'zod';
 
+/** An administrator removed answers from the cache of one worker; no keys = all. The others forget them, too. */
+const cacheRemoved = z.object({ kind: z.literal('cache-removed'), keys: z.array(z.string()).optional() });
+
 const fromWorker = z.discriminatedUnion('kind', [
   /** Requests are accepted. */
   z.object({ kind: z.literal('ready') }),
@@ -10,11 +13,13 @@ const fromWorker = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('metrics-wanted'), id: z.number() }),
   /** This worker's own metrics, as prom-client lists them. */
   z.object({ kind: z.literal('metrics-report'), id: z.number(), metrics: z.array(z.looseObject({})) }),
+  cacheRemoved,
 ]);
 const fromSupervisor = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('drain') }),
   z.object({ kind: z.literal('report-metrics'), id: z.number() }),
   z.object({ kind: z.literal('metrics-text'), id: z.number(), text: z.string() }),
+  cacheRemoved,
 ]);
 
 export type FromWorker = z.output<typeof fromWorker>;

@@ -127,6 +127,9 @@ export class Supervisor {
           case 'metrics-report':
             this.#take(message.id, message.metrics);
             break;
+          case 'cache-removed':
+            for (const other of this.#workers.values()) if (other !== worker) tell(other, message);
+            break;
         }
       });
       worker.on('exit', (code: number | null, signal: string | null) => {

@@ -1,13 +1,15 @@
 /** The worker's end of the line to its supervisor. */
 import { AggregatorRegistry, type Registry } from 'prom-client';
+import type { CacheSiblings, ForgetAnswers } from '../domain/answer-cache.ts';
 import { type FromWorker, readFromSupervisor } from './messages.ts';
 
 const answerTimeoutMs = 3_000;
 
-export class WorkerLink {
+export class WorkerLink implements CacheSiblings {
   readonly #waiting = new Map<number, (text: string) => void>();
   #next = 0;
   #registry: Registry | undefined;
+  #forget: ForgetAnswers | undefined;
 
   /** @param onDrain called when the supervisor asks for it, and when the supervisor is gone. */
   constructor(onDrain: () => void) {
@@ -16,12 +18,21 @@ export class WorkerLink {
       if (message?.kind === 'drain') onDrain();
       else if (message?.kind === 'report-metrics') void this.#report(message.id);
       else if (message?.kind === 'metrics-text') this.#waiting.get(message.id)?.(message.text);
+      else if (message?.kind === 'cache-removed') this.#forget?.(message.keys);
     });
     process.on('disconnect', onDrain);
   }
 
   send(message: FromWorker): void {
     if (process.connected) process.send?.(message);
+  }
+
+  removed(keys: readonly string[] | undefined): void {
+    this.send({ kind: 'cache-removed', ...(keys === undefined ? {} : { keys: [...keys] }) });
+  }
+
+  onRemoved(forget: ForgetAnswers): void {
+    this.#forget = forget;
   }
 
   /** Metrics of all workers together; of this one alone when the supervisor does not answer in time. */

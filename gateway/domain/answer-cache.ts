@@ -88,6 +88,17 @@ export interface CacheAdministration {
   info(): Promise<Readonly<Record<string, string>> | undefined>;
 }
 
+/** @param keys undefined = all. */
+export type ForgetAnswers = (keys: readonly string[] | undefined) => void;
+
+/** The other processes of one start, which have caches of their own. */
+export interface CacheSiblings {
+  /** They forget the same, in milliseconds. */
+  removed(keys: readonly string[] | undefined): void;
+  /** One of them removed something. */
+  onRemoved(forget: ForgetAnswers): void;
+}
+
 /** Entries that processes share. Nothing here rejects or waits for long: without the store, processes are on their own. */
 export interface CacheStore {
   /** @param lock to be the one that asks a model, when given. */

@@ -2,13 +2,15 @@
  * The logs on disk that are not this process's own: those of the dead are sent to the ledger and closed, closed ones are
  * kept for a time and then deleted. Every process does it; the lock on each log lets only one.
  */
+import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SpendLedger } from '../domain/spend.ts';
 import type { LogArchiver } from './archive.ts';
 import { eventsOf, readDeadLog } from './dead-log.ts';
 import { mayLeave } from './forgetting.ts';
-import { lockLog } from './log-lock.ts';
+import { type LogLock, lockLog } from './log-lock.ts';
 import { Shipping, type ShippingEvents } from './shipping.ts';
 
 export interface LogStoreOptions extends ShippingEvents {
@@ -46,6 +48,8 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const unnamed = /^\.(new|gone)-/;
 /** A process needs milliseconds from a folder without a name to one with it, or to none. */
 const abandonedAfterMs = 60_000;
+const lockTries = 3;
+const longestLockPauseMs = 80;
 
 export class LogStore {
   readonly #options: LogStoreOptions;
@@ -82,7 +86,10 @@ export class LogStore {
         onFailed(error instanceof Error ? error : new Error(String(error)));
       }
     };
-    const names = await readdir(root).catch(() => []);
+    let names: string[] = [];
+    await attempt(async () => {
+      names = await readdir(root);
+    });
     const closed: ClosedLog[] = [];
     for (const name of names) {
       if (unnamed.test(name)) await attempt(() => this.#removeUnnamed(name));
@@ -117,14 +124,26 @@ export class LogStore {
   }
 
   async #withLock(name: string, work: () => Promise<void>): Promise<void> {
-    const lock = lockLog(join(this.#options.root, name));
-    // It lives, or somebody else is at it.
+    const lock = await this.#lock(join(this.#options.root, name));
     if (lock === undefined) return;
     try {
       await work();
     } finally {
       lock.release();
     }
+  }
+
+  /**
+   * Two who try at once may both be refused, and would then both be back only with the next sweep: hence again, at random.
+   * @returns undefined when the log lives, somebody else is at it, or it is gone.
+   */
+  async #lock(directory: string): Promise<LogLock | undefined> {
+    for (let tries = 1; tries < lockTries && existsSync(directory); tries++) {
+      const lock = lockLog(directory);
+      if (lock !== undefined) return lock;
+      await sleep(longestLockPauseMs * (0.25 + 0.75 * Math.random()));
+    }
+    return lockLog(directory);
   }
 
   async #recover(id: string): Promise<void> {

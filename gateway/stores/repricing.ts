@@ -2,6 +2,7 @@
 import type { LedgerPlace, PriceEntry, Repriced, UnpricedEntry } from '../domain/repricing.ts';
 import { mostRepricedAtOnce } from '../domain/repricing.ts';
 import { openPool, type Pool, type PoolClient } from './postgres.ts';
+import { onlyRegion, WriteTransaction } from './write-transaction.ts';
 
 export async function repriceBatch(
   client: PoolClient,
@@ -31,20 +32,25 @@ export async function repriceBatch(
   return { seen: rows.length, priced: done[0]?.entries ?? 0, micros: done[0]?.micros ?? 0n, next };
 }
 
-const longestBatchMs = 30_000;
-
-/** The whole ledger, batch by batch, each its own transaction: it may be ended and begun again at any time. */
+/**
+ * The whole ledger, batch by batch, each its own control-plane write: it may be ended and begun again at any time. The
+ * database is asked which region writes, so a job needs no setting for it.
+ * @returns undefined when the database is a replica: nothing was done, its rows come from the one that takes writes.
+ * @throws NotWriter when nobody has the right to write now; OutcomeUnknown for a batch, which may be repeated.
+ */
 export async function repriceLedger(
   url: string,
   price: PriceEntry,
   onBatch: (batch: Repriced) => void,
-): Promise<Omit<Repriced, 'next'>> {
+): Promise<Omit<Repriced, 'next'> | undefined> {
   const pool = openPool({ url, poolSize: 1, onError: () => undefined });
   let [seen, priced, micros] = [0, 0, 0n];
   try {
+    const region = await writerRegion(pool);
+    if (region === undefined) return undefined;
     let after: LedgerPlace | undefined;
     do {
-      const batch = await inTransaction(pool, (client) => repriceBatch(client, price, after));
+      const batch = await inWriteTransaction(pool, region, (client) => repriceBatch(client, price, after));
       onBatch(batch);
       seen += batch.seen;
       priced += batch.priced;
@@ -57,13 +63,22 @@ export async function repriceLedger(
   }
 }
 
-async function inTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+async function writerRegion(pool: Pool): Promise<string | undefined> {
+  const { rows } = await pool.query<{ replica: boolean; region: string }>(
+    'SELECT pg_is_in_recovery() AS replica, writer_region AS region FROM region_epoch',
+  );
+  const [row] = rows;
+  return row === undefined || row.replica ? undefined : row.region;
+}
+
+async function inWriteTransaction<T>(pool: Pool, region: string, work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query(`BEGIN; SET LOCAL statement_timeout = ${longestBatchMs}`);
+    const transaction = new WriteTransaction(pool, client, { ...onlyRegion, region }, () => performance.now());
+    await transaction.begin();
     const result = await work(client);
-    await client.query('COMMIT');
+    await transaction.commit();
     return result;
   } catch (error) {
     // Its end ends the transaction, too.

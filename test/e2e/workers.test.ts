@@ -12,7 +12,12 @@ let gateway: TestGateway;
 beforeAll(async () => {
   database = await migratedDatabase();
   upstream = await startUpstream({ name: 'the upstream' });
-  gateway = await startTestGateway({ config: configFor([upstream.url]), databaseUrl: database.url, workers: 2 });
+  const cached = 'litellm_settings: {cache: true, cache_params: {type: local, mode: default_off}}';
+  gateway = await startTestGateway({
+    config: configFor([upstream.url], cached),
+    databaseUrl: database.url,
+    workers: 2,
+  });
 });
 
 afterAll(async () => {
@@ -28,6 +33,20 @@ it('one /metrics counts the requests of all processes', async () => {
   const before = await requestsCounted();
   await Promise.all(Array.from({ length: 20 }, async () => (await ask()).text()));
   for (let scrape = 0; scrape < 4; scrape++) expect(await requestsCounted()).toBe(before + 20);
+});
+
+it('a removal from the cache reaches all processes, also without Redis', async () => {
+  const hits = async (cache: object): Promise<boolean[]> => {
+    const answers = Array.from({ length: 10 }, async () => {
+      const answer = await gateway.post('/v1/chat/completions', { ...hello, cache }, { connection: 'close' });
+      await answer.text();
+      return answer.headers.get('x-litellm-cache-hit') === 'true';
+    });
+    return Promise.all(answers);
+  };
+  await until(async () => (await hits({ 'use-cache': true })).every(Boolean));
+  expect((await gateway.post('/cache/flushall', {})).status).toBe(200);
+  await until(async () => (await hits({ 'use-cache': true, 'no-store': true })).every((isHit) => !isHit), 2_000);
 });
 
 const isServedTenTimes = async (): Promise<boolean> => {

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, utimesSync, watch, writeFil
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { Refusal } from '../../../gateway/domain/errors.ts';
+import { lockLog } from '../../../gateway/outbox/log-lock.ts';
 import { pressureOf } from '../../../gateway/outbox/pressure.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
@@ -307,4 +308,27 @@ it('a log has one owner: nobody recovers it while its process lives', async () =
   log.close();
   await openStore(root, ledger, told).sweep();
   expect(told.recovered).toMatchObject([{ id: log.id, interrupted: 1 }]);
+});
+
+it('whoever finds a log locked for a moment looks again at once, not with the next sweep', async () => {
+  const root = join(directory, 'contended');
+  const { ledger } = openLedger(database.url);
+  const told = nobodyTold();
+  const log = openLog(root);
+  log.begin(event());
+  log.close();
+  const other = lockLog(log.directory);
+  const sweep = openStore(root, ledger, told).sweep();
+  setTimeout(() => other?.release(), 10);
+  await sweep;
+  expect(told.recovered).toMatchObject([{ id: log.id, interrupted: 1 }]);
+});
+
+it('a folder of logs that cannot be read is a fault that is told and tried again, not an empty one', async () => {
+  const root = join(directory, 'no-folder');
+  writeFileSync(root, '');
+  const { ledger } = openLedger(database.url);
+  const told = nobodyTold();
+  expect(await openStore(root, ledger, told).sweep()).toBe(false);
+  expect(told.failures).toMatchObject([{ code: 'ENOTDIR' }]);
 });

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import type { UnpricedEntry } from '../../../gateway/domain/repricing.ts';
 import { entryPricer } from '../../../gateway/pricing/reprice.ts';
 import { openPool, type Pool } from '../../../gateway/stores/postgres.ts';
@@ -111,7 +111,7 @@ it('rows without a cost get theirs with the sums per day and the accounts, once,
       ),
     ),
   );
-  expect(again.map(({ priced }) => priced).toSorted((a, b) => a - b)).toEqual([0, 1]);
+  expect(again.map((done) => done?.priced ?? -1).toSorted((a, b) => a - b)).toEqual([0, 1]);
   expect((await states()).days).toEqual({ unpriced: 0, cost: 132n, requests: 8 });
 });
 
@@ -190,4 +190,21 @@ it.each([
   const { id, ...facts } = { model: 'm', ...over };
   const one = exampleDeployment(id, { modelGroup: 'chat', provider: 'openai', ...facts });
   expect(entryPricer(new Map([['chat', [one]]]), undefined)({ ...entry, ...row })).toBe(cost);
+});
+
+it('is a write like any other: only who has the right to write prices anything', async () => {
+  const own = await migratedDatabase();
+  onTestFinished(() => own.drop());
+  const reprice = () =>
+    repriceLedger(
+      own.url,
+      () => 5n,
+      () => undefined,
+    );
+  await query(own.url, `SELECT name_first_region('us-east-1')`);
+  await expect(reprice()).rejects.toMatchObject({ name: 'NotWriter', reason: 'lease-over' });
+  await query(own.url, `UPDATE region_lease SET until = clock_timestamp() + interval '1 minute'`);
+  expect(await reprice()).toEqual({ seen: 0, priced: 0, micros: 0n });
+  await query(own.url, `UPDATE region_epoch SET state = 'closed'`);
+  await expect(reprice()).rejects.toMatchObject({ reason: 'another-epoch' });
 });
