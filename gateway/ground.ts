@@ -127,7 +127,7 @@ export function openGround(options: GroundOptions): Ground {
     region: settings.region?.name,
     logger,
   });
-  const region = openRegion(settings, stores, logger);
+  const region = openRegion(settings, stores, logger, (id, text) => redis?.cooldowns.notify(id, text));
   const load = new LoadBook({ now, latencyTtlSeconds: config.routing.latencyTtlSeconds });
   const cooldowns = new CooldownBook();
   const metrics = new Metrics({
@@ -271,6 +271,10 @@ export function openGround(options: GroundOptions): Ground {
               live,
               load,
               slotExpiryMs: settings.slotExpirySeconds * 1000,
+              notices: region && {
+                onNotice: (text) => region.office.denials.hear(text),
+                onReady: () => region.office.denials.tellAgain(),
+              },
               logger,
             });
       return {

@@ -4,7 +4,7 @@ import type { GatewayConfig } from './config/gateway-config.ts';
 import { describeRedis, type RedisSettings } from './domain/redis-settings.ts';
 import type { Live } from './live.ts';
 import type { LoadBook } from './routing/load.ts';
-import { RedisCooldownShare } from './stores/cooldown-share.ts';
+import { type NoticeBoard, RedisCooldownShare } from './stores/cooldown-share.ts';
 import { RedisLimitSlices } from './stores/limits.ts';
 import { UsageExchange } from './stores/usage-exchange.ts';
 import type { Logger } from './telemetry/log.ts';
@@ -23,13 +23,15 @@ export interface RedisLinksOptions {
   readonly live: Live;
   readonly load: LoadBook;
   readonly slotExpiryMs: number;
+  readonly notices?: NoticeBoard | undefined;
   readonly logger: Logger;
 }
 
 const none: readonly string[] = [];
 
 /** @throws when a PEM file cannot be read. */
-export function openRedisLinks({ settings, live, load, slotExpiryMs, logger }: RedisLinksOptions): RedisLinks {
+export function openRedisLinks(options: RedisLinksOptions): RedisLinks {
+  const { settings, live, load, slotExpiryMs, notices, logger } = options;
   const processId = randomUUIDv7();
   const onError = (error: Error): void => logger.debug({ err: error }, 'a Redis command failed');
   const facts = { redis: describeRedis(settings) };
@@ -48,6 +50,7 @@ export function openRedisLinks({ settings, live, load, slotExpiryMs, logger }: R
       ledger: load,
     }),
     onCooldown: (id, forMs) => live.current?.router.adopt(id, forMs),
+    notices,
     onError,
     onChange: (up) => {
       if (up) logger.info(facts, 'Redis answers');

@@ -20,7 +20,12 @@ export interface OpenedRegion {
 const keeper = { name: 'region-keeper', leaseSeconds: 6, renewSeconds: 2 } as const;
 
 /** @returns undefined where there is one region, or no database. */
-export function openRegion(settings: Settings, stores: Stores, logger: Logger): OpenedRegion | undefined {
+export function openRegion(
+  settings: Settings,
+  stores: Stores,
+  logger: Logger,
+  tellSiblings: (id: string, text: string) => void,
+): OpenedRegion | undefined {
   const { region } = settings;
   const { pool, keys, ledger, budgets, management } = stores;
   if (region === undefined || pool === undefined || keys === undefined) return undefined;
@@ -47,6 +52,7 @@ export function openRegion(settings: Settings, stores: Stores, logger: Logger): 
     dataDirectory: settings.dataDirectory,
     isLeader: () => election.leadership.is === 'leader',
     onNewEpoch: () => pool.dropConnections(),
+    tellSiblings,
     logger,
   });
   management.right = office.right;

@@ -14,6 +14,9 @@ const denialSchema = z.object({
 });
 export type Denial = z.output<typeof denialSchema>;
 
+/** @returns undefined for a text that is none. */
+export const denialOf = (text: string): Denial | undefined => denialSchema.safeParse(parse(text)).data;
+
 export class DenialLog {
   readonly #directory: string;
   readonly #path: string;
@@ -47,10 +50,7 @@ export class DenialLog {
     return whole
       .toString()
       .split('\n')
-      .flatMap((line) => {
-        const read = denialSchema.safeParse(parse(line));
-        return read.success ? [read.data] : [];
-      });
+      .flatMap((line) => denialOf(line) ?? []);
   }
 }
 

@@ -2,12 +2,13 @@
  * Shutting a key out works in every region at any time, also in one that is cut off: it only restricts. Here it acts at
  * once; the writer gets it as soon as it can be reached, and again after every change of the writer, since a failover may
  * have left its commit behind. The other way round, the writer's denials are read every second past the replication.
+ * Processes of the region hear of it by the folder that they share, or by Redis.
  */
 import { randomUUIDv7 } from 'node:crypto';
 import { z } from 'zod';
 import type { RegionState } from '../domain/region.ts';
 import type { KeyDenials } from '../stores/key-denials.ts';
-import type { Denial, DenialLog } from './denial-log.ts';
+import { type Denial, type DenialLog, denialOf } from './denial-log.ts';
 import type { PeerLink } from './peer-link.ts';
 
 export interface DenialsOptions {
@@ -21,6 +22,8 @@ export interface DenialsOptions {
    * @param appliedRevision undefined = the writer does not know it yet.
    */
   readonly deny: (keyHash: string, appliedRevision: number | undefined) => void;
+  /** Tells the other processes of the region, as far as they can be reached. Never waits. */
+  readonly tell: (id: string, text: string) => void;
   readonly wallNow: () => number;
   /** Monotonic, milliseconds. */
   readonly now: () => number;
@@ -72,13 +75,37 @@ export class Denials {
   }
 
   async deny(keyHash: string, actor: string): Promise<void> {
-    const { region, deny, log, wallNow } = this.#options;
+    const { region, deny, tell, log, wallNow } = this.#options;
     // In force first: a full disk must not keep the key working.
     deny(keyHash, undefined);
     const denial = { id: randomUUIDv7(), keyHash, actor: `${actor} (${region})`, atMs: wallNow() };
     this.#own.set(denial.id, denial);
+    tell(denial.id, JSON.stringify(denial));
     await log.append(denial);
     void this.round();
+  }
+
+  /** What another process of the region has told. It is ours from now on, too: its own disk may be gone tomorrow. */
+  hear(text: string): void {
+    const denial = denialOf(text);
+    if (denial === undefined || !this.#take(denial)) return;
+    this.#options.log.append(denial).catch((error: unknown) => {
+      this.#options.onError(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
+  /** Whoever passes on what is told may have forgotten it. */
+  tellAgain(): void {
+    for (const denial of this.#unapplied()) this.#options.tell(denial.id, JSON.stringify(denial));
+  }
+
+  /** @returns false when it is known, or too old to matter. */
+  #take(denial: Denial): boolean {
+    const { deny, wallNow } = this.#options;
+    if (this.#own.has(denial.id) || wallNow() - denial.atMs > keptMs || this.#own.size >= mostPending) return false;
+    this.#own.set(denial.id, denial);
+    deny(denial.keyHash, undefined);
+    return true;
   }
 
   /** Keys that are shut out here and that the writer may not know of. */
@@ -110,12 +137,7 @@ export class Denials {
   }
 
   async #readLog(): Promise<void> {
-    const { log, deny, wallNow } = this.#options;
-    for (const denial of await log.news()) {
-      if (this.#own.has(denial.id) || wallNow() - denial.atMs > keptMs || this.#own.size >= mostPending) continue;
-      this.#own.set(denial.id, denial);
-      deny(denial.keyHash, undefined);
-    }
+    for (const denial of await this.#options.log.news()) this.#take(denial);
   }
 
   #unapplied(): Denial[] {

@@ -38,6 +38,8 @@ export interface RegionOfficeOptions {
   readonly isLeader: () => boolean;
   /** The newest epoch has risen: connections may lead to a server that wrote in an older one. */
   readonly onNewEpoch: () => void;
+  /** Tells the other processes of the region something that each must know once, by its id. */
+  readonly tellSiblings?: (id: string, text: string) => void;
   readonly logger: Logger;
   /** For tests alone: see RegionRules. */
   readonly rules?: RegionRules;
@@ -103,6 +105,7 @@ export class RegionOffice implements RegionDesk {
       stored,
       link: this.#link,
       deny: (keyHash, revision) => keys.deny(keyHash, revision),
+      tell: (id, text) => options.tellSiblings?.(id, text),
       wallNow,
       now: () => performance.now(),
       onError: onError('a region did not take or tell which keys are shut out'),

@@ -1,6 +1,7 @@
 /**
  * What sibling processes tell each other over one pair of connections. Cooldowns: a message for those that run, a key with
- * its own expiry for those that start. Usage: totals, exchanged twice a second.
+ * its own expiry for those that start. Usage: totals, exchanged twice a second. Notices: a message, and a hash for those
+ * that start.
  */
 import { z } from 'zod';
 import type { CooldownShare } from '../domain/recovery.ts';
@@ -13,6 +14,18 @@ const keyOf = (deploymentId: string): string => `holdfast:cooldown:${deploymentI
 /** Durations, not moments: the clocks of two machines are never compared. */
 const messageSchema = z.object({ id: z.string(), forMs: z.number().positive(), from: z.string() });
 const checkEveryMs = 5_000;
+const noticeChannel = 'holdfast:notice';
+const noticeKey = 'holdfast:notices';
+const noticesKeptMs = 24 * 3_600_000;
+/** Kept for those that start; beyond it only those that run hear of them. */
+const mostNotices = 10_000;
+
+/** Texts that every process of the region has to hear, each known by an id. Told more than once is told once. */
+export interface NoticeBoard {
+  onNotice(text: string): void;
+  /** Redis is there, or there again: it may have forgotten everything. */
+  onReady(): void;
+}
 
 export interface RedisCooldownOptions {
   readonly redis: RedisSettings | string;
@@ -26,6 +39,7 @@ export interface RedisCooldownOptions {
   readonly onChange?: (up: boolean) => void;
   /** Undefined where nothing is routed by usage. */
   readonly usage?: UsageExchange;
+  readonly notices?: NoticeBoard | undefined;
 }
 
 export class RedisCooldownShare implements CooldownShare {
@@ -41,7 +55,10 @@ export class RedisCooldownShare implements CooldownShare {
     this.#options = options;
     this.#publisher = openRedis(options.redis, 'cooldown', options.onError);
     this.#subscriber = openRedis(options.redis, 'cooldown-subscriber', options.onError);
-    this.#subscriber.on('message', (_channel: string, text: string) => this.#onMessage(text));
+    this.#subscriber.on('message', (from: string, text: string) => {
+      if (from === noticeChannel) options.notices?.onNotice(text);
+      else this.#onMessage(text);
+    });
     // After every connection, also a later one, once both stand: subscribe, then read what was missed.
     for (const client of [this.#publisher, this.#subscriber]) client.on('ready', () => void this.#catchUp());
   }
@@ -80,6 +97,27 @@ export class RedisCooldownShare implements CooldownShare {
     }
   }
 
+  /** Never waits; what Redis does not take is told again by whoever knows it, when Redis is back. */
+  notify(id: string, text: string): void {
+    if (this.#publisher.status !== 'ready') return;
+    void this.#notify(id, text).catch(this.#options.onError);
+  }
+
+  async #notify(id: string, text: string): Promise<void> {
+    await this.#publisher.publish(noticeChannel, text);
+    if ((await this.#publisher.hlen(noticeKey)) >= mostNotices) return;
+    await this.#publisher.hset(noticeKey, id, text);
+    await this.#publisher.pexpire(noticeKey, noticesKeptMs);
+  }
+
+  async #readNotices(): Promise<void> {
+    const { notices } = this.#options;
+    if (notices === undefined) return;
+    await this.#subscriber.subscribe(noticeChannel);
+    for (const text of await this.#publisher.hvals(noticeKey)) notices.onNotice(text);
+    notices.onReady();
+  }
+
   async #exchange(): Promise<void> {
     if (this.#exchanging || this.#publisher.status !== 'ready') return;
     this.#exchanging = true;
@@ -102,6 +140,7 @@ export class RedisCooldownShare implements CooldownShare {
     if (this.#publisher.status !== 'ready' || this.#subscriber.status !== 'ready') return;
     try {
       await this.#subscriber.subscribe(channel);
+      await this.#readNotices();
       const { deploymentIds } = this.#options;
       const left = await Promise.all(deploymentIds.map((id) => this.#publisher.pttl(keyOf(id))));
       for (const [index, id] of deploymentIds.entries()) {

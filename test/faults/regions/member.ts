@@ -116,7 +116,7 @@ export class ProcessMember implements Member {
     const { place, seed, record, onListening } = this.#options;
     const life = ++this.#life;
     const child = fork(program, [JSON.stringify({ place: { ...place, life }, seed: seed + life })], {
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      stdio: ['ignore', process.env['HOLDFAST_REGION_LOG'] === undefined ? 'ignore' : 'inherit', 'inherit', 'ipc'],
     });
     this.#child = child;
     const started = new Promise<void>((resolve, reject) => {

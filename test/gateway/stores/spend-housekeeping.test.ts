@@ -150,7 +150,7 @@ it('a database that another region writes, or that was promoted and not raised, 
     onDone: (one) => done.push(one),
     onFailed: (error) => expect.unreachable(error.message),
   });
-  for (let count = 0; count < 2; count++) await housekeeping.round();
+  for (let time = 0; time < 2; time++) await housekeeping.round();
   expect([said, done]).toEqual([['its row names local, and this is west'], []]);
   await query(database.url, `SELECT name_first_region('west')`);
   await housekeeping.round();
