@@ -2,9 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { bucketName } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
-import { type AwsWorld, awsBooks, awsWorld, type BucketIn } from '../../runbooks/aws/aws-world.ts';
+import { awsRefusals, awsWorld, type BucketIn } from '../../runbooks/aws/aws-world.ts';
 import { oldVariable } from '../../runbooks/aws/lost-writes.ts';
-import type { World } from '../../runbooks/books/world.ts';
 import { RunError } from '../../runbooks/engine/run.ts';
 import { callingLab, findLab, LabAway } from '../../runbooks/lab/lab-control.ts';
 import { remoteServices } from '../../runbooks/lab/lab-verbs.ts';
@@ -18,7 +17,6 @@ export async function openWorld(name: WorldName, platform: Platform): Promise<Op
   const { claims, takeovers } = bucketsOf(platform);
   const key = process.env['HOLDFAST_KEY'] ?? process.env['LITELLM_MASTER_KEY'];
   const faults = [
-    ...(claims.length === 0 ? ['topology: a platform of one region has no claim, and nowhere to move to'] : []),
     ...(key === undefined ? ["HOLDFAST_KEY: set an administrator's key, for the verification"] : []),
     ...platform.regions.flatMap(({ region }) =>
       process.env[databaseVariable(region)] === undefined
@@ -41,6 +39,11 @@ export async function openWorld(name: WorldName, platform: Platform): Promise<Op
       if (url !== undefined) return url;
       throw new Error(`HOLDFAST_PROMETHEUS_URL, or ${prometheusVariable(region)}: say where Prometheus answers`);
     },
+    cacheUrl: (region) => {
+      const url = process.env[cacheVariable(region)];
+      if (url !== undefined) return url;
+      throw new Error(`${cacheVariable(region)}: say how the cache of ${region} is reached from here, rediss://...`);
+    },
     manifestsOf: async (region) => {
       const names = (await readdir(`dist/k8s/${region}`)).filter((file) => file.endsWith('.yaml')).toSorted();
       return Promise.all(
@@ -50,7 +53,7 @@ export async function openWorld(name: WorldName, platform: Platform): Promise<Op
     manifestOf: (region, file) => readFile(`dist/k8s/${region}/${file}`, 'utf8'),
     templateOf: (stack) => readFile(`cdk.out/${stack}.template.json`, 'utf8'),
   });
-  return { world: withoutTheRest(world), books: awsBooks, readiness: world.readiness, close: () => world.close() };
+  return { world, refusals: awsRefusals(platform), readiness: world.readiness, close: () => world.close() };
 }
 
 /** @throws RunError when none runs. */
@@ -68,6 +71,7 @@ async function openLab(file: string): Promise<OpenedWorld> {
 
 const inVariable = (region: string): string => region.toUpperCase().replaceAll('-', '_');
 const databaseVariable = (region: string): string => `HOLDFAST_DATABASE_URL_${inVariable(region)}`;
+const cacheVariable = (region: string): string => `HOLDFAST_CACHE_URL_${inVariable(region)}`;
 const prometheusVariable = (region: string): string => `HOLDFAST_PROMETHEUS_URL_${inVariable(region)}`;
 
 /** As the stacks make them. */
@@ -85,8 +89,3 @@ export function bucketsOf(platform: Platform): {
     takeovers: platform.regions.map(({ region }) => bucketIn(region, 'takeover')),
   };
 }
-
-/** Books that need more are refused by name before any of their verbs is asked for (`OpenedWorld.books`). */
-const withoutTheRest = (world: AwsWorld): World =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  world as unknown as World;

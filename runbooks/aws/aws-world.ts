@@ -6,8 +6,10 @@ import {
   bootstrapBucketName,
   bucketName,
   cacheName,
+  cacheSecretName,
   clusterArn,
   clusterName,
+  database,
   databaseIdentifier,
   databaseSecretName,
   deploymentRoleArn,
@@ -21,16 +23,13 @@ import {
   stackName,
 } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
-import type { DisasterWorld } from '../books/disaster-restore.ts';
-import type { FailbackWorld } from '../books/region-failback.ts';
-import type { ReleaseWorld } from '../books/release.ts';
-import type { UpgradeWorld } from '../books/upgrade.ts';
-import type { ZoneWorld } from '../books/zone-evacuation.ts';
+import type { World } from '../books/world.ts';
 import type { RunbookId } from '../catalog.ts';
 import { verify } from '../verify/verify.ts';
 import { awsBackups } from './backups.ts';
 import { type AwsAccess, AwsClients } from './clients.ts';
 import { clusterCapacity, type Needs } from './cluster-capacity.ts';
+import { awsCredentials } from './credentials.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
 import { awsFoundation } from './foundation.ts';
@@ -72,6 +71,8 @@ export interface AwsWorldOptions {
   readonly manifestsOf?: (region: string) => Promise<readonly Manifest[]>;
   /** `kubectl`, if not given. */
   readonly kubectl?: string;
+  /** How a region's cache is reached from here, redis:// or rediss://. @throws when it is not known. */
+  readonly cacheUrl?: (region: string) => string;
   /** An administrator's key, for the verification. */
   readonly key: string;
 }
@@ -90,11 +91,31 @@ export const awsBooks: readonly RunbookId[] = [
   'database-restore',
   'disaster-restore',
   'backup-verify',
+  'credential-rotation',
   'release',
   'upgrade',
 ];
 
-export interface AwsWorld extends DisasterWorld, FailbackWorld, ReleaseWorld, UpgradeWorld, ZoneWorld {
+/** Why a platform in AWS has no part in a book. */
+export function awsRefusals({ claimRegions, cluster }: Platform): Readonly<Partial<Record<RunbookId, string>>> {
+  const needsClaim = 'a platform of one region has no claim to who writes; name a standby in holdfast.config.ts';
+  const moves = ['region-failover', 'region-switchover', 'region-failback', 'database-restore', 'disaster-restore'];
+  return {
+    drill: noDrill,
+    ...(claimRegions.length > 0 ? {} : Object.fromEntries(moves.map((book) => [book, needsClaim]))),
+    ...(cluster.secretStore === undefined
+      ? {
+          'credential-rotation': 'nothing carries secrets into the cluster: set cluster.secretStore (External Secrets)',
+        }
+      : {}),
+  };
+}
+
+const noDrill =
+  "clients that keep a ledger are the lab's (npx holdfast drill). In staging: run the book itself, break with AWS FIS (npx holdfast runbook show drill)";
+const refuseDrill = (): Promise<never> => Promise.reject(new Error(noDrill));
+
+export interface AwsWorld extends World {
   /** What AWS tells of a standby before it is needed. */
   readonly readiness: AskReadiness;
   close(): Promise<void>;
@@ -131,6 +152,10 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       return new S3ClaimBucket(client, bucket, objectKeys.claim);
     }),
   );
+  const writer = async (signal: AbortSignal): Promise<string> =>
+    claims.length === 0
+      ? platform.primary.region
+      : ((await claimStore.read(signal)).agreed?.writer ?? unknown('the writer')(platform.name));
   const backups = awsBackups(clients, { platform, regionOf, databaseUrl });
   return {
     ...backups,
@@ -144,6 +169,33 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       databaseIn: (name) => databaseIdentifier(platform, regionOf(name)),
       clusterIn: (name) => clusterName(platform, name),
     }),
+    credentials: awsCredentials(clients, {
+      kubectl,
+      regions: platform.regions.map(({ region }) => region),
+      gatewaySecret: gatewaySecretName(platform),
+      databaseSecret: databaseSecretName(platform),
+      cacheSecret: cacheSecretName(platform),
+      cache: cacheName(platform),
+      hasPooler: platform.cluster.addons.includes('pgbouncer'),
+      roles: {
+        owner: `${database.user}_owner`,
+        login: (name, turn) => `${database.user}_${name.replaceAll('-', '_')}_${turn}`,
+      },
+      writer,
+      databaseUrl,
+      cacheUrl: options.cacheUrl ?? unknown('the address of the cache'),
+      wait,
+    }),
+    drill: {
+      conditions: refuseDrill,
+      load: refuseDrill,
+      startLoad: refuseDrill,
+      stopLoad: refuseDrill,
+      isBroken: refuseDrill,
+      break: refuseDrill,
+      mend: refuseDrill,
+      measure: refuseDrill,
+    },
     inUse: awsDatabaseInUse(clients, {
       identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
       databaseUrl,
@@ -185,10 +237,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       platform,
       regionOf,
       kubectl,
-      writer: async (signal) =>
-        claims.length === 0
-          ? platform.primary.region
-          : ((await claimStore.read(signal)).agreed?.writer ?? unknown('the writer')(platform.name)),
+      writer,
       manifestOf: options.manifestOf ?? unknown('the manifests'),
       wait,
     }),

@@ -4,16 +4,20 @@ import {
   bootstrapBucketName,
   bucketName,
   cacheName,
+  cacheSecretName,
   clusterArn,
   databaseArn,
   databaseSecretName,
   deploymentRoleArn,
   dnsStackName,
   entranceName,
+  gatewaySecretName,
+  kubernetes,
   loadBalancerName,
   objectKeys,
   prefix,
   repositoryName,
+  secretNameOf,
   stackName,
   storageKeyAlias,
 } from '../../lib/platform/names.ts';
@@ -120,6 +124,9 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
   }
   if (id === 'release')
     return { Version: '2012-10-17', Statement: [...common, claimReader(buckets), ...releasing(platform)] };
+  if (id === 'credential-rotation') {
+    return { Version: '2012-10-17', Statement: [...common, claimReader(buckets), ...rotating(platform)] };
+  }
   if (id === 'zone-evacuation') return { Version: '2012-10-17', Statement: [...common, ...leavingZones(platform)] };
   if (id === 'upgrade') return { Version: '2012-10-17', Statement: [...common, ...upgrading(platform)] };
   if (id === 'database-restore') {
@@ -285,6 +292,40 @@ const releasing = (platform: Platform): Statement[] => [
       ({ region, account }) => `arn:aws:ecr:${region}:${account}:repository/${repositoryName(platform)}`,
     ),
   ),
+  allow(
+    'ReachTheClusters',
+    ['eks:DescribeCluster'],
+    platform.regions.map((one) => clusterArn(platform, one)),
+  ),
+];
+
+/** Six characters that AWS adds end a secret's ARN. */
+const secretArns = (platform: Platform, ...names: readonly string[]): string[] =>
+  platform.regions.flatMap(({ region, account }) =>
+    names.map((name) => `arn:aws:secretsmanager:${region}:${account}:secret:${name}-??????`),
+  );
+
+const rotating = (platform: Platform): Statement[] => [
+  allow(
+    'ChangeWhatGatewaysRead',
+    [
+      'secretsmanager:DescribeSecret',
+      'secretsmanager:GetSecretValue',
+      'secretsmanager:PutSecretValue',
+      'secretsmanager:UpdateSecretVersionStage',
+    ],
+    secretArns(platform, gatewaySecretName(platform), secretNameOf(platform, kubernetes.pgbouncerSecret)),
+  ),
+  allow(
+    'KeepWhatTheStacksRead',
+    ['secretsmanager:PutSecretValue'],
+    secretArns(platform, databaseSecretName(platform), cacheSecretName(platform)),
+  ),
+  throughKeys('UseTheSecretsKeys', ['kms:Decrypt', 'kms:GenerateDataKey'], platform, [
+    databaseSecretName(platform),
+    cacheSecretName(platform),
+  ]),
+  allow('GiveTheCacheATokenMore', ['elasticache:ModifyReplicationGroup'], caches(platform)),
   allow(
     'ReachTheClusters',
     ['eks:DescribeCluster'],

@@ -37,7 +37,7 @@ export interface Credentials {
   accept(credential: string, region: string, version: string, signal: AbortSignal): Promise<void>;
   /** Hands out this version from now on, and has the gateways read it, one after the other. */
   handOut(credential: string, region: string, version: string, signal: AbortSignal): Promise<void>;
-  /** Whoever checks it refuses this version from now on. */
+  /** Whoever checks it refuses this version from now on, and it is pending no more. Harmless when repeated. */
   retire(credential: string, region: string, version: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -94,7 +94,8 @@ const stage = ({ region, credential }: RotationPlan): RotationStep => ({
       : { is: 'blocked', because: `${pending} is pending`, fix: 'finish the rotation that made it, or take it back' };
   },
   act: (world, { signal, runId }) => world.credentials.stage(credential, region, versionOf(runId), signal),
-  undo: { stays: 'a version that nobody hands out harms nobody; the next rotation replaces it' },
+  // Forgotten, or the next rotation would wait for this one.
+  undo: (world, { signal, runId }) => world.credentials.retire(credential, region, versionOf(runId), signal),
 });
 
 const accept = ({ region, credential }: RotationPlan): RotationStep => ({

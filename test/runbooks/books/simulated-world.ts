@@ -266,9 +266,12 @@ export class SimulatedWorld extends TwoRegions implements World {
       this.credential = { ...this.credential, current: version, pending: undefined, used: [version] };
     },
     retire: async (_name: string, _region: string, version: string) => {
-      this.#act(`retire ${version}`);
+      const { pending } = this.credential;
+      const isKnown = pending === version || this.credential.accepted.includes(version);
+      if (isKnown) this.#act(`retire ${version}`);
       this.credential = {
         ...this.credential,
+        pending: pending === version ? undefined : pending,
         accepted: this.credential.accepted.filter((accepted) => accepted !== version),
       };
     },
