@@ -5,7 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TierName } from '../lib/platform/platform.ts';
 import { defaultGate } from '../runbooks/books/canary-world.ts';
 import { drill } from '../runbooks/books/drill.ts';
-import { drillBlocks, drillFaults, drillResult, objectivesOf } from '../runbooks/books/drill-history.ts';
+import {
+  type DrillResult,
+  drillBlocks,
+  drillFaults,
+  drillResult,
+  objectivesOf,
+} from '../runbooks/books/drill-history.ts';
 import { evidenceOf } from '../runbooks/books/evidence.ts';
 import { canaryShares, regionFailback } from '../runbooks/books/region-failback.ts';
 import { regionFailover } from '../runbooks/books/region-failover.ts';
@@ -143,7 +149,7 @@ class Drilling {
     const result = drillResult(runId, events);
     if (outcome.is !== 'completed' || result === undefined) return this.#failed(outcome);
     const report = reportOf(book, events, objectivesOf(tier));
-    const faults = drillFaults(result, report, tier);
+    const faults = [...drillFaults(result, report, tier), ...labFaults(result)];
     const [title, ...rest] = reportDocument(report);
     const { data } = this.#options;
     const last = (await drillsBefore(this.#host, result, join(data, 'runs'))).at(-1);
@@ -238,6 +244,24 @@ class Drilling {
     this.#host.terminal.writeError(`${JSON.stringify(outcome)}\n`);
     return outcome.is === 'completed' ? 1 : exitCodes[outcome.is];
   }
+}
+
+/** With health checks every second and a lease of 4 s. */
+const labGoals = { troubleSeconds: 5, writeGapSeconds: 15 } as const;
+
+/** Goals of the lab, which are tighter than any tier's. */
+function labFaults({ numbers: { troubleSeconds, writeGapSeconds } }: DrillResult): string[] {
+  const isMet = (seconds: number | undefined, most: number): boolean => seconds !== undefined && seconds <= most;
+  return [
+    ...(isMet(troubleSeconds, labGoals.troubleSeconds)
+      ? []
+      : [`clients met errors for ${troubleSeconds ?? '?'} s, at most ${labGoals.troubleSeconds} are good in the lab`]),
+    ...(isMet(writeGapSeconds, labGoals.writeGapSeconds)
+      ? []
+      : [
+          `writes stood still for ${writeGapSeconds ?? '?'} s, at most ${labGoals.writeGapSeconds} are good in the lab`,
+        ]),
+  ];
 }
 
 const inLab = { environment: 'lab' } as const;

@@ -57,6 +57,8 @@ export interface DrillMeasurements {
   readonly retriedPercent: number;
   /** Of the time after the recovery against that before the fault, 95th percentile. */
   readonly addedLatencyMs: number;
+  /** From the break until the last request was sent that met an error, also if its next try was answered. */
+  readonly troubleSeconds: number;
   /** Longest time in which clients saw nothing but errors. */
   readonly servingGapSeconds: number;
   /** Longest time between two acknowledged control-plane writes; null = it was not measured. */

@@ -1,6 +1,13 @@
 /** What the clients' ledger, the databases and the claim say together about a drill. Pure. */
 import type { DrillMeasurements } from '../books/drill.ts';
-import { type LoadEntry, servingGapSeconds, steadyLatencyMs, type WriteEntry, writeGapSeconds } from './load.ts';
+import {
+  type LoadEntry,
+  servingGapSeconds,
+  steadyLatencyMs,
+  troubleSeconds,
+  type WriteEntry,
+  writeGapSeconds,
+} from './load.ts';
 import { type HistoryEvent, violationsOf, type WriteRow } from './region-history.ts';
 import type { EpochSeen } from './two-regions.ts';
 
@@ -59,6 +66,7 @@ export function drillMeasurements(records: DrillRecords): DrillMeasurements {
     errorPercent: percent(requests.length - answered.length, requests.length),
     retriedPercent: percent(requests.filter(({ tries }) => tries > 1).length, requests.length),
     addedLatencyMs: rounded(Math.max(0, steadyLatencyMs(after) - steadyLatencyMs(before))),
+    troubleSeconds: rounded(troubleSeconds(requests, brokenAtMs)),
     servingGapSeconds: rounded(servingGapSeconds(requests)),
     writeGapSeconds: writeGap === undefined ? null : rounded(writeGap),
     // From the oldest acknowledged write that is missing until the break, or until the newest: a region that was cut off

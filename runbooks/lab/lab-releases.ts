@@ -1,6 +1,6 @@
 /** Versions of the gateway in the lab. An image is a folder with a Holdfast in it: this one, or another checkout. */
-import { access, readdir, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, readdir } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
 import type { ReleasePart, Releases } from '../books/release.ts';
 import { hasCode } from './error-code.ts';
 import { migrateLab } from './gateway-process.ts';
@@ -30,39 +30,36 @@ export function labReleases(lab: TwoRegions, directory: string): Releases {
       return { image: others ?? image, isRolledOut: others === undefined };
     },
     roll: async (part, image, _token, signal) => {
-      const wanted = await imageAt(image);
+      await requireImage(image);
       for (const { place, index } of placesOf(part)) {
         signal.throwIfAborted();
-        if (place.image !== wanted) await lab.region(regionNamed(part.region)).replaceGateway(index, wanted);
+        if (place.image !== image) await lab.region(regionNamed(part.region)).replaceGateway(index, image);
       }
     },
     schema: async (image, signal) => {
+      await requireImage(image);
       const [row] = await ask(
         await writerUrl(signal),
         'SELECT name FROM migration ORDER BY name DESC LIMIT 1',
         [],
         signal,
       );
-      return { there: String(row?.['name'] ?? ''), wanted: await newestMigration(await imageAt(image)) };
+      const there: unknown = row?.['name'];
+      return { there: typeof there === 'string' ? there : '', wanted: await newestMigration(image) };
     },
     migrate: async (image, _token, signal) =>
-      migrateLab(await writerUrl(signal), join(directory, 'release-migrate.log'), await imageAt(image)),
+      migrateLab(await writerUrl(signal), join(directory, 'release-migrate.log'), image),
   };
 }
 
 /** @throws for people who typed it. */
-async function imageAt(image: string): Promise<string> {
+async function requireImage(image: string): Promise<void> {
   try {
-    const folder = await realpath(image);
-    await access(join(folder, 'bin/holdfast.ts'));
-    return folder;
+    if (isAbsolute(image)) return await access(join(image, 'bin/holdfast.ts'));
   } catch (error) {
     if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTDIR')) throw error;
-    throw new Error(
-      `${image} is no image of the lab: name the folder of a Holdfast, for example another checkout of it`,
-      { cause: error },
-    );
   }
+  throw new Error(`${image} is no image of the lab: name the folder of a Holdfast by its full path`);
 }
 
 /** As the database names it once it is applied; empty = the image brings none. */

@@ -198,6 +198,12 @@ export function servingGapSeconds(entries: readonly LoadEntry[]): number {
   return longestMs / 1000;
 }
 
+/** Pure: from that moment until the last request was sent whose first try failed, seconds: as long as clients met errors. */
+export function troubleSeconds(entries: readonly LoadEntry[], sinceMs: number): number {
+  const troubled = entries.flatMap(({ atMs, tries, isAnswered }) => (tries > 1 || !isAnswered ? [atMs] : []));
+  return Math.max(0, ...troubled.map((atMs) => atMs - sinceMs)) / 1000;
+}
+
 /** Pure: the longest time between two acknowledged writes of the administrator whom DNS leads, seconds; undefined = fewer than two were. */
 export function writeGapSeconds(writes: readonly WriteEntry[]): number | undefined {
   const acknowledged = writes

@@ -259,6 +259,7 @@ describe('drills', () => {
       errorPercent: 0.5,
       retriedPercent: 1,
       addedLatencyMs: 40,
+      troubleSeconds: 1,
       servingGapSeconds: 3,
       writeGapSeconds: 12,
       dataLossSeconds: 10,

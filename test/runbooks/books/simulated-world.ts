@@ -60,6 +60,7 @@ export class SimulatedWorld extends TwoRegions implements World {
     errorPercent: 0.2,
     retriedPercent: 1,
     addedLatencyMs: 12,
+    troubleSeconds: 1,
     servingGapSeconds: 3,
     writeGapSeconds: 12,
     dataLossSeconds: 1,

@@ -2,7 +2,13 @@ import { createServer, type Server } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { LabEdge } from '../../../runbooks/lab/edge.ts';
 import { freePort } from '../../../runbooks/lab/free-port.ts';
-import { type LoadEntry, servingGapSeconds, steadyLatencyMs, writeGapSeconds } from '../../../runbooks/lab/load.ts';
+import {
+  type LoadEntry,
+  servingGapSeconds,
+  steadyLatencyMs,
+  troubleSeconds,
+  writeGapSeconds,
+} from '../../../runbooks/lab/load.ts';
 import { until } from '../../support/processes.ts';
 
 const entry = (atMs: number, more: Partial<LoadEntry> = {}): LoadEntry => ({
@@ -19,6 +25,13 @@ describe('what a drill reads from its ledger', () => {
     expect(servingGapSeconds([entry(0), entry(5_000)])).toBe(0);
     expect(servingGapSeconds([entry(0), entry(1_000, { isAnswered: false }), entry(5_000)])).toBe(5);
     expect(servingGapSeconds([entry(0), entry(100, { tookMs: 1_910, tries: 3 }), entry(2_500)])).toBe(2);
+  });
+
+  it('clients met errors until the last request was sent that needed another try', () => {
+    expect(
+      troubleSeconds([entry(900), entry(1_100, { tries: 2 }), entry(4_000, { tries: 3 }), entry(9_000)], 1_000),
+    ).toBe(3);
+    expect(troubleSeconds([entry(500, { tries: 2 }), entry(2_000)], 1_000)).toBe(0);
   });
 
   it('the gap of writes is between two that were acknowledged', () => {

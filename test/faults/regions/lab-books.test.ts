@@ -1,0 +1,190 @@
+/**
+ * The books against a lab that is up, as an operator of another process runs them: over its control port and the protocols
+ * of claims, databases and gateways.
+ *
+ *     HOLDFAST_LAB_BOOKS=all npm test -- test/faults/regions/lab-books     # also those that take longer
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migrate } from '../../../gateway/stores/migrate.ts';
+import { buildBook, type Parameters } from '../../../runbooks/books/registry.ts';
+import type { World } from '../../../runbooks/books/world.ts';
+import type { RunbookId } from '../../../runbooks/catalog.ts';
+import { type JournalEvent, MemoryJournal } from '../../../runbooks/engine/journal.ts';
+import { type Outcome, run } from '../../../runbooks/engine/run.ts';
+import { askLab, callingLab, findLab, type LabControl, openLabControl } from '../../../runbooks/lab/lab-control.ts';
+import { labParameters } from '../../../runbooks/lab/lab-parameters.ts';
+import { findLabParts } from '../../../runbooks/lab/lab-parts.ts';
+import { remoteServices } from '../../../runbooks/lab/lab-verbs.ts';
+import { operatorWays, operatorWorld } from '../../../runbooks/lab/operator-world.ts';
+import { ask } from '../../../runbooks/lab/region-database.ts';
+import { labPlaceFile, type RunningLab, startRunningLab } from '../../../runbooks/lab/running-lab.ts';
+import { labMasterKey, makeTemplate } from '../../../runbooks/lab/two-regions.ts';
+import { until } from '../../support/processes.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+let directory: string;
+let file: string;
+let running: RunningLab;
+let control: LabControl;
+let world: World;
+let close: () => void = () => undefined;
+const longer = process.env['HOLDFAST_LAB_BOOKS'] === 'all';
+
+beforeAll(async () => {
+  directory = await temporaryDirectory();
+  const template = await makeTemplate(directory, async (url) => void (await migrate(url)));
+  const { parts, missing } = await findLabParts();
+  if (process.env['CI'] !== undefined) expect(missing).toEqual([]);
+  running = await startRunningLab({
+    directory: join(directory, 'lab'),
+    template,
+    gateways: 2,
+    requestsPerSecond: 20,
+    ttlSeconds: 2,
+    parts,
+  });
+  file = labPlaceFile(directory);
+  control = await openLabControl(running, file);
+  const place = await findLab(file);
+  const ways = operatorWays(place.map);
+  close = ways.close;
+  world = operatorWorld(ways, remoteServices(callingLab(file, place)));
+}, 120_000);
+afterAll(async () => {
+  close();
+  await control?.close();
+  await running?.stop();
+}, 30_000);
+
+async function runBook(
+  id: RunbookId,
+  parameters: Parameters = {},
+): Promise<{ outcome: Outcome; events: readonly JournalEvent[] }> {
+  const journal = new MemoryJournal();
+  const outcome = await run<World>({
+    book: buildBook(id, { ...labParameters(id), ...parameters }),
+    world,
+    worldName: 'lab',
+    journal,
+    runId: `r-${id}-${randomUUID().slice(0, 8)}`,
+    parameters,
+    operator: 'the operator',
+    session: randomUUID(),
+    clock: {
+      now: () => performance.now(),
+      date: () => new Date(),
+      sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+    },
+    pollSeconds: 0.1,
+    signal: new AbortController().signal,
+    confirm: async (_, expected) => expected,
+    onEvent: () => undefined,
+    onWaiting: () => undefined,
+  });
+  return { outcome, events: await journal.read() };
+}
+
+const completed = { is: 'completed' };
+
+async function makeKey(alias: string): Promise<void> {
+  const answer = await fetch(`${running.lab.region('a').addresses[0]}/key/generate`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${labMasterKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ key_alias: alias }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  expect(answer.status).toBe(200);
+}
+
+const aliases = async (): Promise<readonly unknown[]> =>
+  (await ask(running.lab.region('a').operatorUrl, 'SELECT key_alias FROM api_key')).map((row) => row['key_alias']);
+
+/** Of the clients of the lab: in the last seconds every request was answered in the end. */
+function expectNoFailures(): void {
+  const recent = { requests: 0, answered: -1, ...running.clients() };
+  expect(recent.requests).toBeGreaterThan(20);
+  expect(recent.answered).toBe(recent.requests);
+}
+
+describe('the books in the lab', () => {
+  it('zone-evacuation: traffic and stores leave the zone, and its end is not noticed by any client', async () => {
+    expect((await runBook('zone-evacuation')).outcome).toEqual(completed);
+    const inZone = running.lab.region('a').places.filter(({ zone }) => zone === 'a1');
+    expect(inZone).not.toEqual([]);
+    await askLab(file, 'kill', { region: 'a', zone: 'a1' });
+    await sleep(2_000);
+    expectNoFailures();
+    await askLab(file, 'heal');
+    await running.services.zones.endShift('a', 'a1', AbortSignal.timeout(5_000));
+  }, 60_000);
+
+  it('backup-verify: a copy is restored beside the database to the end of its log, and read', async () => {
+    await running.takeBackups(AbortSignal.timeout(30_000));
+    await makeKey('made-after-the-copy');
+    const there = (await aliases()).length;
+    const { outcome, events } = await runBook('backup-verify', { way: 'point-in-time' });
+    expect(outcome).toEqual(completed);
+    const read = events.find((event) => event.is === 'found-done' && event.step === 'read');
+    // The administrator among the clients goes on meanwhile.
+    expect(read !== undefined && 'facts' in read ? read.facts?.['keys'] : 0).toBeGreaterThanOrEqual(there);
+  }, 60_000);
+
+  it.runIf(longer)(
+    'database-restore: what was made after the backup is gone, and the region writes in a new epoch',
+    async () => {
+      await makeKey('before-the-backup');
+      await running.takeBackups(AbortSignal.timeout(30_000));
+      await makeKey('after-the-backup');
+      expect((await runBook('database-restore')).outcome).toEqual(completed);
+      expect(await aliases()).toContain('before-the-backup');
+      expect(await aliases()).not.toContain('after-the-backup');
+      expect((await running.lab.claims.read(AbortSignal.timeout(5_000))).agreed).toMatchObject({
+        epoch: 2,
+        writer: 'a',
+        phase: 'held',
+      });
+    },
+    90_000,
+  );
+
+  it.runIf(longer).each(['database', 'cache', 'provider/lab'])(
+    'credential-rotation of %s: no client notices, and the old one is refused',
+    async (credential) => {
+      const signal = AbortSignal.timeout(60_000);
+      const before = await running.services.credentials.view(credential, 'a', signal);
+      expect((await runBook('credential-rotation', { credential, overlapSeconds: '1' })).outcome).toEqual(completed);
+      const after = await running.services.credentials.view(credential, 'a', signal);
+      expect(after.current).not.toBe(before.current);
+      expect(after).toMatchObject({ accepted: [after.current], used: [after.current] });
+      expectNoFailures();
+    },
+    90_000,
+  );
+
+  it.runIf(longer)(
+    'release: a version that fails its clients goes back by itself, from the one zone that had it',
+    async () => {
+      const image = join(directory, 'a-bad-release');
+      const holdfast = fileURLToPath(new URL('../../../bin/holdfast.ts', import.meta.url));
+      await mkdir(join(image, 'bin'), { recursive: true });
+      await writeFile(
+        join(image, 'bin/holdfast.ts'),
+        `process.env.LAB_UPSTREAM = 'http://127.0.0.1:9/v1';\nawait import(${JSON.stringify(holdfast)});\n`,
+      );
+      const { outcome } = await runBook('release', { image, bakeSeconds: '5' });
+      expect(outcome).toMatchObject({ is: 'partial', step: 'bake-zone' });
+      const images = running.lab.region('a').places.map((place) => place.image);
+      expect(images).not.toContain(image);
+      await until(() => {
+        const recent = { requests: 0, atTheFirstTry: -1, ...running.clients() };
+        return recent.requests === recent.atTheFirstTry;
+      }, 20_000);
+    },
+    120_000,
+  );
+});
