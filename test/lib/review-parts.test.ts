@@ -20,7 +20,9 @@ const manifestsOf = (of: Platform) =>
   of.regions.map(({ region }) => ({ region, file: `${region}.yaml`, resources: 1, kinds: {}, text: shows }));
 
 function reviewOf(of: Platform, background: Partial<Background> = {}): Review {
-  const assembly = { stacks: synthesize(of).stacks, findings: [], exceptions: [] };
+  // What operations say changes no stack that is looked at here, and one synthesis less is a second less.
+  const { stacks } = synthesize({ ...of, operations: platform.operations });
+  const assembly = { stacks, findings: [], exceptions: [] };
   return review(of, assembly, manifestsOf(of), {
     today: '2026-11-21',
     evidence: [],
@@ -134,7 +136,7 @@ describe('the checklist', () => {
     ['a drill that is past', { nextDrill: '2026-11-01' }, 'DR drill scheduled', false],
     ['a drill next year', { nextDrill: '2027-11-01' }, 'DR drill scheduled', false],
   ])('takes %s from the configuration', (_, operations, text, done) => {
-    expect(line(text, {}, definePlatform(spec({ operations })))?.done).toBe(done);
+    expect(line(text, {}, { ...platform, operations: { ...platform.operations, ...operations } })?.done).toBe(done);
   });
 
   test('takes no report that says more or less than it must', () => {
