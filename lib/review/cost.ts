@@ -2,7 +2,16 @@
 import { dnsStackName, regionalStackKinds, stackName } from '../platform/names.ts';
 import { nodesFor } from '../platform/nodes.ts';
 import type { Platform, Region } from '../platform/platform.ts';
-import { prices, regionFactor } from './prices.ts';
+import {
+  asOf,
+  cacheHours,
+  databaseHours,
+  hoursPerMonth,
+  type Price,
+  prices,
+  regionFactor,
+  trafficPrices,
+} from './prices.ts';
 import type { Review } from './review.ts';
 import type { Section } from './section.ts';
 import { table } from './table.ts';
@@ -12,36 +21,40 @@ import { wrap } from './wrap.ts';
 type Properties = Readonly<Record<string, unknown>>;
 
 const countOf = (value: unknown): number => (Array.isArray(value) ? value.length : 0);
-const hourly = (perHour: number): number => perHour * prices.hoursPerMonth;
+const hourly = (perHour: number): number => perHour * hoursPerMonth;
+const monthly = ({ usd, per }: Price): number => (per === 'hour' ? hourly(usd) : usd);
 const pricedBy = (list: Readonly<Record<string, number>>, name: unknown): number => list[String(name)] ?? 0;
 
 /** Dollars a month of one resource, by type; a type that is not here costs nothing, or only by use. */
 const costs: Readonly<Record<string, (properties: Properties, platform: Platform) => number>> = {
-  'AWS::EC2::NatGateway': () => hourly(prices.natGatewayHour),
-  'AWS::EC2::EIP': () => hourly(prices.publicAddressHour),
+  'AWS::EC2::NatGateway': () => monthly(prices.natGateway),
+  'AWS::EC2::EIP': () => monthly(prices.publicAddress),
   'AWS::EC2::VPCEndpoint': ({ VpcEndpointType, SubnetIds }) =>
-    VpcEndpointType === 'Interface' ? hourly(prices.interfaceEndpointHour) * countOf(SubnetIds) : 0,
-  'AWS::ElasticLoadBalancingV2::LoadBalancer': () => hourly(prices.loadBalancerHour),
-  'AWS::EKS::Cluster': () => hourly(prices.clusterHour),
-  'AWS::WAFv2::WebACL': ({ Rules }) => prices.firewall + prices.firewallRule * countOf(Rules),
-  'AWS::KMS::Key': () => prices.key,
-  'AWS::KMS::ReplicaKey': () => prices.key,
-  'AWS::SecretsManager::Secret': ({ ReplicaRegions }) => prices.secret * (1 + countOf(ReplicaRegions)),
-  'AWS::CloudWatch::Alarm': ({ Metrics }) => prices.alarmMetric * Math.max(1, countOf(Metrics) - 1),
-  'AWS::CloudWatch::Dashboard': () => prices.dashboard,
-  'AWS::Synthetics::Canary': () => prices.canaryRun * prices.hoursPerMonth * 60,
+    VpcEndpointType === 'Interface' ? monthly(prices.interfaceEndpoint) * countOf(SubnetIds) : 0,
+  // One that has no addresses given takes one in each zone.
+  'AWS::ElasticLoadBalancingV2::LoadBalancer': ({ Scheme, Subnets }) =>
+    monthly(prices.loadBalancer) +
+    (Scheme === 'internet-facing' ? monthly(prices.publicAddress) * countOf(Subnets) : 0),
+  'AWS::EKS::Cluster': () => monthly(prices.cluster),
+  'AWS::WAFv2::WebACL': ({ Rules }) => monthly(prices.firewall) + monthly(prices.firewallRule) * countOf(Rules),
+  'AWS::KMS::Key': () => monthly(prices.key),
+  'AWS::KMS::ReplicaKey': () => monthly(prices.key),
+  'AWS::SecretsManager::Secret': ({ ReplicaRegions }) => monthly(prices.secret) * (1 + countOf(ReplicaRegions)),
+  'AWS::CloudWatch::Alarm': ({ Metrics }) => monthly(prices.alarmMetric) * Math.max(1, countOf(Metrics) - 1),
+  'AWS::CloudWatch::Dashboard': () => monthly(prices.dashboard),
+  'AWS::Synthetics::Canary': () => prices.canaryRun.usd * hoursPerMonth * 60,
   'AWS::Route53::HealthCheck': ({ HealthCheckConfig }) =>
-    prices.healthCheck + prices.healthCheckOption * optionsOf(Object(HealthCheckConfig)),
-  'AWS::Route53::HostedZone': () => prices.hostedZone,
-  'AWS::ARCRegionSwitch::Plan': () => prices.regionSwitchPlan,
+    monthly(prices.healthCheck) + monthly(prices.healthCheckOption) * optionsOf(Object(HealthCheckConfig)),
+  'AWS::Route53::HostedZone': () => monthly(prices.hostedZone),
+  'AWS::ARCRegionSwitch::Plan': () => monthly(prices.regionSwitchPlan),
   'AWS::RDS::DBInstance': ({ DBInstanceClass, MultiAZ }, { tier }) => {
     const zones = MultiAZ === true ? 2 : 1;
-    const storage = prices.databaseGibMonth * tier.database.allocatedStorageGiB;
-    return zones * (hourly(pricedBy(prices.databaseHour, DBInstanceClass)) + storage);
+    const storage = prices.databaseStorage.usd * tier.database.allocatedStorageGiB;
+    return zones * (hourly(pricedBy(databaseHours, DBInstanceClass)) + storage);
   },
   // One that follows a Global Datastore has the same nodes as all others.
   'AWS::ElastiCache::ReplicationGroup': ({ CacheNodeType, ReplicasPerNodeGroup }, { primary }) =>
-    hourly(pricedBy(prices.cacheHour, CacheNodeType ?? primary.cacheNodeType)) * (1 + Number(ReplicasPerNodeGroup)),
+    hourly(pricedBy(cacheHours, CacheNodeType ?? primary.cacheNodeType)) * (1 + Number(ReplicasPerNodeGroup)),
 };
 
 const optionsOf = (check: Properties): number =>
@@ -67,7 +80,7 @@ export function costSection({ platform, stacks }: Review): Section {
   };
   const rows = platform.regions.map((region) => {
     const kinds = regionalStackKinds.map((kind) => named(stackName(platform, region.region, kind)));
-    const nodes = hourly(prices.nodeHour) * nodesOf(region) * regionFactor(region.region);
+    const nodes = monthly(prices.node) * nodesOf(region) * regionFactor(region.region);
     const all = [...kinds, nodes];
     return [region.region, ...all, all.reduce((sum, cost) => sum + cost, 0)].map(dollars);
   });
@@ -85,7 +98,13 @@ export function costSection({ platform, stacks }: Review): Section {
       '',
       ...others.map((stack) => `${stack.name}: ${dollars(costOf(stack, platform))} $`),
       ...wrap(
-        `List prices on demand of us-east-1 as of ${prices.asOf}, other regions by a rough factor. Not in it: traffic (also through NAT and between regions), requests, stored objects and backups, logs, capacity units of load balancers, more nodes under load, GPUs, support; and what the providers charge. ${dnsStackName(platform)} has no cost by region.`,
+        `List prices on demand of us-east-1 as of ${asOf}, other regions by a rough factor; each with its line of AWS’s price pages in lib/review/prices.ts. What was brought along is not in it. Not in it: traffic (also through NAT and between regions), requests, stored objects and backups, logs, capacity units of load balancers, more nodes under load, GPUs, support; and what the providers charge. ${dnsStackName(platform)} has no cost by region.`,
+      ),
+      ...wrap(
+        Object.entries(trafficPrices)
+          .map(([what, { usd }]) => `${what} ${(100 * usd).toFixed(2)} $`)
+          .join(', '),
+        'Traffic, for 100 GiB: ',
       ),
     ],
   };

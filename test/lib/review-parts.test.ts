@@ -9,6 +9,7 @@ import { checklist } from '../../lib/review/checklist.ts';
 import { costOf } from '../../lib/review/cost.ts';
 import { reviewAsHtml, reviewAsMarkdown } from '../../lib/review/document.ts';
 import { drawingOf } from '../../lib/review/drawing.ts';
+import { prices, trafficPrices } from '../../lib/review/prices.ts';
 import { type Background, type Review, review } from '../../lib/review/review.ts';
 import { spec, specOf } from './specs.ts';
 import { synthesize } from './synthesize.ts';
@@ -20,7 +21,9 @@ const manifestsOf = (of: Platform) =>
   of.regions.map(({ region }) => ({ region, file: `${region}.yaml`, resources: 1, kinds: {}, text: shows }));
 
 function reviewOf(of: Platform, background: Partial<Background> = {}): Review {
-  const assembly = { stacks: synthesize(of).stacks, findings: [], exceptions: [] };
+  // What operations say changes no stack that is looked at here, and one synthesis less is a second less.
+  const { stacks } = synthesize({ ...of, operations: platform.operations });
+  const assembly = { stacks, findings: [], exceptions: [] };
   return review(of, assembly, manifestsOf(of), {
     today: '2026-11-21',
     evidence: [],
@@ -134,7 +137,7 @@ describe('the checklist', () => {
     ['a drill that is past', { nextDrill: '2026-11-01' }, 'DR drill scheduled', false],
     ['a drill next year', { nextDrill: '2027-11-01' }, 'DR drill scheduled', false],
   ])('takes %s from the configuration', (_, operations, text, done) => {
-    expect(line(text, {}, definePlatform(spec({ operations })))?.done).toBe(done);
+    expect(line(text, {}, { ...platform, operations: { ...platform.operations, ...operations } })?.done).toBe(done);
   });
 
   test('takes no report that says more or less than it must', () => {
@@ -159,6 +162,29 @@ describe('the estimate of costs', () => {
     const two = costOf(stack('AWS::RDS::DBInstance', { DBInstanceClass: 'db.r6g.large', MultiAZ: true }), platform);
     expect(one).toBeCloseTo(0.225 * 730 + 0.115 * 200, 2);
     expect(two).toBeCloseTo(2 * one, 6);
+  });
+
+  test('a load balancer on the internet pays for an address in each zone, unless its addresses are resources of their own', () => {
+    const type = 'AWS::ElasticLoadBalancingV2::LoadBalancer';
+    const open = { Scheme: 'internet-facing', Subnets: ['a', 'b', 'c'] };
+    const fixed = { Scheme: 'internet-facing', SubnetMappings: [{}, {}, {}] };
+    expect(costOf(stack(type, fixed), platform)).toBeCloseTo(0.0225 * 730, 2);
+    expect(costOf(stack(type, open), platform)).toBeCloseTo((0.0225 + 3 * 0.005) * 730, 2);
+  });
+
+  test('adds a region’s network up from its parts: NAT and addresses by zone, endpoints by service and zone', () => {
+    const network = synthesize(platform).stacks.find(({ name }) => name === 'acme-production-us-east-1-network');
+    const zones = 3;
+    const services = 7;
+    const expected = (zones * (0.045 + 0.005) + services * zones * 0.01) * 730 + 1;
+    expect(network && costOf(network, platform)).toBeCloseTo(expected, 2);
+  });
+
+  test('names for every price the line it can be looked up by', () => {
+    for (const { usd, field } of [...Object.values(prices), ...Object.values(trafficPrices)]) {
+      expect(usd).toBeGreaterThan(0);
+      expect(field).toMatch(/^[A-Z][\w ]+: /);
+    }
   });
 
   test('knows the price of every class that a tier uses', () => {

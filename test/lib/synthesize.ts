@@ -1,8 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inject } from 'vitest';
 import { z } from 'zod';
-import { buildApp } from '../../lib/app.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 
 const resourceSchema = z.looseObject({
@@ -47,26 +49,65 @@ export interface Synthesis {
   readonly assets: readonly string[];
 }
 
+/** Loaded when it is needed, which takes longer than most of these tests. */
+const loadApp = (): typeof import('../../lib/app.ts') => createRequire(import.meta.url)('../../lib/app.ts');
+
 /** The context of cdk.json, so that tests see the templates that are deployed. */
 export const { context } = z
   .object({ context: z.record(z.string(), z.unknown()) })
   .parse(JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')));
 
-const known = new WeakMap<Platform, Synthesis>();
-
-/** All stacks of a platform, synthesized once; nothing is left behind on the disk. */
+/**
+ * All stacks of a platform. A run of tests makes each platform's once, whichever file asks first: half of these suites is
+ * waiting for CDK, and a file that finds everything made does not even load it.
+ */
 export function synthesize(platform: Platform): Synthesis {
-  const before = known.get(platform);
-  if (before !== undefined) return before;
-  const synthesis = synthesizeAnew(platform);
-  known.set(platform, synthesis);
+  const key = createHash('sha256').update(JSON.stringify(platform)).update(String(newestSource)).digest('hex');
+  const known = inThisFile.get(key) ?? madeBefore(key);
+  const synthesis = known ?? synthesizeAnew(platform);
+  if (known === undefined) keep(key, synthesis);
+  inThisFile.set(key, synthesis);
   return synthesis;
 }
 
+/** When a file that templates are made from was last changed: a run that watches must see it. */
+const root = new URL('../..', import.meta.url).pathname;
+const newestSource = ['lib/**/*.ts', 'gateway/contract.ts', 'runbooks/catalog.ts', 'cdk.json']
+  .flatMap((pattern) => globSync(pattern, { cwd: root }))
+  .reduce((newest, path) => Math.max(newest, statSync(join(root, path)).mtimeMs), 0);
+
+const inThisFile = new Map<string, Synthesis>();
+const fileOf = (key: string): string => join(inject('runDirectory'), `synthesis-${key}.json`);
+
+const synthesisSchema = z.object({
+  stacks: z.array(
+    z.object({
+      name: z.string(),
+      region: z.string(),
+      template: templateSchema,
+      dependencies: z.array(z.string()),
+      terminationProtection: z.boolean(),
+    }),
+  ),
+  missing: z.array(z.unknown()),
+  assets: z.array(z.string()),
+});
+
+const madeBefore = (key: string): Synthesis | undefined =>
+  existsSync(fileOf(key)) ? synthesisSchema.parse(JSON.parse(readFileSync(fileOf(key), 'utf8'))) : undefined;
+
+/** Whole or not at all: another file may read it at this moment. */
+function keep(key: string, synthesis: Synthesis): void {
+  const unfinished = `${fileOf(key)}.${process.pid}`;
+  writeFileSync(unfinished, JSON.stringify(synthesis));
+  renameSync(unfinished, fileOf(key));
+}
+
+/** Nothing is left behind on the disk. */
 function synthesizeAnew(platform: Platform): Synthesis {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-cdk-'));
   try {
-    const assembly = buildApp(platform, { outdir: directory, context, analyticsReporting: false }).synth();
+    const assembly = loadApp().buildApp(platform, { outdir: directory, context, analyticsReporting: false }).synth();
     const names = new Set(assembly.stacks.map((stack) => stack.stackName));
     return {
       stacks: assembly.stacks.map((stack) => ({

@@ -6,6 +6,7 @@ import { regionalStackKinds } from '../../lib/platform/names.ts';
 import { definePlatform, PlatformError, type PlatformSpec } from '../../lib/platform/platform.ts';
 import { tiers } from '../../lib/platform/tiers.ts';
 import { assemble } from '../../lib/review/assemble.ts';
+import type { SynthesizedStack } from '../../lib/review/template.ts';
 import { brought, broughtDatabase, spec, specOf, tierNames, topologyNames } from './specs.ts';
 import { context } from './synthesize.ts';
 
@@ -90,7 +91,17 @@ const described = [
   ...Object.entries(variants).map(([name, description]) => ({ name, description })),
 ];
 
-describe.each(described)('$name', ({ description }) => {
+/** What each combination consists of; the second standby is built like the first, which another test says. */
+const contents = new Map<string, string[]>();
+
+const contentsOf = ({ name, template }: SynthesizedStack): string => {
+  const counts = new Map<string, number>();
+  for (const { Type } of Object.values(template.Resources)) counts.set(Type, (counts.get(Type) ?? 0) + 1);
+  const types = [...counts].toSorted(([left], [right]) => (left < right ? -1 : 1));
+  return `${name}: ${types.map(([type, count]) => `${type.replace('AWS::', '')} ${count}`).join(', ')}`;
+};
+
+describe.each(described)('$name', ({ name, description }) => {
   test('breaks no rule of CloudFormation or AWS Solutions', () => {
     vi.stubEnv('CDK_VALIDATION', 'true');
     const directory = mkdtempSync(join(tmpdir(), 'holdfast-cdk-'));
@@ -98,6 +109,8 @@ describe.each(described)('$name', ({ description }) => {
       const platform = definePlatform(description);
       const { findings, stacks } = assemble(platform, { directory, context });
       expect(findings).toEqual([]);
+      const recorded = stacks.filter((stack) => !stack.name.includes('eu-west-1')).map(contentsOf);
+      contents.set(name, recorded.toSorted());
       const kept = description.regions.filter(({ database }) => database !== undefined).length;
       const regional = regionalStackKinds.length * description.regions.length - kept;
       const global = [platform.regionSwitchPlan, platform.delivery !== undefined].filter(Boolean).length;
@@ -107,6 +120,13 @@ describe.each(described)('$name', ({ description }) => {
       rmSync(directory, { recursive: true });
     }
   });
+});
+
+test.each(topologyNames)('%s consists of the recorded stacks and resources in every tier', async (topology) => {
+  const parts = tierNames.map((tier) =>
+    [`# ${topology}, ${tier}`, ...(contents.get(`tier ${tier}, ${topology}`) ?? ['not synthesized'])].join('\n'),
+  );
+  await expect(`${parts.join('\n\n')}\n`).toMatchFileSnapshot(`__snapshots__/${topology}.txt`);
 });
 
 test.each(impossible)(

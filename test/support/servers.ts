@@ -18,6 +18,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Port of the main process at which workers ask for servers. */
     testServersPort: number;
+    /** Folder of this run; it goes with it. */
+    runDirectory: string;
   }
 }
 
@@ -57,6 +59,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     control.listen(port, '127.0.0.1', listening);
   });
   project.provide('testServersPort', port);
+  project.provide('runDirectory', directory);
   return async () => {
     control.closeAllConnections();
     control.close();
