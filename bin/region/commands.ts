@@ -1,5 +1,5 @@
 /** The words of `holdfast region`. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Host } from '../runbook/host.ts';
 
 export function regionCommand(host: () => Promise<Host>, exitWith: (code: number) => void): Command {
@@ -11,7 +11,6 @@ export function regionCommand(host: () => Promise<Host>, exitWith: (code: number
     ['status', 'Show the claim and every region against it. Exit code 1 when something does not fit.', 'regionStatus'],
     ['topology', 'Show the regions of holdfast.config.ts, and which database follows which.', 'regionTopology'],
     ['history', 'Show which region wrote from when on, by the journals of runs.', 'regionHistory'],
-    ['ready', 'Say whether each standby could take over now. Exit code 1 when one could not.', 'regionReady'],
   ] as const;
   for (const [name, description, work] of looks) {
     command
@@ -21,9 +20,24 @@ export function regionCommand(host: () => Promise<Host>, exitWith: (code: number
       .option('--address <name=url...>', 'where gateways of a region are reached')
       .option('--journal <place>', 'where runs are kept')
       .option('--json', 'print JSON')
-      .option('--metrics', 'ready: print text for Prometheus')
       .action(async (options) => exitWith(await (await import('./show.ts'))[work](await host(), options)));
   }
+  command
+    .command('ready')
+    .description('Say whether each standby could take over now. Exit code 1 when one could not, or it is not known.')
+    .addOption(world())
+    .option('--address <name=url...>', 'where gateways of a region are reached')
+    .option('--json', 'print JSON')
+    .option('--metrics', 'print text for Prometheus')
+    .addOption(new Option('--watch <seconds>', 'look again and again').argParser(whole(10, 3_600)))
+    .addOption(new Option('--listen <port>', 'serve /metrics for Prometheus').argParser(whole(1, 65_535)))
+    .option('--textfile <path>', "write them for the node exporter's textfile collector")
+    .option('--cloudwatch', "put RegionReady into each standby's CloudWatch, where its alarm RegionNotReady waits")
+    .option('--policy', 'print the IAM policy of who looks, with these rights and no others')
+    .action(async ({ policy, ...options }) => {
+      const ready = await import('./ready.ts');
+      exitWith(await (policy === true ? ready.showPolicy(await host()) : ready.regionReady(await host(), options)));
+    });
   command
     .command('promote')
     .description('Fail over to a region that stands by: the same as `runbook run region-failover target=REGION`.')
@@ -84,3 +98,11 @@ export function regionCommand(host: () => Promise<Host>, exitWith: (code: number
   }
   return command;
 }
+
+const whole =
+  (least: number, most: number) =>
+  (value: string): number => {
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`Write a whole number from ${least} to ${most}.`);
+  };

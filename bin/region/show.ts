@@ -1,26 +1,12 @@
-/** `holdfast region status|topology|history|ready`: nothing is changed. */
+/** `holdfast region status|topology|history`: nothing is changed. */
 import { databaseIdentifier, regionalDomain } from '../../lib/platform/names.ts';
-import type { Platform } from '../../lib/platform/platform.ts';
 import { messageOf } from '../../runbooks/engine/look.ts';
-import { certificateCheck } from '../../runbooks/region/certificate.ts';
 import { type EpochBegan, epochOf } from '../../runbooks/region/history.ts';
 import { type RegionPage, readPage } from '../../runbooks/region/page.ts';
-import { readyChecks, readyMetrics } from '../../runbooks/region/ready.ts';
 import { statusOf } from '../../runbooks/region/status.ts';
 import { explained } from '../runbook/command-line.ts';
-import { type Host, UsageError, type WorldName } from '../runbook/host.ts';
-
-export interface RegionOptions {
-  readonly world: WorldName;
-  readonly json?: true;
-  /** Prometheus' text instead of lines for people. */
-  readonly metrics?: true;
-  readonly journal?: string;
-  /** `name=url`, where a region's gateways are reached if not by their own name. */
-  readonly address?: readonly string[];
-}
-
-type Unanswered = { readonly because: string };
+import type { Host } from '../runbook/host.ts';
+import { addressOf, answered, namesOf, platformOf, type RegionOptions, type Unanswered } from './options.ts';
 
 /** @returns 0 when everything fits together, 1 when not. */
 export async function regionStatus(host: Host, options: RegionOptions): Promise<number> {
@@ -117,75 +103,3 @@ export async function regionHistory(host: Host, options: RegionOptions): Promise
     return 0;
   });
 }
-
-/** @returns 0 when every standby could take over now, 1 when one could not, or it is not known. */
-export async function regionReady(host: Host, options: RegionOptions): Promise<number> {
-  return explained(host, async () => {
-    const platform = await platformOf(host);
-    const opened = await host.openWorld(options.world);
-    try {
-      const { claims, capacity } = opened.world;
-      const claim = (await claims.read(host.signal)).agreed;
-      const page = (region: string) => answered(() => readPage(addressOf(platform, region, options), host.signal));
-      const writer: RegionPage | Unanswered =
-        claim === undefined ? { because: 'there is no claim' } : await page(claim.writer);
-      const standbys = namesOf(platform, options).filter((region) => region !== claim?.writer);
-      const results = await Promise.all(
-        standbys.map(async (region) => ({
-          region,
-          checks: [
-            ...readyChecks(
-              {
-                standby: await page(region),
-                writer,
-                capacity: await answered(() => capacity.read(region, host.signal)),
-                isCandidate: claim?.candidates.includes(region) === true,
-              },
-              { maxLagSeconds: platform.tier.rpoSeconds },
-            ),
-            ...(await certificateCheck(addressOf(platform, region, options), host.signal)),
-            ...((await opened.readiness?.(region, claim?.writer, host.signal)) ?? []),
-          ],
-        })),
-      );
-      if (options.json === true) host.terminal.write(`${JSON.stringify(results)}\n`);
-      else if (options.metrics === true) host.terminal.write(readyMetrics(results));
-      else {
-        for (const { region, checks } of results) {
-          for (const { check, is, note } of checks) {
-            host.terminal.write(`  ${region.padEnd(14)}${is.padEnd(9)}${check.padEnd(11)}${note}\n`);
-          }
-        }
-      }
-      return results.every(({ checks }) => checks.every(({ is }) => is === 'ok')) ? 0 : 1;
-    } finally {
-      await opened.close();
-    }
-  });
-}
-
-async function answered<T>(ask: () => Promise<T>): Promise<T | Unanswered> {
-  try {
-    return await ask();
-  } catch (error) {
-    return { because: messageOf(error) };
-  }
-}
-
-async function platformOf(host: Host): Promise<Platform> {
-  const platform = await host.platform();
-  if (platform === undefined) throw new UsageError('holdfast.config.ts has faults');
-  return platform;
-}
-
-const addresses = ({ address }: RegionOptions): ReadonlyMap<string, string> =>
-  new Map((address ?? []).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
-
-/** Regions that are named on the command line, else those of the platform. */
-const namesOf = (platform: Platform, options: RegionOptions): readonly string[] => {
-  const named = [...addresses(options).keys()];
-  return named.length > 0 ? named : platform.regions.map(({ region }) => region);
-};
-
-const addressOf = (platform: Platform, region: string, options: RegionOptions): string =>
-  addresses(options).get(region) ?? `https://${regionalDomain(platform, region)}`;

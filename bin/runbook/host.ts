@@ -6,7 +6,7 @@ import type { World } from '../../runbooks/books/world.ts';
 import type { RunbookId } from '../../runbooks/catalog.ts';
 import type { Journals } from '../../runbooks/engine/journal.ts';
 import type { Clock } from '../../runbooks/engine/recorder.ts';
-import type { ReadyCheck } from '../../runbooks/region/ready.ts';
+import type { ReadyCheck, RegionReadiness } from '../../runbooks/region/ready.ts';
 
 export type WorldName = 'aws' | 'lab';
 
@@ -22,6 +22,8 @@ export interface OpenedWorld {
     writer: string | undefined,
     signal: AbortSignal,
   ) => Promise<readonly ReadyCheck[]>;
+  /** Puts readiness where the world's own alarms look; absent = it has none. */
+  readonly publishReadiness?: (results: readonly RegionReadiness[], signal: AbortSignal) => Promise<void>;
   close(): Promise<void>;
 }
 

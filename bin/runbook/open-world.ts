@@ -53,7 +53,13 @@ export async function openWorld(name: WorldName, platform: Platform): Promise<Op
     manifestOf: (region, file) => readFile(`dist/k8s/${region}/${file}`, 'utf8'),
     templateOf: (stack) => readFile(`cdk.out/${stack}.template.json`, 'utf8'),
   });
-  return { world, refusals: awsRefusals(platform), readiness: world.readiness, close: () => world.close() };
+  return {
+    world,
+    refusals: awsRefusals(platform),
+    readiness: world.readiness,
+    publishReadiness: world.publishReadiness,
+    close: () => world.close(),
+  };
 }
 
 /** @throws RunError when none runs. */

@@ -6,6 +6,7 @@ import {
   canaryName,
   databaseIdentifier,
   gatewayMetricNamespace,
+  readinessMetric,
   replicatedBuckets,
   replicationRuleId,
 } from '../platform/names.ts';
@@ -34,6 +35,7 @@ export function awsAlarms(platform: Platform, region: Region, deployed: Deployed
     ...copies(platform, region),
     ...(exportsMetrics(platform) ? spend(region) : []),
     ...certificate(deployed),
+    ...standby(platform, region),
   ];
   return all.toSorted((left, right) => left.severity.localeCompare(right.severity));
 }
@@ -328,6 +330,31 @@ function certificate({ certificateArn }: DeployedNames): AwsAlarm[] {
       periodSeconds: 86_400,
       periods: 1,
       below: 30,
+      silence: 'unknown',
+    },
+  ];
+}
+
+/** Of a region that has to be able to take over. Where nobody runs the watch it shows that it knows nothing. */
+function standby({ claimRegions }: Platform, { region }: Region): AwsAlarm[] {
+  if (claimRegions.length === 0) return [];
+  return [
+    {
+      name: 'RegionNotReady',
+      severity: 'warning',
+      summary: 'This region could not take over',
+      firstResponse:
+        'A failover to it would stop at something, or lose more than the tier allows. `npx holdfast region ready` says at what: version and image, lag, secrets, capacity, quotas, backups, certificate. No data at all: nobody runs `npx holdfast region ready --watch 60 --cloudwatch`.',
+      metrics: [
+        {
+          ...readinessMetric,
+          dimensions: { Region: region },
+          statistic: 'Minimum',
+        },
+      ],
+      periodSeconds: 300,
+      periods: 3,
+      below: 1,
       silence: 'unknown',
     },
   ];

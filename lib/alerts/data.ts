@@ -1,6 +1,6 @@
 /** Alerts on what must not be lost: database, replicas, spend, backups. */
 import { metricNames } from '../../gateway/contract.ts';
-import { kubernetes } from '../platform/names.ts';
+import { kubernetes, standbyMetrics } from '../platform/names.ts';
 import type { Alert } from './alert.ts';
 import { exporterJobs, gatewayJob } from './scope.ts';
 
@@ -37,6 +37,27 @@ export const dataAlerts: readonly Alert[] = [
     firstResponse:
       'A failover now would lose what the replica has not replayed. On the writer: `select client_addr, state, replay_lag from pg_stat_replication` (no row: the link is cut; look at peering and security groups). With a row: a long query on the replica, or too small an instance. Do not start a switchover until it is below a second.',
     origin: 'High availability patterns',
+  },
+  {
+    // Somebody has to run the watch; where nobody does there is no such series, and this never rings.
+    name: 'RegionNotReady',
+    expression: `min by (region, check) (${standbyMetrics.ready}) == 0`,
+    forSeconds: 900,
+    severity: 'warning',
+    summary: 'The standby {{ $labels.region }} could not take over: {{ $labels.check }}',
+    firstResponse:
+      'A failover now would stop at this, or lose more than the tier allows. `npx holdfast region ready` says what it found. `version`, `image`: release there; `lag`: see DatabaseReplicationLag; `secrets`: copies of another version; `capacity`: pods or nodes are missing; `quotas`: ask for more, it takes days; `backups`: see what makes them; `candidate`: the claim does not name its replica.',
+    origin: 'Holdfast',
+  },
+  {
+    name: 'RegionReadyUnwatched',
+    expression: `time() - max(${standbyMetrics.checkedAt}) > 900`,
+    forSeconds: 300,
+    severity: 'warning',
+    summary: 'Nobody has looked at the standbys for {{ $value | humanizeDuration }}',
+    firstResponse:
+      'Whatever ran `holdfast region ready --watch` has stopped, and the last answer is stale. Look at it where it runs (its credentials, its kubectl context), or look once by hand: `npx holdfast region ready`.',
+    origin: 'Holdfast',
   },
   {
     name: 'RedisUnreachable',

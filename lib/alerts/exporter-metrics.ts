@@ -1,9 +1,17 @@
+import { standbyMetrics } from '../platform/names.ts';
+
 /**
  * Metrics that alerts and autoscalers name and that are not the gateway's: who gives them and where that is documented.
  * A metric that stands in neither place does not exist for us, and a test refuses the alert.
  */
 export interface ExporterMetric {
-  readonly exporter: 'prometheus' | 'kube-state-metrics' | 'postgres_exporter' | 'redis_exporter' | 'vllm';
+  readonly exporter:
+    | 'prometheus'
+    | 'kube-state-metrics'
+    | 'postgres_exporter'
+    | 'redis_exporter'
+    | 'vllm'
+    | 'holdfast region ready';
   /** The page or file that says so. */
   readonly source: string;
 }
@@ -25,7 +33,12 @@ const redis: ExporterMetric = {
 
 const vllm: ExporterMetric = { exporter: 'vllm', source: 'https://docs.vllm.ai/en/latest/usage/metrics.html' };
 
+/** The command itself gives them, to whoever has set it up. */
+const readiness: ExporterMetric = { exporter: 'holdfast region ready', source: 'runbooks/region/ready.ts' };
+
 export const exporterMetrics: Readonly<Record<string, ExporterMetric>> = {
+  [standbyMetrics.ready]: readiness,
+  [standbyMetrics.checkedAt]: readiness,
   up: { exporter: 'prometheus', source: 'https://prometheus.io/docs/concepts/jobs_instances/' },
   kube_deployment_status_replicas_available: kubeStateMetrics('workload/deployment-metrics.md'),
   kube_deployment_spec_replicas: kubeStateMetrics('workload/deployment-metrics.md'),

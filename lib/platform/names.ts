@@ -257,6 +257,16 @@ export const canarySecretName = (platform: Platform): string => `${prefix(platfo
 /** Namespace in CloudWatch of the gateways' own metrics. */
 export const gatewayMetricNamespace = 'Holdfast';
 
+/** What `holdfast region ready --watch` tells Prometheus of standbys, and CloudWatch in one word. */
+export const standbyMetrics = {
+  /** By `region` and `check`: 1 when this would not keep it from taking over. */
+  ready: 'holdfast_region_ready',
+  /** Seconds since 1970. */
+  checkedAt: 'holdfast_region_ready_checked_timestamp_seconds',
+} as const;
+/** Not the gateways' own namespace, which the collectors fill. */
+export const readinessMetric = { namespace: 'Holdfast/Regions', name: 'RegionReady' } as const;
+
 /** Log group by which those metrics reach CloudWatch. */
 export const metricLogGroup = (platform: Platform, region: string): string =>
   `/holdfast/${prefix(platform)}-${region}/metrics`;

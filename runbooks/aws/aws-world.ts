@@ -25,6 +25,7 @@ import {
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { World } from '../books/world.ts';
 import type { RunbookId } from '../catalog.ts';
+import type { RegionReadiness } from '../region/ready.ts';
 import { verify } from '../verify/verify.ts';
 import { awsBackups } from './backups.ts';
 import { type AwsAccess, AwsClients } from './clients.ts';
@@ -36,6 +37,8 @@ import { awsFoundation } from './foundation.ts';
 import { kubectlProgram } from './kubectl.ts';
 import { lostWritesLists } from './lost-writes.ts';
 import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
+import { quotaNeeds } from './quotas.ts';
+import { putReadiness } from './ready-metrics.ts';
 import { awsRegionDatabase } from './region-database.ts';
 import { type AskReadiness, awsReadiness } from './region-readiness.ts';
 import { regionRows } from './region-rows.ts';
@@ -118,6 +121,8 @@ const refuseDrill = (): Promise<never> => Promise.reject(new Error(noDrill));
 export interface AwsWorld extends World {
   /** What AWS tells of a standby before it is needed. */
   readonly readiness: AskReadiness;
+  /** Where the alarms of the stacks look. */
+  readonly publishReadiness: (results: readonly RegionReadiness[], signal: AbortSignal) => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -156,6 +161,14 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     claims.length === 0
       ? platform.primary.region
       : ((await claimStore.read(signal)).agreed?.writer ?? unknown('the writer')(platform.name));
+  const releases = awsReleases(clients, {
+    platform,
+    regionOf,
+    kubectl,
+    writer,
+    manifestOf: options.manifestOf ?? unknown('the manifests'),
+    wait,
+  });
   const backups = awsBackups(clients, { platform, regionOf, databaseUrl });
   return {
     ...backups,
@@ -164,7 +177,10 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       copiedSecrets: platform.regions.some((one) => one.database !== undefined) ? [] : [databaseSecretName(platform)],
       ownSecrets: [gatewaySecretName(platform)],
       newestBackup: (...asked) => backups.newestBackup(...asked),
+      imageIn: async (name, signal) => (await releases.view({ region: name }, signal)).image,
+      quotaNeeds: (name) => quotaNeeds(platform, regionOf(name)),
     }),
+    publishReadiness: (results, signal) => putReadiness(clients, results, signal),
     upgrades: awsUpgrades(clients, {
       databaseIn: (name) => databaseIdentifier(platform, regionOf(name)),
       clusterIn: (name) => clusterName(platform, name),
@@ -233,14 +249,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       manifestsOf: options.manifestsOf ?? unknown('the manifests'),
       wait,
     }),
-    releases: awsReleases(clients, {
-      platform,
-      regionOf,
-      kubectl,
-      writer,
-      manifestOf: options.manifestOf ?? unknown('the manifests'),
-      wait,
-    }),
+    releases,
     database: (name) =>
       awsRegionDatabase(clients, {
         region: name,

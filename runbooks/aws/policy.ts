@@ -16,6 +16,7 @@ import {
   loadBalancerName,
   objectKeys,
   prefix,
+  readinessMetric,
   repositoryName,
   secretNameOf,
   stackName,
@@ -201,6 +202,38 @@ function rebuilding(platform: Platform): Statement[] {
   ];
 }
 
+/** What `holdfast region ready` reads, and the one metric that it puts. */
+export function readinessPolicy(platform: Platform, buckets: PolicyBuckets): Policy {
+  return {
+    Version: '2012-10-17',
+    Statement: [
+      claimReader(buckets),
+      useOfKeys(platform),
+      allow(
+        'SeeTheSecretsVersions',
+        ['secretsmanager:DescribeSecret'],
+        secretArns(platform, databaseSecretName(platform), gatewaySecretName(platform)),
+      ),
+      ...seeingBackups(platform),
+      allow(
+        'SeeTheDatabases',
+        ['rds:DescribeDBInstances'],
+        platform.regions.map((one) => databaseArn(platform, one)),
+      ),
+      allow(
+        'ReachTheClusters',
+        ['eks:DescribeCluster'],
+        platform.regions.map((one) => clusterArn(platform, one)),
+      ),
+      allow('SeeTheQuotas', ['servicequotas:GetServiceQuota', 'servicequotas:GetAWSDefaultServiceQuota'], ['*']),
+      {
+        ...allow('PutTheMetric', ['cloudwatch:PutMetricData'], ['*']),
+        Condition: { StringEquals: { 'cloudwatch:namespace': readinessMetric.namespace } },
+      },
+    ],
+  };
+}
+
 /** The database that a failback makes, whether `holdfast.config.ts` describes it already or not. */
 const replacement = (region: Region): Region => ({
   ...region,
@@ -229,23 +262,27 @@ function returning(platform: Platform): Statement[] {
   ];
 }
 
+const seeingBackups = (platform: Platform): Statement[] => [
+  allow(
+    'ListTheBackups',
+    ['s3:ListBucket'],
+    platform.regions.map((one) => `arn:aws:s3:::${bucketName(platform, one, 'backup')}`),
+  ),
+  allow(
+    'SeeTheSnapshots',
+    ['rds:DescribeDBSnapshots', 'rds:DescribeDBInstanceAutomatedBackups'],
+    platform.regions.flatMap(({ region, account }) => [
+      `arn:aws:rds:${region}:${account}:db:*`,
+      `arn:aws:rds:${region}:${account}:snapshot:*`,
+      `arn:aws:rds:${region}:${account}:auto-backup:*`,
+    ]),
+  ),
+];
+
 /** Reads every backup, and makes and removes databases that are named after a run, and no other. */
 function restoring(platform: Platform): Statement[] {
   return [
-    allow(
-      'ListTheBackups',
-      ['s3:ListBucket'],
-      platform.regions.map((one) => `arn:aws:s3:::${bucketName(platform, one, 'backup')}`),
-    ),
-    allow(
-      'SeeTheSnapshots',
-      ['rds:DescribeDBSnapshots', 'rds:DescribeDBInstanceAutomatedBackups'],
-      platform.regions.flatMap(({ region, account }) => [
-        `arn:aws:rds:${region}:${account}:db:*`,
-        `arn:aws:rds:${region}:${account}:snapshot:*`,
-        `arn:aws:rds:${region}:${account}:auto-backup:*`,
-      ]),
-    ),
+    ...seeingBackups(platform),
     allow(
       'RestoreBesideWhatIsInUse',
       ['rds:RestoreDBInstanceFromDBSnapshot', 'rds:RestoreDBInstanceToPointInTime', 'rds:AddTagsToResource'],

@@ -2,8 +2,10 @@
 import { DescribeSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { backupFault, backupNames } from '../../lib/platform/backups.ts';
 import type { BackupWorld } from '../books/backup-world.ts';
+import { isSameImage } from '../books/release.ts';
 import type { ReadyCheck } from '../region/ready.ts';
 import { type AwsClients, isNamed } from './clients.ts';
+import { type QuotaNeed, quotasCheck } from './quotas.ts';
 
 export interface ReadinessPlace {
   /** Secrets that AWS copies from the writer's region; each must hold the same version. */
@@ -11,6 +13,9 @@ export interface ReadinessPlace {
   /** Secrets that each region has of its own. */
   readonly ownSecrets: readonly string[];
   readonly newestBackup: BackupWorld['newestBackup'];
+  /** Image that a region's gateways run. */
+  readonly imageIn: (region: string, signal: AbortSignal) => Promise<string>;
+  readonly quotaNeeds: (region: string) => readonly QuotaNeed[];
 }
 
 /** @param writer region of the writer; undefined = not known, and nothing can be compared with it. */
@@ -25,6 +30,8 @@ export function awsReadiness(clients: AwsClients, place: ReadinessPlace): AskRea
     Promise.all([
       orUnknown('secrets', signal, () => secretsCheck(clients, place, region, writer, signal)),
       orUnknown('backups', signal, () => backupsCheck(place, region, signal)),
+      orUnknown('image', signal, () => imageCheck(place, region, writer, signal)),
+      orUnknown('quotas', signal, () => quotasCheck(clients, region, place.quotaNeeds(region), signal)),
     ]);
 }
 
@@ -64,6 +71,22 @@ async function currentVersion(
     if (isNamed(error, 'ResourceNotFoundException')) return undefined;
     throw error;
   }
+}
+
+/** A version may be built twice; the digest is the image. */
+async function imageCheck(
+  { imageIn }: ReadinessPlace,
+  region: string,
+  writer: string | undefined,
+  signal: AbortSignal,
+): Promise<ReadyCheck> {
+  const here = await imageIn(region, signal);
+  if (writer === undefined)
+    return { check: 'image', is: 'unknown', note: `${here}; there is no writer to compare with` };
+  const there = await imageIn(writer, signal);
+  return isSameImage(here, there)
+    ? { check: 'image', is: 'ok', note: here }
+    : { check: 'image', is: 'failed', note: `${here}, ${writer} runs ${there}` };
 }
 
 async function backupsCheck(

@@ -1,4 +1,5 @@
 /** Could a standby take over now? Compared with the writer's region, each doubt with its reason. Pure. */
+import { standbyMetrics } from '../../lib/platform/names.ts';
 import type { RegionPage } from './page.ts';
 
 export interface ReadyLimits {
@@ -23,7 +24,9 @@ export interface ReadyCheck {
     | 'capacity'
     | 'secrets'
     | 'backups'
-    | 'certificate';
+    | 'certificate'
+    | 'image'
+    | 'quotas';
   readonly is: 'ok' | 'failed' | 'unknown';
   readonly note: string;
 }
@@ -64,17 +67,26 @@ function capacityCheck(capacity: ReadyInput['capacity']): ReadyCheck {
   return { check: 'capacity', is: ready >= needed ? 'ok' : 'failed', note: `${ready} of ${needed} pods are ready` };
 }
 
-/** As Prometheus reads it from a file or a Pushgateway. What is not known is not ready. */
-export function readyMetrics(
-  results: readonly { readonly region: string; readonly checks: readonly ReadyCheck[] }[],
-): string {
+/** Of one standby. */
+export interface RegionReadiness {
+  readonly region: string;
+  readonly checks: readonly ReadyCheck[];
+}
+
+/** As Prometheus reads it from a file or an address. What is not known is not ready. */
+export function readyMetrics(results: readonly RegionReadiness[], at: Date): string {
   const lines = results.flatMap(({ region, checks }) =>
-    checks.map(({ check, is }) => `holdfast_region_ready{region="${region}",check="${check}"} ${is === 'ok' ? 1 : 0}`),
+    checks.map(
+      ({ check, is }) => `${standbyMetrics.ready}{region="${region}",check="${check}"} ${is === 'ok' ? 1 : 0}`,
+    ),
   );
   return [
-    '# HELP holdfast_region_ready 1 when this would not keep the region from taking over.',
-    '# TYPE holdfast_region_ready gauge',
+    `# HELP ${standbyMetrics.ready} 1 when this would not keep the region from taking over.`,
+    `# TYPE ${standbyMetrics.ready} gauge`,
     ...lines,
+    `# HELP ${standbyMetrics.checkedAt} When somebody looked last.`,
+    `# TYPE ${standbyMetrics.checkedAt} gauge`,
+    `${standbyMetrics.checkedAt} ${Math.floor(at.getTime() / 1000)}`,
     '',
   ].join('\n');
 }

@@ -20,7 +20,7 @@ describe('the manifests of the production platform', () => {
   });
 
   it('differ between regions only in their names, their range, their number of replicas and whom they ask', () => {
-    const mayDiffer = /name: HOLDFAST_(EXPECTED_REPLICAS|REGION_ADDRESSES|CLAIM_BUCKETS)$/;
+    const mayDiffer = /name: HOLDFAST_(EXPECTED_REPLICAS|REGION_ADDRESSES|CLAIM_BUCKETS|OUTBOX_ARCHIVE)$/;
     const texts = synthesizedTexts(production);
     const textOf = (region: Region, file: string): string[] =>
       (texts.get(`${region.region}/${file}`) ?? '')

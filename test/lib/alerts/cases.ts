@@ -209,6 +209,30 @@ export const alertCases: readonly AlertCase[] = [
     fires: [],
   },
   {
+    alert: 'RegionNotReady',
+    because: 'pods are missing there for half an hour',
+    series: {
+      'holdfast_region_ready{region="r2",check="capacity"}': '0+0x40',
+      'holdfast_region_ready{region="r2",check="lag"}': '1+0x40',
+    },
+    atMinutes: 30,
+    fires: [{ labels: { region: 'r2', check: 'capacity' }, summary: 'The standby r2 could not take over: capacity' }],
+  },
+  {
+    alert: 'RegionReadyUnwatched',
+    because: 'the watch looked once, at the start, and never again',
+    series: { holdfast_region_ready_checked_timestamp_seconds: '0+0x60' },
+    atMinutes: 30,
+    fires: [{ labels: {}, summary: 'Nobody has looked at the standbys for 30m 0s' }],
+  },
+  {
+    alert: 'RegionReadyUnwatched',
+    because: 'it looks every minute',
+    series: { holdfast_region_ready_checked_timestamp_seconds: '0+60x60' },
+    atMinutes: 30,
+    fires: [],
+  },
+  {
     alert: 'RedisUnreachable',
     because: 'one of two gateways lost it',
     series: {

@@ -36,6 +36,8 @@ const available = await motoIsInstalled();
 const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
 const { signal } = new AbortController();
 const [east, west] = ['us-east-1', 'us-west-2'] as const;
+/** Tested without moto. */
+const elsewhere = { imageIn: async () => 'image', quotaNeeds: () => [] };
 const shape = definePlatform(spec());
 const source = databaseIdentifier(shape, shape.primary);
 
@@ -236,6 +238,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         copiedSecrets: ['database'],
         ownSecrets: ['gateway'],
         newestBackup: async () => ({ id: '1', takenAt: '2026-01-01T00:00:00Z', ageSeconds: 60 }),
+        ...elsewhere,
       });
       await secrets(east).send(
         new CreateSecretCommand({
@@ -244,7 +247,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
           AddReplicaRegions: [{ Region: west }],
         }),
       );
-      expect(await readiness(west, east, signal)).toEqual([
+      expect((await readiness(west, east, signal)).slice(0, 2)).toEqual([
         { check: 'secrets', is: 'failed', note: 'gateway is missing' },
         { check: 'backups', is: 'ok', note: 'every kind is young enough' },
       ]);
@@ -256,8 +259,9 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         copiedSecrets: ['alone'],
         ownSecrets: [],
         newestBackup: () => Promise.reject(new Error('the bucket does not answer')),
+        ...elsewhere,
       });
-      expect(await apart(west, east, signal)).toEqual([
+      expect((await apart(west, east, signal)).slice(0, 2)).toEqual([
         { check: 'secrets', is: 'failed', note: 'alone is another version than in us-east-1' },
         { check: 'backups', is: 'unknown', note: 'the bucket does not answer' },
       ]);

@@ -1,15 +1,19 @@
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { fenceRegion, pauseWriter, resumeWriter } from '../../../bin/region/change.ts';
-import { regionHistory, regionReady, regionStatus, regionTopology } from '../../../bin/region/show.ts';
+import { regionReady } from '../../../bin/region/ready.ts';
+import { regionHistory, regionStatus, regionTopology } from '../../../bin/region/show.ts';
 import { runBook } from '../../../bin/runbook/perform.ts';
 import { selfSignedCertificate } from '../../../runbooks/lab/certificate.ts';
 import { freePort } from '../../../runbooks/lab/free-port.ts';
 import { certificateCheck, certificateVerdict } from '../../../runbooks/region/certificate.ts';
 import type { RegionPage } from '../../../runbooks/region/page.ts';
-import { readyChecks } from '../../../runbooks/region/ready.ts';
+import { type RegionReadiness, readyChecks } from '../../../runbooks/region/ready.ts';
 import { statusOf } from '../../../runbooks/region/status.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { SimulatedWorld } from '../books/simulated-world.ts';
 import { fakeHost } from './fake-host.ts';
 
@@ -124,6 +128,51 @@ describe('holdfast region ready', () => {
     expect(output.join('')).toContain('# TYPE holdfast_region_ready gauge');
     expect(output.join('')).toContain('holdfast_region_ready{region="b",check="lag"} 1');
     expect(output.join('')).toContain('holdfast_region_ready{region="b",check="backups"} 0');
+  });
+
+  it('watches: the address for Prometheus and the file follow every look, and an operator who stops it ends it', async () => {
+    const world = new SimulatedWorld();
+    world.pods.set('b', { ready: 3, needed: 3 });
+    const stop = new AbortController();
+    const port = await freePort();
+    const textfile = join(await temporaryDirectory(), 'ready.prom');
+    const seen: { served: string; file: string; published: number }[] = [];
+    const published: (readonly RegionReadiness[])[] = [];
+    const host = fakeHost({ world, signal: stop.signal });
+    const sleep = async (): Promise<void> => {
+      const served = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      seen.push({ served, file: await readFile(textfile, 'utf8'), published: published.length });
+      world.pods.set('b', { ready: 1, needed: 3 });
+      if (seen.length === 2) stop.abort(new Error('stopped by the operator'));
+    };
+    const publishReadiness = async (results: readonly RegionReadiness[]): Promise<void> => {
+      published.push(results);
+      throw new Error('CloudWatch does not answer');
+    };
+    const watched = {
+      ...host,
+      clock: { ...host.clock, sleep },
+      openWorld: async () => ({ world, publishReadiness, close: async () => undefined }),
+    };
+    const options = { ...(await both()), watch: 60, listen: port, textfile, cloudwatch: true } as const;
+    expect(await regionReady(watched, options)).toBe(1);
+    const capacity = seen.map(({ served }) => /check="capacity"} (\d)/.exec(served)?.[1]);
+    expect(capacity).toEqual(['1', '0']);
+    expect(seen.map(({ file }, index) => file === seen[index]?.served)).toEqual([true, true]);
+    expect(seen[0]?.served).toMatch(/holdfast_region_ready_checked_timestamp_seconds \d+/);
+    // What does not take the answer ends no watch.
+    expect(seen.map((one) => one.published)).toEqual([1, 2]);
+    expect(host.output()).toContain('CloudWatch does not answer');
+    await expect(fetch(`http://127.0.0.1:${port}/metrics`)).rejects.toThrow();
+  });
+
+  it('goes on when the claim cannot be read: every standby is told as not ready', async () => {
+    const world = new SimulatedWorld();
+    world.pods.set('b', { ready: 3, needed: 3 });
+    for (const bucket of world.buckets) bucket.away = true;
+    const host = fakeHost({ world });
+    expect(await regionReady(host, await both())).toBe(1);
+    expect(host.output()).toMatch(/b +failed +candidate/);
   });
 
   it('looks at the certificate that clients get: trusted, for this name, and good for a month', async () => {
