@@ -90,40 +90,47 @@ it('P1: while PostgreSQL is killed and started again, known keys are served with
   await site.reconciled(clients);
 }, 60_000);
 
-it('P3: while PostgreSQL hangs, known keys are served as fast as before, strangers are told within 600 ms and then at once, and nothing is lost', async () => {
-  const fromMs = performance.now();
-  let frozenMs = 0;
-  let healedMs = 0;
-  const strangers: number[] = [];
-  const clients = await underLoad('p3-', async () => {
-    await sleep(2_000);
-    frozenMs = performance.now();
-    signalTree(site.postgres().pid, 'SIGSTOP');
-    for (let call = 0; call < 12; call++) {
-      const askedMs = performance.now();
-      const [gateway] = site.gateways;
-      if (gateway === undefined) throw new Error('no gateway');
-      const answer = await chat(gateway, `sk-a-stranger-number-${call}`);
-      expect(answer.status).toBe(503);
-      strangers.push(performance.now() - askedMs);
-    }
-    await sleep(Math.max(0, frozenMs + 8_000 - performance.now()));
-    healedMs = performance.now();
-    signalTree(site.postgres().pid, 'SIGCONT');
-  });
-  await connected();
-  const before = tookBetween(clients.entries, fromMs, frozenMs);
-  const during = tookBetween(clients.entries, frozenMs, healedMs);
-  const change = slowdown(before, during);
-  tell('P3', { change, strangers: strangers.map(Math.round) });
-  expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
-  expectNoWait(change);
-  expect(quantile(strangers.slice(0, 3), 0.5)).toBeLessThan(600);
-  expect(Math.max(...strangers)).toBeLessThan(1_000);
-  // The breaker is open: one probe a while may still wait.
-  expect(quantile(strangers.slice(5), 0.5)).toBeLessThan(50);
-  await site.reconciled(clients);
-}, 60_000);
+/** `HOLDFAST_FREEZE_SECONDS=60` is the matrix's own; the time-outs and the breaker have all had their turn after eight. */
+const freezeSeconds = Number(process.env['HOLDFAST_FREEZE_SECONDS'] ?? 8);
+
+it(
+  'P3: while PostgreSQL hangs, known keys are served as fast as before, strangers are told within 600 ms and then at once, and nothing is lost',
+  async () => {
+    const fromMs = performance.now();
+    let frozenMs = 0;
+    let healedMs = 0;
+    const strangers: number[] = [];
+    const clients = await underLoad('p3-', async () => {
+      await sleep(2_000);
+      frozenMs = performance.now();
+      signalTree(site.postgres().pid, 'SIGSTOP');
+      for (let call = 0; call < 12; call++) {
+        const askedMs = performance.now();
+        const [gateway] = site.gateways;
+        if (gateway === undefined) throw new Error('no gateway');
+        const answer = await chat(gateway, `sk-a-stranger-number-${call}`);
+        expect(answer.status).toBe(503);
+        strangers.push(performance.now() - askedMs);
+      }
+      await sleep(Math.max(0, frozenMs + freezeSeconds * 1000 - performance.now()));
+      healedMs = performance.now();
+      signalTree(site.postgres().pid, 'SIGCONT');
+    });
+    await connected();
+    const before = tookBetween(clients.entries, fromMs, frozenMs);
+    const during = tookBetween(clients.entries, frozenMs, healedMs);
+    const change = slowdown(before, during);
+    tell('P3', { change, strangers: strangers.map(Math.round) });
+    expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
+    expectNoWait(change, 5);
+    expect(quantile(strangers.slice(0, 3), 0.5)).toBeLessThan(600);
+    expect(Math.max(...strangers)).toBeLessThan(1_000);
+    // The breaker is open: one probe a while may still wait.
+    expect(quantile(strangers.slice(5), 0.5)).toBeLessThan(50);
+    await site.reconciled(clients);
+  },
+  60_000 + freezeSeconds * 1000,
+);
 
 it('P4: while answers of PostgreSQL do not come back, nothing that it committed unheard is booked twice', async () => {
   const clients = await underLoad('p4-', async (load) => {
@@ -182,8 +189,8 @@ it('P6: known keys are served as fast as before while every answer of PostgreSQL
   tell('P6', { slow, full, idle: idle.length });
   expect(idle.length).toBeGreaterThan(20);
   expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
-  expectNoWait(slow);
-  expectNoWait(full);
+  expectNoWait(slow, 50);
+  expectNoWait(full, 50);
   await site.reconciled(clients);
 }, 60_000);
 

@@ -5,7 +5,7 @@ import { type RedisServer, startRedis } from '../../runbooks/lab/redis.ts';
 import { type FaultProxy, faultProxy } from '../support/fault-proxy.ts';
 import { Clients } from '../support/ledgers.ts';
 import { until } from '../support/processes.ts';
-import { expectNoWait, openSite, rows, type Site, slowdown, statuses, tell, tookBetween } from './site.ts';
+import { expectNoWait, isQuiet, openSite, rows, type Site, slowdown, statuses, tell, tookBetween } from './site.ts';
 
 let site: Site;
 let redis: RedisServer;
@@ -96,10 +96,10 @@ it('R1: while Redis is killed and started again, no request fails, and every gat
   );
   tell('R1', { answered: clients.answered, change, backMs });
   expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
-  // A second, and what the processes need to be seen.
-  expect(backMs).toBeLessThan(1_500);
-  expectNoWait(change);
-  expectNoWait(later);
+  // A second, and on a busy machine what the processes need to be seen.
+  expect(backMs).toBeLessThan(isQuiet ? 1_000 : 1_500);
+  expectNoWait(change, 150);
+  expectNoWait(later, 5);
   await site.reconciled(clients);
   await noOverrun();
 }, 40_000);
@@ -113,8 +113,8 @@ it('R2: while Redis hangs, no request fails, the first ones wait a moment for it
   await connected([true, true, true]);
   tell('R2', { answered: clients.answered, change, later });
   expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
-  expectNoWait(change);
-  expectNoWait(later);
+  expectNoWait(change, 150);
+  expectNoWait(later, 2);
   await site.reconciled(clients);
   await noOverrun();
 }, 40_000);
@@ -135,8 +135,8 @@ it('R4: a gateway that is cut off from Redis alone goes on by itself, and the ot
   await connected([true, true, true]);
   tell('R4', { answered: clients.answered, change, later });
   expect(Object.keys(statuses(clients.entries))).toEqual(['200']);
-  expectNoWait(change);
-  expectNoWait(later);
+  expectNoWait(change, 150);
+  expectNoWait(later, 5);
   await site.reconciled(clients);
   await noOverrun();
 }, 40_000);

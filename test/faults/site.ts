@@ -185,13 +185,17 @@ export const slowdown = (before: readonly number[], during: readonly number[]): 
   during: { p50: quantile(during, 0.5), p99: quantile(during, 0.99) },
 });
 
+/** `HOLDFAST_QUIET_MACHINE=1`: nothing else runs here, so that the milliseconds of the matrix itself can be asserted. */
+export const isQuiet = (process.env['HOLDFAST_QUIET_MACHINE'] ?? '') !== '';
+
 /**
  * Nobody waited for a store. Two cores that other tests use as well add tens of milliseconds by themselves, and hundreds at
  * the tail; a store that does not answer would add its time-out to every request that asked it.
+ * @param addedMs what the matrix allows one in a hundred to take longer; asserted where nothing else runs.
  */
-export function expectNoWait({ before, during }: Slowdown): void {
-  expect(during.p50 - before.p50).toBeLessThan(50);
-  expect(during.p99).toBeLessThan(2 * before.p99 + 250);
+export function expectNoWait({ before, during }: Slowdown, addedMs: number): void {
+  expect(during.p50 - before.p50).toBeLessThan(isQuiet ? 5 : 50);
+  expect(during.p99).toBeLessThan(isQuiet ? before.p99 + addedMs : 2 * before.p99 + 250);
 }
 
 /** Of the clients, how many got which status. */
