@@ -5,8 +5,10 @@ import type { Scope } from '../domain/entitlements.ts';
 import type { Refusal } from '../domain/errors.ts';
 import type { Caller } from '../domain/request.ts';
 import type { BudgetSlices, LimitSlices, Siblings } from '../domain/slices.ts';
-import { BudgetBook, type BudgetSlice, type Demand } from './budget-book.ts';
+import { BudgetBook, type BudgetSlice } from './budget-book.ts';
+import { budgetDemands, limitDemands } from './demands.ts';
 import { limitHeaders } from './headers.ts';
+import { withLessOutput } from './less-output.ts';
 import { LimitBook } from './limit-book.ts';
 import type { LimitSlice } from './limit-slice.ts';
 import { type Plan, PlanCache } from './plan.ts';
@@ -18,6 +20,7 @@ import {
   tooManyWaiting,
   unpriced,
 } from './refusals.ts';
+import { Counted, Held, type Holder, unbound } from './reservations.ts';
 import { SingleCall } from './single-call.ts';
 import { available, fits, reserveAll, settle } from './slice.ts';
 
@@ -68,7 +71,7 @@ interface Waiting {
 
 const nobody: readonly Scope[] = [];
 
-export class SlicedAdmission implements Admission {
+export class SlicedAdmission implements Admission, Holder {
   readonly #options: SlicedAdmissionOptions;
   readonly #budgets: BudgetBook;
   readonly #limits: LimitBook;
@@ -108,11 +111,11 @@ export class SlicedAdmission implements Admission {
     });
     this.#plans = new PlanCache({ budgets: this.#budgets, limits: this.#limits });
     this.#budgetCall = new SingleCall(async () => {
-      await this.#budgets.call(this.#budgetDemands());
+      await this.#budgets.call(budgetDemands(this.#waiting));
       this.#review();
     });
     this.#limitCall = new SingleCall(async () => {
-      await this.#limits.call(this.#limitDemands());
+      await this.#limits.call(limitDemands(this.#waiting));
       this.#review();
     });
     this.#tickedAtMs = now();
@@ -390,35 +393,6 @@ export class SlicedAdmission implements Admission {
     return first === undefined ? tooManyWaiting() : budgetUnavailable(first.scope);
   }
 
-  #budgetDemands(): Map<BudgetSlice, Demand> {
-    const demands = new Map<BudgetSlice, Demand>();
-    for (const { plan, estimate } of this.#waiting) {
-      const micros = estimate.micros ?? 0;
-      for (const slice of plan.budgets) {
-        const demand = demands.get(slice);
-        if (demand === undefined) demands.set(slice, { sum: micros, ticket: micros });
-        else {
-          demand.sum += micros;
-          demand.ticket = Math.max(demand.ticket, micros);
-        }
-      }
-    }
-    return demands;
-  }
-
-  #limitDemands(): Map<LimitSlice, number> {
-    const demands = new Map<LimitSlice, number>();
-    const add = (slice: LimitSlice, amount: number): void => {
-      demands.set(slice, (demands.get(slice) ?? 0) + amount);
-    };
-    for (const { plan, estimate } of this.#waiting) {
-      for (const slice of plan.requests) add(slice, 1);
-      for (const slice of plan.tokens) add(slice, estimate.tokens);
-      for (const slice of plan.slots) add(slice, 1);
-    }
-    return demands;
-  }
-
   #scopesOf(caller: Caller): readonly Scope[] {
     const { scopes } = caller;
     const globalScope = this.#globalScope;
@@ -439,84 +413,3 @@ export class SlicedAdmission implements Admission {
     this.#review();
   }
 }
-
-/** The largest output that the budgets leave room for. @returns undefined when that is none, or is not less. */
-function withLessOutput(estimate: Estimate, plan: Plan): Estimate | undefined {
-  const { openOutput, micros } = estimate;
-  if (openOutput === undefined || micros === undefined || openOutput.microsPerToken <= 0) return undefined;
-  const left = Math.min(...plan.budgets.map((slice) => slice.free + available(slice)));
-  const promptMicros = micros - openOutput.tokens * openOutput.microsPerToken;
-  const tokens = Math.floor((left - promptMicros) / openOutput.microsPerToken);
-  if (tokens < 1 || tokens >= openOutput.tokens) return undefined;
-  return {
-    micros: Math.ceil(promptMicros + tokens * openOutput.microsPerToken),
-    tokens: estimate.tokens - openOutput.tokens + tokens,
-    openOutput: { ...openOutput, tokens },
-  };
-}
-
-class Held implements Reservation {
-  readonly reservedMicros: number;
-  readonly maxOutputTokens: number | undefined;
-  readonly #admission: SlicedAdmission;
-  readonly #plan: Plan;
-  readonly #tokens: number;
-  readonly #serial: number;
-  #settled = false;
-
-  constructor(
-    admission: SlicedAdmission,
-    plan: Plan,
-    micros: number,
-    tokens: number,
-    serial: number,
-    maxOutputTokens: number | undefined,
-  ) {
-    this.#admission = admission;
-    this.#plan = plan;
-    this.reservedMicros = micros;
-    this.#tokens = tokens;
-    this.#serial = serial;
-    this.maxOutputTokens = maxOutputTokens;
-  }
-
-  get accounts(): readonly string[] {
-    return this.#plan.accounts;
-  }
-
-  settle(costMicros: number | null, tokens: number | null): void {
-    if (this.#settled) return;
-    this.#settled = true;
-    this.#admission.release(
-      this.#plan,
-      this.reservedMicros,
-      this.#tokens,
-      this.#serial,
-      costMicros ?? 0,
-      tokens ?? this.#tokens,
-    );
-  }
-
-  headers(): Record<string, string> {
-    return this.#admission.headers(this.#plan);
-  }
-}
-
-/** Nothing limits it; its cost is counted all the same. */
-class Counted implements Reservation {
-  readonly reservedMicros = 0;
-  readonly maxOutputTokens = undefined;
-  readonly accounts: readonly string[];
-
-  constructor(accounts: readonly string[]) {
-    this.accounts = accounts;
-  }
-
-  settle(): void {}
-
-  headers(): undefined {
-    return undefined;
-  }
-}
-
-const unbound: Reservation = new Counted([]);
