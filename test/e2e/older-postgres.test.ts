@@ -1,6 +1,6 @@
 /**
- * The oldest PostgreSQL that is supported, where the system has one (Debian: `apt-get install postgresql-15`): all
- * migrations, and the money, through real gateways.
+ * The oldest PostgreSQL that is supported, where the system has one (Debian: `apt-get install postgresql-15`), or the one
+ * that `HOLDFAST_TEST_POSTGRES` names: all migrations, and the money, through real gateways.
  */
 import { globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,20 +11,22 @@ import { freePort } from '../../runbooks/lab/free-port.ts';
 import { type PostgresServer, startPostgres } from '../../runbooks/lab/postgres.ts';
 import { configFor, hello, startTestGateway } from '../support/gateway.ts';
 import { bookkeepingUpstream } from '../support/ledgers.ts';
+import { wantedBinaries, wantedMajor } from '../support/postgres-majors.ts';
 import { until } from '../support/processes.ts';
 import { query } from '../support/query.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const [initdb] = globSync('/usr/lib/postgresql/{15,16,17}/bin/initdb').toSorted();
-const major = initdb === undefined ? '15 to 17' : (/postgresql\/(\d+)/.exec(initdb)?.[1] ?? '');
+const binaries = (await wantedBinaries()) ?? (initdb === undefined ? undefined : dirname(initdb));
+const major = wantedMajor() ?? /postgresql\/(\d+)/.exec(initdb ?? '')?.[1] ?? '15 to 17';
 
-describe.skipIf(initdb === undefined)(`PostgreSQL ${major}`, () => {
+describe.skipIf(binaries === undefined)(`PostgreSQL ${major}`, () => {
   let postgres: PostgresServer;
   beforeAll(async () => {
     postgres = await startPostgres({
       dataDirectory: join(await temporaryDirectory(), 'postgres'),
       port: await freePort(),
-      binaries: dirname(initdb ?? ''),
+      ...(binaries === undefined ? {} : { binaries }),
       settings: { fsync: 'off' },
     });
   });

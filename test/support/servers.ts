@@ -11,6 +11,7 @@ import { freePort } from '../../runbooks/lab/free-port.ts';
 import { type PostgresServer, startPostgres } from '../../runbooks/lab/postgres.ts';
 import { type RedisServer, startRedis } from '../../runbooks/lab/redis.ts';
 import { type MotoServer, startMoto } from './aws/moto-server.ts';
+import { wantedBinaries } from './postgres-majors.ts';
 import { runDirectory } from './run-directory.ts';
 
 declare module 'vitest' {
@@ -68,9 +69,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 /** Durability is off: nothing here needs to outlive a power cut, and crash tests start servers of their own. */
 async function startTestPostgres(directory: string): Promise<PostgresServer> {
+  const binaries = await wantedBinaries();
   return startPostgres({
     dataDirectory: join(directory, 'postgres'),
     port: await freePort(),
+    ...(binaries === undefined ? {} : { binaries }),
     settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '300' },
   });
 }
