@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url';
 await import('./install.mjs');
 const pinned = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
 const entry = fileURLToPath(new URL('holdfast.ts', import.meta.url));
-const child = spawn(existsSync(pinned) ? pinned : process.execPath, [entry, ...process.argv.slice(2)], {
+// As gateway/contract.ts has it (tested); whatever Node runs this file, it may not read TypeScript.
+const flags = ['--max-semi-space-size=32'];
+const child = spawn(existsSync(pinned) ? pinned : process.execPath, [...flags, entry, ...process.argv.slice(2)], {
   stdio: 'inherit',
 });
 // A terminal sends Ctrl-C to both; a process manager only to this one. Either way the child decides when it is done.

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { version } from '../gateway/contract.ts';
+import { version, youngHeapFlag } from '../gateway/contract.ts';
 import packageJson from '../package.json' with { type: 'json' };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -192,6 +192,10 @@ it('no file is called utils, helpers or common', () => {
 
 it('the version of the contract is the version of the package', () => {
   expect(version).toBe(packageJson.version);
+});
+
+it('npx holdfast starts Node with the heap that the contract states', () => {
+  expect(readFileSync(join(root, 'bin/holdfast.mjs'), 'utf8')).toContain(`['${youngHeapFlag}']`);
 });
 
 it('every dependency is pinned to an exact version', () => {

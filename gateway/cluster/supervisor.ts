@@ -1,5 +1,6 @@
 /** Runs gateway processes that share one port: starts them, replaces those that die, drains them together. */
 import cluster, { type Worker } from 'node:cluster';
+import { youngHeapFlag } from '../contract.ts';
 import { type FromSupervisor, readFromWorker } from './messages.ts';
 import { aggregate } from './worker-link.ts';
 
@@ -54,7 +55,12 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    cluster.setupPrimary({ exec: options.entry, args: [], serialization: 'json' });
+    cluster.setupPrimary({
+      exec: options.entry,
+      args: [],
+      execArgv: [...new Set([...process.execArgv, youngHeapFlag])],
+      serialization: 'json',
+    });
   }
 
   /** Process ids of the workers that run now. */

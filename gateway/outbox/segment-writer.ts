@@ -100,6 +100,7 @@ export class SegmentWriter {
     for (const text of texts) length = this.#encode(text, length);
     this.#write(length);
     this.#lastSeq += ends;
+    if (ends > 0) this.#firstEndAtMs ??= performance.now();
   }
 
   /** Puts a record into the buffer. @returns the place behind it. */

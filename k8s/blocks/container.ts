@@ -1,4 +1,5 @@
 import { k8s } from 'cdk8s-plus-28';
+import { youngHeapFlag } from '../../gateway/contract.ts';
 import { gatewayImage, kubernetes } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import { containerSecurity } from './security.ts';
@@ -44,7 +45,7 @@ export function holdfastContainer(
 const environment = {
   NODE_ENV: 'production',
   // Leaves a third of the memory limit to buffers and code, which the heap limit does not count.
-  NODE_OPTIONS: '--max-old-space-size-percentage=65',
+  NODE_OPTIONS: `--max-old-space-size-percentage=65 ${youngHeapFlag}`,
   CONFIG_FILE_PATH: paths.config,
   HOLDFAST_DATA_DIRECTORY: paths.data,
 } as const;

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { youngHeapFlag } from '../../gateway/contract.ts';
 import { migrate } from '../../gateway/stores/migrate.ts';
 import {
   type Exit,
@@ -67,6 +68,7 @@ export async function startTestGateway(options: GatewayOptions): Promise<TestGat
   const running = await launch({
     command: process.execPath,
     args: [
+      youngHeapFlag,
       holdfast,
       'gateway',
       '--config',

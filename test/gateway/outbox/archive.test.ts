@@ -73,7 +73,10 @@ describe('an outbox with an archive', () => {
       mayForget: (_log, seq, isArchived) => mayForget(seq, [], isArchived),
     });
     onTestFinished(() => outbox.close(1_000).then(() => undefined));
-    for (let count = 0; count < 60; count++) outbox.end(event());
+    for (let count = 0; count < 60; count++) {
+      outbox.end(event());
+      outbox.flush();
+    }
     await until(() => outbox.queued === 0);
     const before = segmentsIn(root).length;
     expect(before).toBeGreaterThan(3);
