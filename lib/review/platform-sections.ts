@@ -123,6 +123,15 @@ export function namesSection({ platform }: Review): Section {
             'holdfast.config.ts (hostedZone.id), and synthesize again.',
           ]
         : []),
+      ...(hostedZone.id === undefined
+        ? []
+        : [
+            '',
+            ...wrap(
+              `The zone ${hostedZone.name} was brought along: switch accelerated recovery on there, once, so that its records can be changed within an hour of losing us-east-1:`,
+            ),
+            `  aws route53 update-hosted-zone-features --hosted-zone-id ${hostedZone.id} --enable-accelerated-recovery`,
+          ]),
     ],
   };
 }

@@ -49,12 +49,12 @@ export class DataStack extends RegionalStack implements RegionDatabase {
     const { platform, region } = props;
     const identifier = databaseIdentifier(platform, region);
     const source = region.databaseSource;
-    const readReplicas =
-      source === undefined
-        ? Array.from({ length: platform.tier.database.inRegionReadReplicas }, (_, index) =>
-            readReplicaIdentifier(platform, region, index + 1),
-          )
-        : [];
+    // Reads are spread where writes are, also after a failover and back; in peace, since a promotion changes the source alone.
+    const readReplicas = takesWrites(platform, region)
+      ? Array.from({ length: platform.tier.database.inRegionReadReplicas }, (_, index) =>
+          readReplicaIdentifier(platform, region, index + 1),
+        )
+      : [];
     const parameters = new RoleParameters(this, 'Role', { replica: source !== undefined });
     this.surroundings = new DatabaseSurroundings(this, 'Surroundings', {
       prefix: prefix(platform),
@@ -128,7 +128,9 @@ export class DataStack extends RegionalStack implements RegionDatabase {
     identifier: string,
     index: number,
   ): void {
-    new ReadReplica(this, `ReadReplica${index + 1}`, {
+    // Those of the next generation are others; the first keep the name that they have always had.
+    const generation = region.databaseGeneration === 1 ? '' : `Of${region.databaseGeneration}`;
+    new ReadReplica(this, `ReadReplica${index + 1}${generation}`, {
       identifier,
       tier: platform.tier,
       instanceClass: region.databaseInstanceClass,

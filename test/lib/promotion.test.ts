@@ -113,7 +113,7 @@ describe('after a failover to us-west-2 and the rebuild of us-east-1', () => {
     ]);
   });
 
-  test('the promoted database stays as it was rendered, but becomes Multi-AZ and copies its backups once others follow it', () => {
+  test('the promoted database stays as it was rendered, but becomes Multi-AZ, copies its backups and has readers once others follow it', () => {
     const before = synthesize(definePlatform(spec())).stacks;
     const data = stackName(rebuilt, 'us-west-2', 'data');
     const changed = differences(
@@ -125,6 +125,9 @@ describe('after a failover to us-west-2 and the rebuild of us-east-1', () => {
       'Database1.Properties.AutomaticBackupReplicationKmsKeyId',
       'Database1.Properties.AutomaticBackupReplicationRegion',
       'Database1.Properties.AutomaticBackupReplicationRetentionPeriod',
+      'SurroundingsLog2postgresqlFD72EA77',
+      'SurroundingsLog2upgrade5179BA75',
+      'ReadReplica1',
     ]);
   });
 });
