@@ -76,7 +76,11 @@ const capacityWithout = ({ region, zone }: ZonePlan): ZoneStep => ({
   title: `Make the other zones of ${region} large enough`,
   words: {
     check: `are as many pods ready outside of ${zone} as the load needs?`,
-    act: 'raise the number of pods; the spread over zones puts the new ones elsewhere',
+    act: 'raise the number of pods; the spread over zones puts enough of the new ones elsewhere',
+    commands: [
+      `kubectl --context ${region} -n holdfast get pods -o wide   # and: kubectl get nodes -L topology.kubernetes.io/zone`,
+      `kubectl --context ${region} -n holdfast patch hpa gateway -p '{"spec":{"minReplicas":NEEDED}}'`,
+    ],
     canGoWrong: [
       'nodes are not to be had in the other zones: go on only if the zone is worse than too little capacity',
     ],
@@ -90,7 +94,7 @@ const capacityWithout = ({ region, zone }: ZonePlan): ZoneStep => ({
     const { needed } = await world.zones.capacityWithout(region, zone, signal);
     await world.zones.raise(region, zone, needed, signal);
   },
-  undo: { stays: 'too many pods harm nobody, and the autoscaler takes them away' },
+  undo: { stays: 'too many pods harm nobody; the floor is lowered again when the manifests are applied the next time' },
 });
 
 const shift = ({ region, zone, shiftMinutes }: ZonePlan): ZoneStep => ({
@@ -100,9 +104,15 @@ const shift = ({ region, zone, shiftMinutes }: ZonePlan): ZoneStep => ({
     check: `is a zonal shift away from ${zone} in force?`,
     act: `start a zonal shift of load balancer and cluster for ${shiftMinutes} minutes`,
     commands: [
-      `aws arc-zonal-shift start-zonal-shift --region ${region} --resource-identifier LOAD-BALANCER-ARN --away-from ZONE-ID --expires-in ${shiftMinutes}m --comment evacuation`,
+      `aws ec2 describe-availability-zones --region ${region} --zone-names ${zone} --query 'AvailabilityZones[].ZoneId'`,
+      `# Once for each: both load balancers (aws elbv2 describe-load-balancers) and the cluster (aws eks describe-cluster)`,
+      `aws arc-zonal-shift start-zonal-shift --region ${region} --resource-identifier ARN --away-from ZONE-ID --expires-in ${shiftMinutes}m --comment evacuation`,
     ],
-    canGoWrong: ['a practice run holds a shift of another zone: end it first, two shifts halve the region'],
+    canGoWrong: [
+      'a practice run holds a shift of another zone: end it first, two shifts halve the region',
+      `the zone is well again: take the run back, which ends the shift; forgotten, it ends after ${shiftMinutes} minutes`,
+      `the zone is still ill then: run this again, or aws arc-zonal-shift update-zonal-shift --expires-in ${shiftMinutes}m`,
+    ],
   },
   patienceSeconds: 120,
   confirm: zone,
@@ -122,7 +132,7 @@ const move = ({ region, zone }: ZonePlan, store: PlacedStore): ZoneStep => ({
       store === 'database'
         ? [`aws rds reboot-db-instance --region ${region} --db-instance-identifier DATABASE --force-failover`]
         : [
-            `aws elasticache test-failover --region ${region} --replication-group-id CACHE --node-group-id 0001   # five a day at most`,
+            `aws elasticache test-failover --region ${region} --replication-group-id CACHE --node-group-id 0001   # 15 a day at most`,
           ],
     canGoWrong: [
       store === 'database'

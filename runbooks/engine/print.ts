@@ -22,7 +22,13 @@ export function runbookDocument<World>(book: Runbook<World>, parameters: readonl
         `npx holdfast runbook rehearse ${typed}   # looks, changes nothing`,
         `npx holdfast runbook run ${typed}`,
         'npx holdfast runbook resume RUN   # after an interruption, by anybody',
+        'npx holdfast runbook undo RUN   # newest step first, up to what cannot be taken back',
+        'npx holdfast runbook report RUN   # what happened, for the post-mortem',
       ],
+    },
+    {
+      is: 'paragraph',
+      text: 'In AWS it needs your credentials there, a kubectl context named after each region, and some variables: `rehearse` names those that are missing. When this program cannot run, do the steps by hand, in this order: look first, and do nothing that is done already.',
     },
     { is: 'heading', level: 2, text: 'Steps' },
     ...book.steps.flatMap((step, index) => stepBlocks(step, index + 1)),

@@ -11,6 +11,7 @@ export const capacityStep = (region: string): Step<CapacityWorld> => ({
     commands: [
       `kubectl --context ${region} -n holdfast get deploy,statefulset`,
       `kubectl --context ${region} -n holdfast patch hpa gateway -p '{"spec":{"minReplicas":NEEDED}}'`,
+      `kubectl --context ${region} -n holdfast scale deployment/agentgateway --replicas=NEEDED   # where there is one`,
     ],
     canGoWrong: ['nodes are not to be had: go on with what is ready, and shed load by priority'],
   },
@@ -24,5 +25,5 @@ export const capacityStep = (region: string): Step<CapacityWorld> => ({
     const { needed } = await world.capacity.read(region, signal);
     await world.capacity.raise(region, needed, signal);
   },
-  undo: { stays: 'too many pods harm nobody, and the autoscaler takes them away' },
+  undo: { stays: 'too many pods harm nobody; the floor is lowered again when the manifests are applied the next time' },
 });

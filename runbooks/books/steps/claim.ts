@@ -31,7 +31,13 @@ export const seizeStep = ({ target, former }: RegionPlan, { confirm, undo }: Sei
   words: {
     check: `does a majority of the claim's buckets say that a run is promoting ${target}, or that ${target} writes?`,
     act: `compare-and-swap the claim: next epoch, writer ${target}, phase seized; from here on ${former} cannot renew`,
-    commands: ['npx holdfast region status'],
+    commands: [
+      'npx holdfast region status',
+      '# Without this program, in every bucket of the claim; two of three are a majority:',
+      "aws s3api get-object --bucket CLAIM-BUCKET --key claim.json claim.json   # says the object's ETag",
+      `# In claim.json: epoch one more, writer "${target}", phase "seized", run "by-hand", sequence one more`,
+      "aws s3api put-object --bucket CLAIM-BUCKET --key claim.json --body claim.json --if-match 'ETAG'",
+    ],
     canGoWrong: [
       'another operator is promoting another region: resume or abort that run, nothing is done here',
       'too few buckets answer: wait for them; without a majority nobody may write',
@@ -92,7 +98,7 @@ export const waitLeaseOutStep = ({ target, former }: RegionPlan): RegionStep => 
   title: `Wait until ${former} cannot acknowledge a write any more`,
   words: {
     check: 'nothing to look at: clocks of different machines are not compared',
-    act: `wait the lease out, with a margin for clocks, and meanwhile try to close ${former}'s row`,
+    act: `wait the lease out, with a margin for clocks (18 s with a lease of 15 s), and meanwhile try to close ${former}'s row`,
     verify: 'the full time has passed in this process',
   },
   patienceSeconds: 120,
@@ -173,6 +179,9 @@ export const raiseStep = ({ target }: RegionPlan): RegionStep => ({
   words: {
     check: `does the row of ${target} name ${target} and the claim's epoch?`,
     act: "set the row to the claim's epoch and writer, if its epoch is lower",
+    commands: [
+      `psql "$DATABASE_URL" -c "UPDATE region_epoch SET epoch = EPOCH, writer_region = '${target}', state = 'open' WHERE epoch < EPOCH"`,
+    ],
     canGoWrong: ['the row has a higher epoch: another run was later than this one, which then stops'],
   },
   patienceSeconds: 60,
@@ -194,6 +203,11 @@ export const openStep = ({ target }: RegionPlan): RegionStep => ({
   words: {
     check: `is the claim held by ${target}?`,
     act: 'compare-and-swap the claim from seized to held, without candidates',
+    commands: [
+      'aws s3api get-object --bucket CLAIM-BUCKET --key claim.json claim.json',
+      '# In claim.json: phase "held", candidates [], sequence one more; epoch and writer stay',
+      "aws s3api put-object --bucket CLAIM-BUCKET --key claim.json --body claim.json --if-match 'ETAG'",
+    ],
     canGoWrong: ['the claim has moved on: a later run has the right to write, and this one stops'],
   },
   patienceSeconds: 60,

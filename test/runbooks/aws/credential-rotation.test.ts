@@ -8,20 +8,31 @@ import { CreateSecretCommand, GetSecretValueCommand } from '@aws-sdk/client-secr
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { migrate } from '../../../gateway/stores/migrate.ts';
+import {
+  cacheName,
+  cacheSecretName,
+  databaseSecretName,
+  gatewaySecretName,
+  secretNameOf,
+} from '../../../lib/platform/names.ts';
+import { definePlatform } from '../../../lib/platform/platform.ts';
 import { takesToken } from '../../../runbooks/aws/cache-token.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
 import { awsCredentials } from '../../../runbooks/aws/credentials.ts';
 import type { Kubectl } from '../../../runbooks/aws/kubectl.ts';
 import { ensureLogin, isLetIn, withLogin } from '../../../runbooks/aws/login-role.ts';
+import { policyOf } from '../../../runbooks/aws/policy.ts';
 import { credentialRotation } from '../../../runbooks/books/credential-rotation.ts';
 import { type JournalEvent, MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
 import { undo } from '../../../runbooks/engine/undo.ts';
 import { freePort } from '../../../runbooks/lab/free-port.ts';
 import { startRedis } from '../../../runbooks/lab/redis.ts';
+import { spec } from '../../lib/specs.ts';
+import { refusedCalls } from '../../support/aws/allowed.ts';
 import { FakeCluster } from '../../support/aws/cluster.ts';
 import { freshMoto, motoIsInstalled } from '../../support/aws/moto.ts';
-import { result, startWire, type Wire, type WireService } from '../../support/aws/wire.ts';
+import { ownCalls, preparing, result, startWire, type Wire, type WireService } from '../../support/aws/wire.ts';
 import { freshDatabase } from '../../support/postgres.ts';
 import { query } from '../../support/query.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -32,7 +43,13 @@ const available = await motoIsInstalled();
 const { signal } = new AbortController();
 const [east, west] = ['us-east-1', 'us-west-2'] as const;
 const confirm = async (_: unknown, expected: string): Promise<string> => expected;
-const names = { gateway: 'p/gateway', database: 'p/database', cache: 'p/cache' } as const;
+const platform = definePlatform(spec());
+const names = {
+  gateway: gatewaySecretName(platform),
+  database: databaseSecretName(platform),
+  cache: cacheSecretName(platform),
+  pooler: secretNameOf(platform, 'pgbouncer-secrets'),
+} as const;
 
 describe.skipIf(process.env['CI'] === undefined && !available)(
   'credential-rotation over the wire (skipped where .cache/python has no moto, never in CI)',
@@ -60,20 +77,22 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       const moto = await freshMoto();
       const aws = await startWire({ services: place.services ?? {}, moto });
       const made = new AwsClients(aws.access);
+      const before = new AwsClients(preparing(aws.access));
       wire = aws;
       clients = made;
       // By its stage: without one moto gives the version that was put last, AWS the current one.
       const secretIn = async (region: string, SecretId: string): Promise<string> =>
-        (await made.secretsManager(region).send(new GetSecretValueCommand({ SecretId, VersionStage: 'AWSCURRENT' }))).SecretString ?? '';
+        (await before.secretsManager(region).send(new GetSecretValueCommand({ SecretId, VersionStage: 'AWSCURRENT' })))
+          .SecretString ?? '';
       const texts: readonly (readonly [string, string])[] = [
         [names.gateway, JSON.stringify(members)],
         [names.database, JSON.stringify({ username: 'holdfast', password: 'first' })],
         [names.cache, 'first-token'],
-        ['p/pgbouncer-secrets', JSON.stringify({ 'userlist.txt': '"holdfast" "first"\n' })],
+        [names.pooler, JSON.stringify({ 'userlist.txt': '"holdfast" "first"\n' })],
       ];
       for (const region of [east, west]) {
         for (const [Name, SecretString] of texts) {
-          await made.secretsManager(region).send(new CreateSecretCommand({ Name, SecretString }));
+          await before.secretsManager(region).send(new CreateSecretCommand({ Name, SecretString }));
         }
       }
       const cluster = new FakeCluster(['a', 'b', 'c']);
@@ -85,7 +104,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         const [kind, name = ''] = what.split('/');
         if (verb !== 'annotate' || kind !== 'externalsecret') return cluster.kubectl(region, args, stop, input);
         cluster.acts.push(`sync ${name}`);
-        const source = name === 'gateway-secrets' ? names.gateway : `p/${name}`;
+        const source = name === 'gateway-secrets' ? names.gateway : names.pooler;
         cluster.secrets.set(name, JSON.parse(await secretIn(region, source)));
         return '';
       };
@@ -96,7 +115,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         gatewaySecret: names.gateway,
         databaseSecret: names.database,
         cacheSecret: names.cache,
-        cache: 'cache',
+        cache: cacheName(platform),
         hasPooler: place.hasPooler ?? false,
         roles: { owner, login: (region, turn) => `${roles}_${region.replaceAll('-', '_')}_${turn}` },
         writer: async () => east,
@@ -104,8 +123,12 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         cacheUrl: () => place.cacheUrl ?? '',
         wait: (_, stop) => sleep(5, undefined, { signal: stop }),
       });
+      const refused = (): string[] => {
+        const policy = policyOf('credential-rotation', platform, { claims: [], takeovers: [], journals: [] });
+        return refusedCalls(policy, ownCalls(aws), platform.account);
+      };
       const world = { credentials, verify: async () => [], wait: async () => undefined };
-      return { world, cluster, secretIn };
+      return { world, cluster, secretIn, refused };
     }
 
     /** As RDS gives it: an administrator who may make roles and databases and is no superuser, and whose the tables are. */
@@ -125,7 +148,10 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     it('gives gateways a login of their own beside the first one, which ends when no region uses it any more', async () => {
       const database = await administered();
       const members = { DATABASE_URL: database.url, DIRECT_DATABASE_URL: database.url, LITELLM_MASTER_KEY: 'sk-kept' };
-      const { world, cluster, secretIn } = await worldOf(members, { databaseUrl: database.url, roles: database.roles });
+      const { world, cluster, secretIn, refused } = await worldOf(members, {
+        databaseUrl: database.url,
+        roles: database.roles,
+      });
       const journal = new MemoryJournal();
       const stopped = await run(optionsFor(book, world, { confirm, journal }));
       expect(stopped).toMatchObject({
@@ -150,6 +176,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       expect(await isLetIn(database.url, { user: database.user, password: 'first' })).toBe(false);
       const owned: { username: string; password: string } = JSON.parse(await secretIn(east, names.database));
       expect(await isLetIn(database.url, { user: owned.username, password: owned.password })).toBe(true);
+      expect(refused()).toEqual([]);
       expect(JSON.stringify(await journal.read())).not.toContain(new URL(used['DATABASE_URL'] ?? '').password);
     });
 
@@ -226,9 +253,10 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       };
       const rotation = credentialRotation({ region: east, credential: 'cache', overlapSeconds: 1 });
       const members = { REDIS_URL: redis.url.replace('redis://', 'redis://:first-token@') };
-      const { world, secretIn } = await worldOf(members, { cacheUrl: redis.url, services: { elasticache } });
+      const { world, secretIn, refused } = await worldOf(members, { cacheUrl: redis.url, services: { elasticache } });
       expect(await run(optionsFor(rotation, world, { confirm }))).toEqual({ is: 'completed' });
       expect(strategies).toEqual(['ROTATE', 'SET']);
+      expect(refused()).toEqual([]);
       expect(await takesToken(redis.url, 'first-token', signal)).toBe(false);
       const token = await secretIn(east, names.cache);
       expect(await takesToken(redis.url, token, signal)).toBe(true);

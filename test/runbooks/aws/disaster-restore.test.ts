@@ -18,15 +18,18 @@ import { definePlatform } from '../../../lib/platform/platform.ts';
 import { awsBackups } from '../../../runbooks/aws/backups.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
 import { awsFoundation, workloadNames } from '../../../runbooks/aws/foundation.ts';
+import { policyOf } from '../../../runbooks/aws/policy.ts';
 import { disasterRestore } from '../../../runbooks/books/disaster-restore.ts';
 import { type JournalEvent, MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
 import { undo } from '../../../runbooks/engine/undo.ts';
 import { spec } from '../../lib/specs.ts';
 import { stackNamed, synthesize } from '../../lib/synthesize.ts';
+import { refusedCalls } from '../../support/aws/allowed.ts';
 import { FakeCluster } from '../../support/aws/cluster.ts';
 import { type AwsFront, startAwsFront } from '../../support/aws/front.ts';
 import { freshMoto, motoIsInstalled } from '../../support/aws/moto.ts';
+import { ownCalls, preparing } from '../../support/aws/wire.ts';
 import { endsAlike } from '../books/crashes.ts';
 import { SimulatedWorld } from '../books/simulated-world.ts';
 import { optionsFor } from '../engine/world.ts';
@@ -75,11 +78,12 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       const eks = () => ({ json: { cluster: { name: eksClusterName(platform, region), status: 'ACTIVE' } } });
       const aws = await startAwsFront(moto, {}, { eks });
       const made = new AwsClients(aws.access);
+      const before = new AwsClients(preparing(aws.access));
       front = aws;
       clients = made;
       // What AWS Backup has copied here of a database that is gone; the name is another region's.
       const lost = databaseIdentifier(platform, { ...platform.primary, region: 'us-east-1' });
-      await made.rds(region).send(
+      await before.rds(region).send(
         new CreateDBInstanceCommand({
           DBInstanceIdentifier: lost,
           DBInstanceClass: 'db.r6g.large',
@@ -90,14 +94,15 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         }),
       );
       const copy = { DBInstanceIdentifier: lost, DBSnapshotIdentifier: 'copy-of-last-night' };
-      await made.rds(region).send(new CreateDBSnapshotCommand(copy));
-      const s3 = made.s3(region);
+      await before.rds(region).send(new CreateDBSnapshotCommand(copy));
+      const s3 = before.s3(region);
       const location = { CreateBucketConfiguration: { LocationConstraint: region } } as const;
       const backups = backupBucketName(platform, platform.primary);
       for (const Bucket of [backups, bootstrapBucketName(platform, platform.primary)]) {
         await s3.send(new CreateBucketCommand({ Bucket, ...location }));
       }
       await s3.send(new PutObjectCommand({ Bucket: backups, Key: 'vault/7.snap', Body: 'sealed bytes' }));
+      before.destroy();
       const vault = inVault(cluster);
       const foundation = awsFoundation(made, {
         platform,
@@ -149,6 +154,10 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       expect([...cluster.workloads.keys()]).toEqual(['vault', 'gateway']);
       const found = (await journal.read()).find((event) => event.is === 'found-done' && event.step === 'backup');
       expect(found).toMatchObject({ facts: { backup: 'copy-of-last-night' } });
+      const buckets = { claims: [], takeovers: [], journals: ['journals'] };
+      expect(refusedCalls(policyOf('disaster-restore', platform, buckets), ownCalls(aws), platform.account)).toEqual(
+        [],
+      );
       // What was built stays when the run is taken back.
       expect(await undo(optionsFor(book, world, { confirm, journal }))).toMatchObject({ is: 'partial' });
     });

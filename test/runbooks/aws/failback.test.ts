@@ -18,6 +18,7 @@ import { definePlatform, type Platform, type Region } from '../../../lib/platfor
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
 import { failbackShares } from '../../../runbooks/aws/failback-shares.ts';
 import { comparedTables, lostRows, lostWritesLists } from '../../../runbooks/aws/lost-writes.ts';
+import { policyOf } from '../../../runbooks/aws/policy.ts';
 import { prometheusVitals } from '../../../runbooks/aws/prometheus-vitals.ts';
 import { awsRegionDatabase } from '../../../runbooks/aws/region-database.ts';
 import { awsRegionTraffic } from '../../../runbooks/aws/region-traffic.ts';
@@ -28,6 +29,7 @@ import { run } from '../../../runbooks/engine/run.ts';
 import { freePort } from '../../../runbooks/lab/free-port.ts';
 import { spec } from '../../lib/specs.ts';
 import { stackNamed, synthesize } from '../../lib/synthesize.ts';
+import { refusedCalls } from '../../support/aws/allowed.ts';
 import { type AwsFront, startAwsFront } from '../../support/aws/front.ts';
 import { freshMoto, motoIsInstalled } from '../../support/aws/moto.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
@@ -178,6 +180,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       const journal = new MemoryJournal();
       const more = { confirm: async (_: unknown, expected: string) => expected, clock, pollSeconds: 0.05, journal };
 
+      const from = front.calls.length;
       // The description does not say it yet: what to write is told, and nothing was built.
       const refused = await run(optionsFor<FailbackWorld>(book, worldOf(before), more));
       expect(refused).toMatchObject({
@@ -188,6 +191,12 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       expect(refused).toMatchObject({ because: expect.stringContaining(`region: '${west}', generation: 1`) });
 
       expect(await run(optionsFor<FailbackWorld>(book, worldOf(after), more))).toEqual({ is: 'completed' });
+      const policy = policyOf('region-failback', after, {
+        claims: [],
+        takeovers: [{ region: west, bucket: bucketName(before, regionIn(before)(west), 'takeover') }],
+        journals: [east, west].map((name) => bucketName(before, regionIn(before)(name), 'journal')),
+      });
+      expect(refusedCalls(policy, front.calls.slice(from), before.account)).toEqual([]);
       const { DBInstances = [] } = await clients.rds(east).send(new DescribeDBInstancesCommand({}));
       expect(DBInstances.map(({ DBInstanceIdentifier: name }) => name)).toEqual(
         expect.arrayContaining([1, 2].map((generation) => `acme-production-${east}-db-${generation}`)),

@@ -14,6 +14,7 @@ import { definePlatform, type Platform } from '../../../lib/platform/platform.ts
 import { awsBackups } from '../../../runbooks/aws/backups.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
 import { awsDatabaseInUse } from '../../../runbooks/aws/database-in-use.ts';
+import { policyOf } from '../../../runbooks/aws/policy.ts';
 import { awsRegionDatabase, describeInstance, roleOf } from '../../../runbooks/aws/region-database.ts';
 import { awsReadiness } from '../../../runbooks/aws/region-readiness.ts';
 import { regionRows } from '../../../runbooks/aws/region-rows.ts';
@@ -25,8 +26,10 @@ import type { RegionWorld } from '../../../runbooks/books/region-world.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
 import { spec } from '../../lib/specs.ts';
+import { refusedCalls } from '../../support/aws/allowed.ts';
 import { type AwsFront, startAwsFront } from '../../support/aws/front.ts';
 import { freshMoto, type Moto, motoIsInstalled } from '../../support/aws/moto.ts';
+import { ownCalls } from '../../support/aws/wire.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
 import { query } from '../../support/query.ts';
 import { TwoRegions } from '../books/two-regions.ts';
@@ -184,6 +187,8 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         const journal = new MemoryJournal();
         const book = backupVerify({ region: east, way, at: undefined });
         expect(await run(optionsFor(book, world, { journal }))).toEqual({ is: 'completed' });
+        const policy = policyOf('backup-verify', platform, { claims: [], takeovers: [], journals: ['journals'] });
+        expect(refusedCalls(policy, ownCalls(front), platform.account)).toEqual([]);
         expect(begun).toEqual([way === 'snapshot' ? 'second' : source]);
         expect(hosts[0]).toMatch(/@restored-run-1\..*:5432\//);
         expect(await journal.read()).toContainEqual(

@@ -5,13 +5,17 @@
 import { afterEach, expect, it } from 'vitest';
 import { definePlatform } from '../../../lib/platform/platform.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
+import { readinessPolicy } from '../../../runbooks/aws/policy.ts';
 import { quotaNeeds } from '../../../runbooks/aws/quotas.ts';
 import { putReadiness } from '../../../runbooks/aws/ready-metrics.ts';
 import { awsReadiness } from '../../../runbooks/aws/region-readiness.ts';
 import { spec } from '../../lib/specs.ts';
+import { refusedCalls } from '../../support/aws/allowed.ts';
 import { startWire, type Wire, type WireAnswer, type WireCall } from '../../support/aws/wire.ts';
 
 const { signal } = new AbortController();
+const platform = definePlatform(spec());
+const policy = readinessPolicy(platform, { claims: [], takeovers: [], journals: [] });
 const [east, west] = ['us-east-1', 'us-west-2'] as const;
 let wire: Wire;
 let clients: AwsClients;
@@ -53,6 +57,7 @@ it('a quota that the platform would not fit in is told before it is needed; wher
     note: '5 vCPUs on demand, 20 are needed: ask for more (Service Quotas), it takes days',
   });
   expect(wire.calls.map(({ region }) => region)).toEqual([west, west, west]);
+  expect(refusedCalls(policy, wire.calls, platform.account)).toEqual([]);
 });
 
 it('what AWS does not say is not known, and not ready', async () => {
@@ -97,12 +102,13 @@ it('is one metric a standby, in its own region, which its alarm reads; a region 
     { region: west, checks: [{ check: 'lag', is: 'unknown', note: '' }] as const },
   ];
   await expect(putReadiness(clients, results, signal)).rejects.toThrow(`readiness of ${east}`);
+  expect(refusedCalls(policy, wire.calls, platform.account)).toEqual([]);
   expect(put).toEqual([expect.stringContaining('RegionReady')]);
 });
 
 it('needs what the platform has at its largest, and two addresses a zone', () => {
-  const platform = definePlatform(spec({ tier: 'critical', witnessRegion: 'us-west-1' }));
-  const needs = new Map(quotaNeeds(platform, platform.primary).map(({ what, needed }) => [what, needed]));
+  const critical = definePlatform(spec({ tier: 'critical', witnessRegion: 'us-west-1' }));
+  const needs = new Map(quotaNeeds(critical, critical.primary).map(({ what, needed }) => [what, needed]));
   expect(needs.get('Elastic IPs')).toBe(6);
-  expect(needs.get('vCPUs on demand')).toBe(platform.tier.gateway.maxReplicas + 8);
+  expect(needs.get('vCPUs on demand')).toBe(critical.tier.gateway.maxReplicas + 8);
 });

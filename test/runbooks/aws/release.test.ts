@@ -5,12 +5,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { definePlatform } from '../../../lib/platform/platform.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
+import { policyOf } from '../../../runbooks/aws/policy.ts';
 import { awsReleases, keeperOf } from '../../../runbooks/aws/releases.ts';
 import { type ReleaseWorld, release } from '../../../runbooks/books/release.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
 import { undo } from '../../../runbooks/engine/undo.ts';
 import { spec } from '../../lib/specs.ts';
+import { refusedCalls } from '../../support/aws/allowed.ts';
 import { FakeCluster } from '../../support/aws/cluster.ts';
 import { startWire, type Wire, type WireAnswer } from '../../support/aws/wire.ts';
 import { endsAlike } from '../books/crashes.ts';
@@ -125,6 +127,8 @@ spec: {template: {spec: {containers: [{image: "${copyIn(region, 'b')}"}]}}}
     expect([...eks.cluster(east).workloads.keys()]).toEqual(['gateway']);
     expect(eks.cluster(east).workloads.get('gateway')?.updateStrategy).toBe('RollingUpdate');
     expect([...eks.cluster(east).jobs.keys()]).toEqual(['gateway-migrate-b']);
+    const policy = policyOf('release', platform, { claims: [], takeovers: [], journals: ['journals'] });
+    expect(refusedCalls(policy, wire?.calls ?? [], platform.account)).toEqual([]);
   });
 
   it('sets the zone back by itself when it does harm there, and taken back the standby returns, too', async () => {

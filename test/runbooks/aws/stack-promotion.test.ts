@@ -4,12 +4,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import shipped from '../../../holdfast.config.ts';
 import { databaseIdentifier, stackName } from '../../../lib/platform/names.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
+import { policyOf } from '../../../runbooks/aws/policy.ts';
 import { awsRegionDatabase } from '../../../runbooks/aws/region-database.ts';
 import { regionFailover } from '../../../runbooks/books/region-failover.ts';
 import type { RegionWorld } from '../../../runbooks/books/region-world.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
 import { stackNamed, synthesize } from '../../lib/synthesize.ts';
+import { refusedCalls } from '../../support/aws/allowed.ts';
 import { type AwsFront, startAwsFront } from '../../support/aws/front.ts';
 import { freshMoto, motoIsInstalled } from '../../support/aws/moto.ts';
 import { until } from '../../support/processes.ts';
@@ -74,6 +76,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         wait: async () => undefined,
       };
       const book = regionFailover({ target: 'b', former: 'a' });
+      const from = front.calls.length;
       const journal = new MemoryJournal();
       const clock = {
         date: () => new Date(),
@@ -90,6 +93,8 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       });
       expect((await database().view(signal)).role).toBe('primary');
       expect(front.rdsCalls.filter(({ action }) => action === 'PromoteReadReplica')).toHaveLength(1);
+      const policy = policyOf('region-failover', shipped, { claims: [], takeovers: [], journals: ['journals'] });
+      expect(refusedCalls(policy, front.calls.slice(from), shipped.account)).toEqual([]);
     });
   },
 );

@@ -4,12 +4,23 @@
  * elasticloadbalancingv2/2015-12-01; service-2.json).
  */
 import { afterEach, describe, expect, it } from 'vitest';
+import {
+  cacheName,
+  clusterArn,
+  databaseIdentifier,
+  entranceName,
+  loadBalancerName,
+} from '../../../lib/platform/names.ts';
+import { definePlatform } from '../../../lib/platform/platform.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
+import { policyOf } from '../../../runbooks/aws/policy.ts';
 import { awsZones } from '../../../runbooks/aws/zones.ts';
 import { zoneEvacuation } from '../../../runbooks/books/zone-evacuation.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
 import { run } from '../../../runbooks/engine/run.ts';
 import { undo } from '../../../runbooks/engine/undo.ts';
+import { spec } from '../../lib/specs.ts';
+import { refusedCalls, unusedRights } from '../../support/aws/allowed.ts';
 import { FakeCluster } from '../../support/aws/cluster.ts';
 import { refusal, result, startWire, type Wire, type WireAnswer, type WireCall } from '../../support/aws/wire.ts';
 import { endsAlike } from '../books/crashes.ts';
@@ -18,9 +29,11 @@ import { optionsFor } from '../engine/world.ts';
 const region = 'us-east-1';
 const zone = 'us-east-1a';
 const ill = 'use1-az4';
-const clusterArn = `arn:aws:eks:${region}:111111111111:cluster/c`;
+const everyAct = ['shift balancer', 'shift balancer', 'shift cluster', 'reboot', 'failover'];
+const platform = definePlatform(spec());
+const { account, primary } = platform;
 const balancer = (name: string): string =>
-  `arn:aws:elasticloadbalancing:${region}:111111111111:loadbalancer/app/${name}/0123456789abcdef`;
+  `arn:aws:elasticloadbalancing:${region}:${account}:loadbalancer/${name.endsWith('-nlb') ? 'net' : 'app'}/${name}/0123456789abcdef`;
 
 /** What stands in the region, and where. */
 class ZonalAws {
@@ -98,7 +111,7 @@ class ZonalAws {
       if (this.conflict !== undefined) {
         return { json: { message: 'two shifts', reason: this.conflict, __type: 'ConflictException' }, status: 409 };
       }
-      this.acts.push(`shift ${arn.split('/').at(arn.includes('loadbalancer') ? -2 : -1)}`);
+      this.acts.push(arn.includes('loadbalancer') ? 'shift balancer' : 'shift cluster');
       this.shifts.set(arn, { id: `s-${this.shifts.size}`, ...more });
       return { json: {}, status: 201 };
     }
@@ -138,10 +151,10 @@ describe('zone-evacuation in AWS', () => {
       autoscaler: 'hpa',
       needed: () => ({ gateway: 4 }),
       zonesIn: () => 3,
-      clusterArn: () => clusterArn,
-      loadBalancers: () => ['alb', 'nlb'],
-      databaseIn: () => 'db',
-      cache: 'cache',
+      clusterArn: () => clusterArn(platform, primary),
+      loadBalancers: () => [loadBalancerName(platform, region), entranceName(platform, region)],
+      databaseIn: () => databaseIdentifier(platform, primary),
+      cache: cacheName(platform),
     });
     return { cluster, world: { zones, verify: async () => [] }, state: () => aws.standing(cluster.acts) };
   }
@@ -152,7 +165,7 @@ describe('zone-evacuation in AWS', () => {
   it('makes room elsewhere, shifts both load balancers and the cluster by the zone id, and moves both writers', async () => {
     const { aws, cluster, world } = await worldOf(new ZonalAws());
     expect(await run(optionsFor(book, world, { confirm }))).toEqual({ is: 'completed' });
-    expect(aws.acts).toEqual(['shift alb', 'shift nlb', 'shift c', 'reboot', 'failover']);
+    expect(aws.acts).toEqual(everyAct);
     expect([...aws.shifts.values()].map(({ awayFrom, expiresIn }) => `${awayFrom} ${expiresIn}`)).toEqual(
       Array(3).fill(`${ill} 180m`),
     );
@@ -166,6 +179,9 @@ describe('zone-evacuation in AWS', () => {
     await run(optionsFor(book, world, { confirm, journal }));
     expect(await undo(optionsFor(book, world, { confirm, journal }))).toMatchObject({ undone: ['shift'] });
     expect(aws.shifts.size).toBe(0);
+    const policy = policyOf('zone-evacuation', platform, { claims: [], takeovers: [], journals: ['journals'] });
+    expect(refusedCalls(policy, wire.calls, account)).toEqual([]);
+    expect(unusedRights(policy, wire.calls)).toEqual(['s3:GetObject', 's3:PutObject', 's3:ListBucket']);
   });
 
   it('finds a shift of AWS itself done', async () => {
@@ -223,6 +239,6 @@ describe('zone-evacuation in AWS', () => {
       }
       return worldOf(new ZonalAws());
     });
-    expect(expected).toMatchObject({ acts: ['shift alb', 'shift nlb', 'shift c', 'reboot', 'failover'] });
+    expect(expected).toMatchObject({ acts: everyAct });
   });
 });

@@ -9,6 +9,8 @@ import type { Moto } from './moto.ts';
 import { AwsRefusal } from './query-protocol.ts';
 
 export interface WireCall {
+  /** Whose: tests that prepare something sign with another key than what they test. */
+  readonly keyId: string;
   /** As the signature names it. */
   readonly service: string;
   readonly region: string;
@@ -39,7 +41,8 @@ export interface Wire {
   close(): Promise<void>;
 }
 
-const credentials = { accessKeyId: 'AKIDTEST', secretAccessKey: 'a-secret-of-the-tests' };
+/** Of what is tested. */
+export const credentials = { accessKeyId: 'AKIDTEST', secretAccessKey: 'a-secret-of-the-tests' };
 /** Their clients are AWS's own, and need no proof. */
 const handSigned = new Set(['arc-zonal-shift', 'ec2', 'elasticloadbalancing', 'ecr', 'servicequotas']);
 
@@ -91,6 +94,16 @@ export async function startWire({ services, moto }: WireOptions): Promise<Wire> 
   };
 }
 
+/** Calls of what is tested. */
+export const ownCalls = ({ calls }: Pick<Wire, 'calls'>): readonly WireCall[] =>
+  calls.filter(({ keyId }) => keyId === credentials.accessKeyId);
+
+/** For what a test prepares. */
+export const preparing = ({ endpoint = '' }: AwsAccess): AwsAccess => ({
+  endpoint,
+  credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+});
+
 /** A refusal as the query protocol words it. */
 export const refusal = (code: string, message: string, status = 400): WireReply => ({
   xml: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error><RequestId>r</RequestId></ErrorResponse>`,
@@ -103,8 +116,8 @@ export const result = (action: string, inner: string): WireReply => ({
 });
 
 function callOf(request: IncomingMessage, body: string): WireCall {
-  const scope = /Credential=[^/]+\/\d+\/([\w-]+)\/([\w-]+)\//.exec(request.headers.authorization ?? '');
-  const [, region = 'us-east-1', service = ''] = scope ?? [];
+  const scope = /Credential=([^/]+)\/\d+\/([\w-]+)\/([\w-]+)\//.exec(request.headers.authorization ?? '');
+  const [, keyId = '', region = 'us-east-1', service = ''] = scope ?? [];
   const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'http://here');
   const method = request.method ?? 'GET';
   const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
@@ -112,6 +125,7 @@ function callOf(request: IncomingMessage, body: string): WireCall {
   const target = request.headers['x-amz-target'];
   const named = typeof target === 'string' ? target.split('.').at(-1) : (fields.get('Action') ?? undefined);
   return {
+    keyId,
     service,
     region,
     action: named ?? restAction(service, method, path, query),
