@@ -189,6 +189,8 @@ labCommand
   .description('Start them, with clients; they end with `lab down` or Ctrl-C. Books run against them with --world lab.')
   .option('--gateways <count>', 'processes in each region, in two zones', wholeNumber, 2)
   .option('--rate <number>', 'requests a second of its clients', Number, 20)
+  .option('--namespaces', 'each region in a network namespace of its own; the default where root can make them')
+  .option('--no-namespaces', 'both on loopback')
   .option('--data <folder>', 'where databases and logs lie', labData)
   .action(async (options) => exitWith(await (await import('./lab.ts')).labUp(options)));
 for (const [action, description, about] of [

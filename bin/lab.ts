@@ -1,9 +1,11 @@
 /** `holdfast lab`: the two regions of the drills, kept running for people. */
 import { mkdir, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { messageOf } from '../runbooks/lab/error-code.ts';
 import { askLab, type LabAction, LabAway, type LabTarget, openLabControl } from '../runbooks/lab/lab-control.ts';
 import { findLabParts, type LabParts } from '../runbooks/lab/lab-parts.ts';
-import { labPlaceFile, type RunningLab, startRunningLab } from '../runbooks/lab/running-lab.ts';
+import { makeNamespaces, type NamespacedNetworks } from '../runbooks/lab/region-network.ts';
+import { labPlaceFile, type RunningLab, type RunningLabOptions, startRunningLab } from '../runbooks/lab/running-lab.ts';
 import { labMasterKey, regionNames } from '../runbooks/lab/two-regions.ts';
 import type { Host } from './runbook/host.ts';
 import { thisMachine } from './runbook/this-machine.ts';
@@ -16,6 +18,8 @@ export interface LabUpOptions extends LabOptions {
   readonly gateways: number;
   /** Of its clients, a second. */
   readonly rate: number;
+  /** Each region in a network namespace: true = must be, false = must not, else when it can be. */
+  readonly namespaces?: boolean;
 }
 
 /** What the machine has or can fetch. The rest is said by name and left out; in CI nothing may be. */
@@ -31,7 +35,7 @@ export const labTtlSeconds = 4;
 const placeFile = (data: string): string => labPlaceFile(resolve(data));
 
 /** Ends with `lab down`, or with Ctrl-C. @returns the exit code. */
-export async function labUp({ data, gateways, rate }: LabUpOptions): Promise<number> {
+export async function labUp({ data, gateways, rate, namespaces }: LabUpOptions): Promise<number> {
   const host = await thisMachine();
   const { terminal, signal } = host;
   if (await isRunning(data)) {
@@ -42,7 +46,33 @@ export async function labUp({ data, gateways, rate }: LabUpOptions): Promise<num
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   const parts = await partsOf(host);
-  const lab = await startRunningLab({ directory, gateways, requestsPerSecond: rate, ttlSeconds: labTtlSeconds, parts });
+  const namespaced = namespaces === false ? undefined : await namespacesHere(host, namespaces === true);
+  try {
+    return await keepUp(host, data, {
+      directory,
+      gateways,
+      requestsPerSecond: rate,
+      ttlSeconds: labTtlSeconds,
+      parts,
+      ...(namespaced === undefined ? {} : { networks: namespaced.networks }),
+    });
+  } finally {
+    await namespaced?.remove();
+  }
+}
+
+async function namespacesHere({ terminal, signal }: Host, mustBe: boolean): Promise<NamespacedNetworks | undefined> {
+  try {
+    return await makeNamespaces(signal);
+  } catch (error) {
+    if (mustBe) throw error;
+    terminal.writeError(`Both regions are on loopback: ${messageOf(error)}\n`);
+    return undefined;
+  }
+}
+
+async function keepUp({ terminal, signal }: Host, data: string, options: RunningLabOptions): Promise<number> {
+  const lab = await startRunningLab(options);
   try {
     await lab.takeBackups(signal);
     const control = await openLabControl(lab, placeFile(data));
@@ -61,7 +91,7 @@ export async function labUp({ data, gateways, rate }: LabUpOptions): Promise<num
 function introduction({ lab, map }: RunningLab): string {
   const lines = regionNames.flatMap((name) => {
     const { operatorUrl, addresses, places } = lab.region(name);
-    const zones = places.map(({ zone, port }) => `${zone} 127.0.0.1:${port}`).join(', ');
+    const zones = places.map(({ zone, gateway }) => `${zone} ${gateway?.url ?? '-'}`).join(', ');
     return [`region ${name}  ${addresses.join(' ')}  (${zones})`, `          ${operatorUrl}`];
   });
   return `${[

@@ -2,7 +2,7 @@
 import { regionalDomain } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { messageOf } from '../../runbooks/engine/look.ts';
-import { type Host, UsageError, type WorldName } from '../runbook/host.ts';
+import { type Host, type OpenedWorld, UsageError, type WorldName } from '../runbook/host.ts';
 
 export interface RegionOptions {
   readonly world: WorldName;
@@ -29,6 +29,12 @@ export async function platformOf(host: Host): Promise<Platform> {
   if (platform === undefined) throw new UsageError('holdfast.config.ts has faults');
   return platform;
 }
+
+/** With the world's own addresses, where nobody gave others. */
+export const inWorld = <Options extends RegionOptions>(options: Options, { addresses: own }: OpenedWorld): Options => ({
+  ...(own === undefined ? {} : { address: own }),
+  ...options,
+});
 
 const addresses = ({ address }: RegionOptions): ReadonlyMap<string, string> =>
   new Map((address ?? []).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));

@@ -10,7 +10,7 @@ import { type RegionReadiness, readyChecks, readyMetrics } from '../../runbooks/
 import { explained } from '../runbook/command-line.ts';
 import type { Host, OpenedWorld } from '../runbook/host.ts';
 import { bucketsOf } from '../runbook/open-world.ts';
-import { addressOf, answered, namesOf, platformOf, type RegionOptions, type Unanswered } from './options.ts';
+import { addressOf, answered, inWorld, namesOf, platformOf, type RegionOptions, type Unanswered } from './options.ts';
 
 export interface ReadyOptions extends RegionOptions {
   /** Seconds from one look to the next; undefined = look once. */
@@ -24,10 +24,11 @@ export interface ReadyOptions extends RegionOptions {
 }
 
 /** @returns 0 when every standby could take over now, 1 when one could not, or it is not known; of a watch, when it ended. */
-export async function regionReady(host: Host, options: ReadyOptions): Promise<number> {
+export async function regionReady(host: Host, given: ReadyOptions): Promise<number> {
   return explained(host, async () => {
     const platform = await platformOf(host);
-    const opened = await host.openWorld(options.world);
+    const opened = await host.openWorld(given.world);
+    const options = inWorld(given, opened);
     const published = new Published(host, opened, options);
     try {
       await published.open();

@@ -6,13 +6,14 @@ import { type RegionPage, readPage } from '../../runbooks/region/page.ts';
 import { statusOf } from '../../runbooks/region/status.ts';
 import { explained } from '../runbook/command-line.ts';
 import type { Host } from '../runbook/host.ts';
-import { addressOf, answered, namesOf, platformOf, type RegionOptions, type Unanswered } from './options.ts';
+import { addressOf, answered, inWorld, namesOf, platformOf, type RegionOptions, type Unanswered } from './options.ts';
 
 /** @returns 0 when everything fits together, 1 when not. */
-export async function regionStatus(host: Host, options: RegionOptions): Promise<number> {
+export async function regionStatus(host: Host, given: RegionOptions): Promise<number> {
   return explained(host, async () => {
     const platform = await platformOf(host);
-    const opened = await host.openWorld(options.world);
+    const opened = await host.openWorld(given.world);
+    const options = inWorld(given, opened);
     try {
       const { claims, traffic } = opened.world;
       const reading = await claims.read(host.signal);

@@ -16,6 +16,8 @@ export interface OpenedWorld {
   readonly books?: readonly RunbookId[];
   /** Why it has no part in a book, for those that it never will. */
   readonly refusals?: Readonly<Partial<Record<RunbookId, string>>>;
+  /** Where gateways of its regions are reached, `name=url`, if not by the platform's names. */
+  readonly addresses?: readonly string[];
   /** What it tells of a standby before it is needed, besides what every world tells. */
   readonly readiness?: (
     region: string,

@@ -71,6 +71,7 @@ async function openLab(file: string): Promise<OpenedWorld> {
   return {
     world: operatorWorld(ways, remoteServices(callingLab(file, place))),
     refusals: labRefusals,
+    addresses: Object.entries(place.map.regions).map(([name, { address }]) => `${name}=${address}`),
     close: async () => ways.close(),
   };
 }

@@ -74,17 +74,19 @@ export interface FaultProxyTarget {
   readonly host?: string;
   /** 0 = any free one. */
   readonly listenPort?: number;
+  /** An address of this machine; loopback if not given. */
+  readonly listenHost?: string;
 }
 
 /** The caller closes it. */
 export async function startFaultProxy(target: FaultProxyTarget): Promise<FaultProxy> {
-  const proxy = new Proxy(target.host ?? host, target.port);
+  const proxy = new Proxy(target.host ?? host, target.port, target.listenHost ?? host);
   await proxy.listen(target.listenPort ?? 0);
   return proxy;
 }
 
 class Proxy implements FaultProxy {
-  readonly host = host;
+  readonly host: string;
   #targetHost: string;
   #targetPort: number;
   readonly #connections = new Set<Connection>();
@@ -97,7 +99,8 @@ class Proxy implements FaultProxy {
   /** Read by every connection at every piece, so that a change counts at once. */
   faults: Faults = sound;
 
-  constructor(targetHost: string, targetPort: number) {
+  constructor(targetHost: string, targetPort: number, listenHost: string) {
+    this.host = listenHost;
     this.#targetHost = targetHost;
     this.#targetPort = targetPort;
   }

@@ -38,6 +38,8 @@ export async function requirePortFree(host: string, port: number): Promise<void>
   try {
     await bindOnce(host, port);
   } catch (error) {
+    // An address of another network namespace cannot be tried from here; its server will tell.
+    if (hasCode(error, 'EADDRNOTAVAIL')) return;
     throw portTaken(host, port, error);
   }
 }

@@ -1,7 +1,7 @@
 /** A gateway as a process of its own, as a region of the lab has several. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Exit, launch, stopProcess, waitUntilReady } from './child-process.ts';
+import { type CommandLine, type Exit, launch, stopProcess, waitUntilReady } from './child-process.ts';
 
 export interface LabGatewayOptions {
   readonly port: number;
@@ -11,6 +11,9 @@ export interface LabGatewayOptions {
   readonly signal?: AbortSignal;
   /** Folder of the Holdfast that it runs; this one if not given. */
   readonly image?: string;
+  readonly host?: string;
+  /** Wraps the command line, to run it in a network namespace. */
+  readonly enter?: (line: CommandLine) => CommandLine;
 }
 
 export interface LabGateway {
@@ -28,20 +31,23 @@ const entryOf = (image: string): string => join(image, 'bin/holdfast.ts');
 
 /** @throws LauncherError when it does not become ready. */
 export async function startLabGateway(options: LabGatewayOptions): Promise<LabGateway> {
-  const { port, configPath, logFile, image = thisCheckout } = options;
-  const running = await launch({
+  const { port, configPath, logFile, image = thisCheckout, host = '127.0.0.1' } = options;
+  const line: CommandLine = {
     command: process.execPath,
     args: [entryOf(image), 'gateway', '--config', configPath, '--port', String(port), '--workers', '1'],
     environment: {
       PATH: '/usr/local/bin:/usr/bin:/bin',
-      HOST: '127.0.0.1',
+      HOST: host,
       HOLDFAST_DRAIN_NOTICE_SECONDS: '0',
       ...options.environment,
     },
+  };
+  const running = await launch({
+    ...(options.enter?.(line) ?? line),
     logFile,
     signalAtParentExit: 'SIGKILL',
   });
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${host}:${port}`;
   await waitUntilReady(running, {
     name: `the gateway at ${url}`,
     isReady: () => answers(`${url}/health/ready`),

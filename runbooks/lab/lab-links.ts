@@ -1,5 +1,5 @@
 /** The ways through the lab's network: a fault proxy on each, so that any of them can be cut, slowed or left half open. */
-import { type FaultProxy, type Faults, startFaultProxy } from './fault-proxy.ts';
+import { type FaultProxy, type FaultProxyTarget, type Faults, startFaultProxy } from './fault-proxy.ts';
 import type { RegionName } from './region-name.ts';
 
 /** From whom to what; each has its own faults. `outside` = clients, health checkers and operators. */
@@ -48,8 +48,8 @@ export function crossesBorderOf(region: RegionName, link: Link): boolean {
 export class LabLinks {
   readonly #proxies = new Map<Link, FaultProxy>();
 
-  async open(name: Link, port: number): Promise<void> {
-    this.#proxies.set(name, await startFaultProxy({ port }));
+  async open(name: Link, target: FaultProxyTarget): Promise<void> {
+    this.#proxies.set(name, await startFaultProxy(target));
   }
 
   has(name: Link): boolean {

@@ -1,11 +1,11 @@
 /** One region of the lab: its database, cache, gateways in two zones, and nginx before them. */
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RegionDatabase } from '../books/region-world.ts';
 import { copyStoppedCluster, labDatabaseSettings, makeTemplate } from './database-template.ts';
 import { freePort } from './free-port.ts';
 import { type LabGateway, startLabGateway, thisCheckout } from './gateway-process.ts';
-import type { LabLinks } from './lab-links.ts';
+import type { LabLinks, Link } from './lab-links.ts';
 import type { LabParts } from './lab-parts.ts';
 import { type NginxServer, startNginx } from './nginx.ts';
 import { madeIn, noteWritesSql } from './noted-writes.ts';
@@ -15,6 +15,7 @@ import { signalTree } from './process-tree.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import { ask, labDatabase } from './region-database.ts';
 import { otherRegion, type RegionName, zonesOf } from './region-name.ts';
+import type { RegionNetwork } from './region-network.ts';
 
 export interface LabRegionOptions {
   readonly directory: string;
@@ -31,6 +32,7 @@ export interface LabRegionOptions {
   readonly archivesLog: boolean;
   readonly template: string | undefined;
   readonly peer: () => LabRegion;
+  readonly network: RegionNetwork;
 }
 
 /** Which credentials the region's processes are given. */
@@ -121,7 +123,9 @@ export class LabRegion {
 
   #databaseAt(link: `${'outside' | `${RegionName}.gateways`}>${RegionName}.database`): string {
     const url = new URL(this.database.url());
-    url.port = String(this.#options.links.of(link).port);
+    const { host, port } = this.#options.links.of(link);
+    url.hostname = host;
+    url.port = String(port);
     return url.href;
   }
 
@@ -141,17 +145,28 @@ export class LabRegion {
   /** What DNS answers with: the ways in from outside. */
   get addresses(): readonly string[] {
     const doors = this.#nginx === undefined && this.#nginxPort === 0 ? this.#inService() : [0];
-    return doors.map((index) => addressAt(this.#options.links.of(`outside>${this.name}.door-${index}`).port));
+    return doors.map((index) => `http://${this.#options.links.of(`outside>${this.name}.door-${index}`).address}`);
   }
 
   /** The ways in for those who are in the region themselves, and go on reaching it when it is cut off. */
   get insideAddresses(): readonly string[] {
-    return this.#nginxPort === 0 ? this.gatewayPorts.map(addressAt) : [addressAt(this.#nginxPort)];
+    const ports = this.#nginxPort === 0 ? this.gatewayPorts : [this.#nginxPort];
+    return ports.map((port) => this.#inside(port));
+  }
+
+  #inside(port: number): string {
+    return `http://${this.#options.network.inside}:${port}`;
+  }
+
+  /** Where a gateway of the region finds the other end of one of its ways out. */
+  #out(link: Link): string {
+    return this.#options.links.of(link).address;
   }
 
   async startPrimary(): Promise<void> {
     const { directory, notesWrites, template } = this.#options;
     await copyStoppedCluster(template ?? (await makeTemplate(directory)), this.databaseDirectory);
+    await this.#admit();
     await this.#start(await freePort());
     await ask(this.database.url(), 'SELECT name_first_region($1)', [this.name]);
     if (notesWrites) await ask(this.database.url(), noteWritesSql);
@@ -162,21 +177,42 @@ export class LabRegion {
     for (const statement of this.#options.secrets?.users() ?? []) await ask(this.database.url(), statement);
   }
 
+  /** Both regions' proxies, since the replica will have the same file. */
+  async #admit(): Promise<void> {
+    const ranges = [this.#options.network.range, this.#options.peer().#options.network.range];
+    const lines = ranges.flatMap((range) =>
+      range === undefined ? [] : ['all', 'replication'].map((what) => `host ${what} all ${range} scram-sha-256\n`),
+    );
+    await appendFile(join(this.databaseDirectory, 'pg_hba.conf'), lines.join(''));
+  }
+
   /** A replica of that one's database, in the place of whatever was here. */
   async follow(primary: LabRegion): Promise<void> {
-    const { port } = this.#options.links.of(`${this.name}.database>${primary.name}.database`);
+    const { host, port } = this.#options.links.of(`${this.name}.database>${primary.name}.database`);
     this.#server = await startStandby({
       primary: primary.database,
       primaryDirectory: primary.databaseDirectory,
       dataDirectory: this.databaseDirectory,
       port: this.#server?.port ?? (await freePort()),
-      follow: { host: '127.0.0.1', port },
+      follow: { host, port },
       settings: this.#settings,
+      ...this.#standing,
     });
   }
 
   async #start(port: number): Promise<void> {
-    this.#server = await startPostgres({ dataDirectory: this.databaseDirectory, port, settings: this.#settings });
+    this.#server = await startPostgres({
+      dataDirectory: this.databaseDirectory,
+      port,
+      settings: this.#settings,
+      ...this.#standing,
+    });
+  }
+
+  /** Where servers of the region stand. */
+  get #standing() {
+    const { inside, range, enter } = this.#options.network;
+    return range === undefined ? {} : { host: inside, enter };
   }
 
   get #settings(): Readonly<Record<string, string>> {
@@ -189,12 +225,14 @@ export class LabRegion {
   async openDoors(): Promise<void> {
     const { links, parts, gateways } = this.#options;
     while (this.#places.length < gateways) await this.#addPlace(zonesOf(this.name)[this.#places.length % 2] ?? '');
-    await links.open(`outside>${this.name}.database`, this.database.port);
-    await links.open(`${this.name}.gateways>${this.name}.database`, this.database.port);
+    const { inside: host, outside: listenHost } = this.#options.network;
+    const database = { host, port: this.database.port };
+    await links.open(`outside>${this.name}.database`, database);
+    await links.open(`${this.name}.gateways>${this.name}.database`, { ...database, listenHost });
     if (parts.redis !== undefined) {
       const port = await freePort();
       await this.#startRedis(port);
-      await links.open(`${this.name}.gateways>${this.name}.redis`, port);
+      await links.open(`${this.name}.gateways>${this.name}.redis`, { host, port, listenHost });
     }
     if (parts.nginx === undefined) {
       for (const [index, port] of this.gatewayPorts.entries()) await this.#openDoor(index, port);
@@ -206,7 +244,8 @@ export class LabRegion {
   }
 
   async #openDoor(index: number, port: number): Promise<void> {
-    await this.#options.links.open(`outside>${this.name}.door-${index}`, port);
+    const { links, network } = this.#options;
+    await links.open(`outside>${this.name}.door-${index}`, { host: network.inside, port });
   }
 
   async #addPlace(zone: string): Promise<number> {
@@ -217,21 +256,29 @@ export class LabRegion {
   }
 
   async #startRedis(port: number): Promise<void> {
-    const { parts, directory, secrets } = this.#options;
-    if (parts.redis === undefined) return;
+    const { parts, directory, secrets, network } = this.#options;
+    const { redis } = parts;
+    if (redis === undefined) return;
     const password = secrets?.cache(this.name);
     this.#redis = await startRedis({
       port,
+      host: network.inside,
       directory: join(directory, `${this.name}-redis`),
-      binaries: parts.redis,
+      binaries: { command: (program, args) => network.enter(redis.command(program, args)) },
       ...(password === undefined ? {} : { password }),
     });
   }
 
   async #startNginx(): Promise<void> {
-    const { nginx } = this.#options.parts;
+    const { parts, network } = this.#options;
+    const { nginx } = parts;
     if (nginx === undefined) return;
-    this.#nginx = await startNginx({ port: this.#nginxPort, upstreams: this.#upstreams(), command: nginx });
+    this.#nginx = await startNginx({
+      port: this.#nginxPort,
+      host: network.inside,
+      upstreams: this.#upstreams(),
+      command: (args) => network.enter(nginx(args)),
+    });
   }
 
   /** Indexes of the gateways that traffic may reach. */
@@ -244,7 +291,7 @@ export class LabRegion {
   }
 
   #upstreams(): readonly string[] {
-    return this.#inService().map((index) => `127.0.0.1:${this.#places[index]?.port}`);
+    return this.#inService().map((index) => `${this.#options.network.inside}:${this.#places[index]?.port}`);
   }
 
   async #lead(): Promise<void> {
@@ -275,25 +322,26 @@ export class LabRegion {
 
   /** What a gateway of the region has to be told; `index` counts the processes of the region. */
   async environment(index: number): Promise<Record<string, string>> {
-    const { buckets, environment, links, directory, secrets, parts } = this.#options;
+    const { buckets, environment, directory, secrets, parts } = this.#options;
     const peer = otherRegion(this.name);
     const password = secrets?.cache(this.name);
     const login = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
-    const portOf = (bucket: 0 | 1 | 2): number => links.of(`${this.name}.gateways>bucket-${bucket}`).port;
     return {
       DATABASE_URL: this.databaseUrl,
       LITELLM_MASTER_KEY: labMasterKey,
       HOLDFAST_DATA_DIRECTORY: join(directory, `${this.name}-gateway-${index}`),
       HOLDFAST_REGION: this.name,
       HOLDFAST_REGION_SECRET: labSecret,
-      HOLDFAST_REGION_ADDRESSES: `${peer}=${addressAt(links.of(`${this.name}.gateways>${peer}.gateways`).port)}`,
+      HOLDFAST_REGION_ADDRESSES: `${peer}=http://${this.#out(`${this.name}.gateways>${peer}.gateways`)}`,
       HOLDFAST_CLAIM_BUCKETS: buckets.map((bucket) => `claims-${bucket}@lab`).join(','),
-      HOLDFAST_CLAIM_ENDPOINT: buckets.map((bucket) => addressAt(portOf(bucket))).join(','),
+      HOLDFAST_CLAIM_ENDPOINT: buckets
+        .map((bucket) => `http://${this.#out(`${this.name}.gateways>bucket-${bucket}`)}`)
+        .join(','),
       AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE',
       AWS_SECRET_ACCESS_KEY: 'not-a-secret',
       ...(parts.redis === undefined
         ? {}
-        : { REDIS_URL: `redis://${login}127.0.0.1:${links.of(`${this.name}.gateways>${this.name}.redis`).port}` }),
+        : { REDIS_URL: `redis://${login}${this.#out(`${this.name}.gateways>${this.name}.redis`)}` }),
       ...secrets?.environment(this.name),
       ...environment,
     };
@@ -301,7 +349,7 @@ export class LabRegion {
 
   /** @param image folder of a Holdfast to run from now on. */
   async startGateway(index: number, image?: string): Promise<LabGateway> {
-    const { directory, config, secrets } = this.#options;
+    const { directory, config, secrets, network } = this.#options;
     const place = this.#places[index];
     if (place === undefined) throw new Error(`region ${this.name} has no gateway ${index}`);
     if (image !== undefined) place.image = image;
@@ -310,6 +358,8 @@ export class LabRegion {
     secrets?.taken(this.name, index);
     place.gateway = await startLabGateway({
       port: place.port,
+      host: network.inside,
+      enter: network.enter,
       configPath,
       image: place.image,
       environment: await this.environment(index),
@@ -423,8 +473,6 @@ export class LabRegion {
     if (this.#options.archivesLog) await rm(this.archiveDirectory, { recursive: true, force: true });
   }
 }
-
-const addressAt = (port: number): string => `http://127.0.0.1:${port}`;
 
 const hasEnded = ({ exited }: { readonly exited: Promise<unknown> }): Promise<boolean> =>
   Promise.race([exited.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);

@@ -177,7 +177,7 @@ export class LabSecretStore implements LabSecrets, Credentials {
       case 'database':
         return takesLogin(await this.#writerUrl(signal), userOf(region, version), value);
       case 'cache':
-        return !(await redisCall(this.#port(region), value, ['PING'])).startsWith('-');
+        return !(await redisCall(this.#cacheUrl(region), value, ['PING'])).startsWith('-');
       case 'provider/lab':
         return accepted.has(version);
     }
@@ -224,17 +224,17 @@ export class LabSecretStore implements LabSecrets, Credentials {
     const { versions } = this.#of(region, 'cache');
     const replies: string[] = [];
     for (const password of versions.values()) {
-      const reply = await redisCall(this.#port(region), password, words);
+      const reply = await redisCall(this.#cacheUrl(region), password, words);
       if (!reply.startsWith('-')) return;
       replies.push(reply);
     }
     throw new Error(`the cache of ${region} refused: ${replies.join(' ')}`);
   }
 
-  #port(region: RegionName): number {
+  #cacheUrl(region: RegionName): string {
     const { redis } = this.#requireLab().region(region);
     if (redis === undefined) throw new Error(`region ${region} has no cache`);
-    return redis.port;
+    return redis.url;
   }
 }
 
@@ -272,9 +272,10 @@ async function takesLogin(url: string, user: string, password: string): Promise<
 const patienceMs = 5_000;
 
 /** One command over a connection of its own. @returns the reply, or the first error, which begins with a dash. */
-function redisCall(port: number, password: string, words: readonly string[]): Promise<string> {
+function redisCall(url: string, password: string, words: readonly string[]): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const socket = connect({ host: '127.0.0.1', port, timeout: patienceMs });
+  const { hostname: host, port } = new URL(url);
+  const socket = connect({ host, port: Number(port), timeout: patienceMs });
   const printed = (parts: readonly string[]): string =>
     `*${parts.length}\r\n${parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('')}`;
   let text = '';

@@ -1,5 +1,6 @@
 /** The two regions of this machine as the books see them: the same verbs as AWS, over real processes. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { healthPaths } from '../../gateway/contract.ts';
 import type { ClaimStore } from '../../gateway/region/claim-store.ts';
 import type { Vitals } from '../books/canary-world.ts';
 import type { DrillWorld } from '../books/drill.ts';
@@ -62,13 +63,13 @@ export class LabWorld implements FailbackWorld, DrillWorld {
 
   readonly capacity = {
     read: async (region: string, signal: AbortSignal) => {
-      const ready = await Promise.all(this.#region(region).gatewayPorts.map((port) => isReady(port, signal)));
+      const ready = await Promise.all(this.#region(region).gateways.map(({ url }) => isReady(url, signal)));
       return { ready: ready.filter(Boolean).length, needed: this.#options.gateways };
     },
     raise: async (region: string, to: number, signal: AbortSignal) => {
       const here = this.#region(region);
-      for (const [index, port] of here.gatewayPorts.entries()) {
-        if (!(await isReady(port, signal))) await here.startGateway(index);
+      for (const [index, { gateway }] of here.places.entries()) {
+        if (gateway === undefined || !(await isReady(gateway.url, signal))) await here.startGateway(index);
       }
       for (let count = here.gatewayPorts.length; count < to; count++) {
         await here.addGateway(zonesOf(here.name)[count % 2] ?? '');
@@ -109,10 +110,11 @@ export class LabWorld implements FailbackWorld, DrillWorld {
   }
 }
 
-export async function isReady(port: number, signal: AbortSignal): Promise<boolean> {
+/** @param url of a gateway. */
+export async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
   try {
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(1_000)]);
-    return (await fetch(`http://127.0.0.1:${port}/health/ready`, { signal: bounded })).ok;
+    return (await fetch(new URL(healthPaths.ready, url), { signal: bounded })).ok;
   } catch {
     signal.throwIfAborted();
     return false;

@@ -7,7 +7,7 @@ import type { TwoRegions } from './two-regions.ts';
 export function labZones(
   lab: TwoRegions,
   needed: number,
-  isReady: (port: number, signal: AbortSignal) => Promise<boolean>,
+  isReady: (url: string, signal: AbortSignal) => Promise<boolean>,
 ): Zones {
   /** Zone of each store; both begin in the first one. */
   const places = new Map<string, string>();
@@ -22,8 +22,8 @@ export function labZones(
   const placeOf = (store: PlacedStore, region: string): string =>
     places.get(`${store} of ${region}`) ?? zonesOf(regionNamed(region))[0] ?? '';
   const readyWithout = async (region: string, zone: string, signal: AbortSignal): Promise<number> => {
-    const elsewhere = of(region, zone).places.filter((place) => place.zone !== zone);
-    return (await Promise.all(elsewhere.map(({ port }) => isReady(port, signal)))).filter(Boolean).length;
+    const elsewhere = of(region, zone).places.flatMap((place) => (place.zone === zone ? [] : (place.gateway ?? [])));
+    return (await Promise.all(elsewhere.map(({ url }) => isReady(url, signal)))).filter(Boolean).length;
   };
   return {
     capacityWithout: async (region, zone, signal) => ({ ready: await readyWithout(region, zone, signal), needed }),

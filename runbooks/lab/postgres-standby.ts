@@ -2,7 +2,7 @@
 import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { type PostgresServer, startPostgres } from './postgres.ts';
+import { type PostgresOptions, type PostgresServer, startPostgres } from './postgres.ts';
 import { chooseRunAs } from './postgres-binaries.ts';
 import { runCommand } from './run-command.ts';
 
@@ -16,6 +16,9 @@ export interface StandbyOptions {
   readonly follow: { readonly host: string; readonly port: number };
   readonly settings?: Readonly<Record<string, string>>;
   readonly logFile?: string;
+  /** As of `startPostgres`. */
+  readonly host?: string;
+  readonly enter?: PostgresOptions['enter'];
 }
 
 /** Files of a cluster that its copy must not have. */
@@ -40,6 +43,8 @@ export async function startStandby(options: StandbyOptions): Promise<PostgresSer
     port: options.port,
     ...(options.settings === undefined ? {} : { settings: options.settings }),
     ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
+    ...(options.host === undefined ? {} : { host: options.host }),
+    ...(options.enter === undefined ? {} : { enter: options.enter }),
   });
 }
 

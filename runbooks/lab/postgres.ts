@@ -4,7 +4,15 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, DatabaseError } from 'pg';
-import { aborted, type Exit, launch, type RunningProcess, stopProcess, waitUntilReady } from './child-process.ts';
+import {
+  aborted,
+  type CommandLine,
+  type Exit,
+  launch,
+  type RunningProcess,
+  stopProcess,
+  waitUntilReady,
+} from './child-process.ts';
 import { hasCode, messageOf } from './error-code.ts';
 import { type FolderOwner, ownFolder } from './folder-owner.ts';
 import { portTaken, requirePortFree } from './free-port.ts';
@@ -17,8 +25,10 @@ export interface PostgresOptions {
   /** Made when absent or empty. Beside it lie `.lock`, `.owner` and, unless `logFile` says otherwise, `.log`. */
   readonly dataDirectory: string;
   readonly port: number;
-  /** A loopback address: the cluster admits no others. */
+  /** A loopback address: the cluster admits no others, unless it stands in a namespace whose network `enter` enters. */
   readonly host?: string;
+  /** Wraps the server's command line, to run it in a network namespace. */
+  readonly enter?: (line: CommandLine) => CommandLine;
   /** Server settings, for example `{ fsync: 'off' }`. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Folder with `initdb` and `postgres` of an older version, for a new cluster; the npm package's if not given. */
@@ -55,7 +65,7 @@ export interface PostgresServer {
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { signal, host = '127.0.0.1' } = options;
-  if (!/^(127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host)) {
+  if (options.enter === undefined && !/^(127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host)) {
     throw new LauncherError('BadOption', `PostgreSQL listens on loopback only; "${host}" is none. Leave host out.`);
   }
   const binaries = options.binaries ?? (await findPostgres());
@@ -115,7 +125,8 @@ async function run(options: RunOptions, prepared: Prepared): Promise<PostgresSer
   await mkdir(dirname(resolve(logFile)), { recursive: true });
   const settings = { listen_addresses: host, port: String(port), unix_socket_directories: '', ...options.settings };
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const line = prepared.runAs.command(join(prepared.binaries, 'postgres'), ['-D', dataDirectory, ...args]);
+  const plain = prepared.runAs.command(join(prepared.binaries, 'postgres'), ['-D', dataDirectory, ...args]);
+  const line = options.enter?.(plain) ?? plain;
   const running = await launch({ ...line, logFile, signalAtParentExit: 'SIGINT' });
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const url = (database = 'postgres'): string =>

@@ -11,6 +11,7 @@ import { isReady, LabWorld } from './lab-world.ts';
 import { labZones } from './lab-zones.ts';
 import { LabLoad } from './load.ts';
 import { type RegionName, regionNames } from './region-name.ts';
+import { type LabNetworks, loopbackNetworks } from './region-network.ts';
 import { labMasterKey, startTwoRegions, type TwoRegions } from './two-regions.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
@@ -24,6 +25,8 @@ export interface RunningLabOptions {
   readonly parts: LabParts;
   /** A stopped cluster with the schema in it, to copy instead of making one. */
   readonly template?: string;
+  /** Loopback for both if not given. */
+  readonly networks?: LabNetworks;
 }
 
 export interface RunningLab extends ControlledLab {
@@ -61,9 +64,13 @@ async function start(
 ): Promise<RunningLab> {
   const { directory, gateways, requestsPerSecond } = options;
   const secrets = new LabSecretStore();
-  const upstream = await startLabUpstream(secrets);
-  ends.push(() => upstream.close());
-  const { ttlSeconds, parts, template } = options;
+  const { ttlSeconds, parts, template, networks = loopbackNetworks } = options;
+  const upstreams = {
+    a: await startLabUpstream(secrets, networks.a.outside),
+    b: await startLabUpstream(secrets, networks.b.outside),
+  };
+  ends.push(() => upstreams.a.close());
+  ends.push(() => upstreams.b.close());
   const lab = await startTwoRegions({
     directory,
     gateways,
@@ -72,7 +79,8 @@ async function start(
     config,
     secrets,
     archivesLog: true,
-    environment: { LAB_UPSTREAM: upstream.url },
+    environmentOf: (name) => ({ LAB_UPSTREAM: upstreams[name].url }),
+    networks,
     ...(template === undefined ? {} : { template }),
   });
   ends.push(() => lab.stop());
@@ -123,8 +131,9 @@ async function start(
 }
 
 /** It takes the keys that are accepted now, and no other. */
-const startLabUpstream = (secrets: LabSecretStore): Promise<Upstream> =>
+const startLabUpstream = (secrets: LabSecretStore, host: string): Promise<Upstream> =>
   startUpstream({
+    host,
     name: 'the upstream of the lab',
     chunkEveryMs: 20,
     keepsRequests: false,

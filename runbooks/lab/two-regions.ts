@@ -21,6 +21,7 @@ import type { LabParts } from './lab-parts.ts';
 import { LabRegion, type LabSecrets } from './lab-region.ts';
 import { type ObjectStore, startObjectStore } from './object-store.ts';
 import { otherRegion, type RegionName, regionNames } from './region-name.ts';
+import { type LabNetworks, loopbackNetworks } from './region-network.ts';
 
 export { makeTemplate } from './database-template.ts';
 export type { Link } from './lab-links.ts';
@@ -53,6 +54,8 @@ export interface TwoRegionsOptions {
   readonly parts?: LabParts;
   /** Credentials that can be rotated; the operator's own and none for the cache if not given. */
   readonly secrets?: LabSecrets;
+  /** Loopback for both if not given. */
+  readonly networks?: LabNetworks;
 }
 
 export interface EpochSeen {
@@ -113,7 +116,7 @@ class Lab implements TwoRegions {
     for (const index of this.#buckets) {
       const store = await startObjectStore({ onPut: (name, body) => this.#notice(name, body) });
       this.stores.push(store);
-      await this.#links.open(`outside>bucket-${index}`, store.port);
+      await this.#links.open(`outside>bucket-${index}`, { port: store.port });
     }
     this.claims = new ClaimStore(this.storeUrls.map((url, index) => this.#bucket(index, url)));
     const first: Claim = {
@@ -130,19 +133,27 @@ class Lab implements TwoRegions {
     for (const name of regionNames) this.#regions.set(name, this.#makeRegion(name));
     const [a, b] = [this.region('a'), this.region('b')];
     await a.startPrimary();
-    await this.#links.open('b.database>a.database', a.database.port);
+    const { networks = loopbackNetworks } = this.#options;
+    const openBetween = (link: Link, from: RegionName, to: RegionName, port: number) =>
+      this.#links.open(link, { host: networks[to].inside, port, listenHost: networks[from].outside });
+    await openBetween('b.database>a.database', 'b', 'a', a.database.port);
     await b.follow(a);
-    await this.#links.open('a.database>b.database', b.database.port);
+    await openBetween('a.database>b.database', 'a', 'b', b.database.port);
     for (const name of regionNames) {
       await this.region(name).openDoors();
       for (const [index, store] of this.stores.entries()) {
-        await this.#links.open(`${name}.gateways>bucket-${this.#buckets[index] ?? 0}`, store.port);
+        const listenHost = networks[name].outside;
+        await this.#links.open(`${name}.gateways>bucket-${this.#buckets[index] ?? 0}`, {
+          port: store.port,
+          listenHost,
+        });
       }
     }
     for (const name of regionNames) {
       const [peer] = this.region(otherRegion(name)).insideAddresses;
+      const other = otherRegion(name);
       if (peer !== undefined) {
-        await this.#links.open(`${name}.gateways>${otherRegion(name)}.gateways`, Number(new URL(peer).port));
+        await openBetween(`${name}.gateways>${other}.gateways`, name, other, Number(new URL(peer).port));
       }
     }
     if (this.#options.ownGateways === true) return;
@@ -173,6 +184,7 @@ class Lab implements TwoRegions {
       archivesLog: this.#options.archivesLog === true,
       template: this.#options.template,
       peer: () => this.region(otherRegion(name)),
+      network: (this.#options.networks ?? loopbackNetworks)[name],
     });
   }
 
@@ -204,12 +216,14 @@ class Lab implements TwoRegions {
     return this.#links.set(isBetweenRegions, faults);
   }
 
-  isolate(name: RegionName): Promise<void> {
-    return this.#links.set((link) => crossesBorderOf(name, link), cutOff);
+  async isolate(name: RegionName): Promise<void> {
+    await this.#options.networks?.[name].pullCable();
+    await this.#links.set((link) => crossesBorderOf(name, link), cutOff);
   }
 
-  heal(): Promise<void> {
-    return this.#links.heal();
+  async heal(): Promise<void> {
+    for (const name of regionNames) await this.#options.networks?.[name].plugCable();
+    await this.#links.heal();
   }
 
   async status(): Promise<Readonly<Record<string, unknown>>> {

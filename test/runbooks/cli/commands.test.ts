@@ -124,6 +124,19 @@ describe('holdfast runbook run', () => {
     expect(world.takeovers.size).toBe(0);
   });
 
+  it('a world that has no part in a book says why, and in the lab regions are called a and b', async () => {
+    const world = withoutA();
+    const host = fakeHost({ world });
+    const lab = {
+      ...host,
+      openWorld: async () => ({ world, refusals: { upgrade: 'it has one version' }, close: async () => undefined }),
+    };
+    expect(await runBook(lab, 'upgrade', [], { world: 'lab', poll: 1 })).toBe(2);
+    expect(host.output()).toContain('The world lab has no part in upgrade: it has one version');
+    expect(await rehearseBook(lab, 'region-failover', [], { world: 'lab' })).toBe(0);
+    expect(host.output()).toContain('Seize the right to write for b');
+  });
+
   it('fills in what holdfast.config.ts says', async () => {
     const host = fakeHost({ world: withoutA() });
     await showBook(host, 'region-failover', [], { format: 'md' });
