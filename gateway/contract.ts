@@ -54,6 +54,13 @@ export const clientKeepAliveSeconds = 60;
  */
 export const listenerKeepAliveSeconds = longestStreamSeconds + 120;
 
+/** Lock of the leader in configurations, unless LLMROUTER_HA_LOCK_NAME names another. */
+export const usualLockName = 'config_sync';
+
+/** Name of a lock's Kubernetes Lease: names of objects take no underscore. */
+export const leaseObjectName = (lockName: string): string =>
+  `holdfast-${lockName.toLowerCase().replaceAll(/[^a-z0-9-]+/g, '-')}`.replace(/-+$/, '');
+
 /** Prometheus metrics that alerts and autoscalers name. */
 export const metricNames = {
   requests: 'litellm_proxy_total_requests_metric_total',

@@ -2,10 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sha256Of } from './cluster/config-source.ts';
 import { type AdoptedVersion, ConfigSync } from './cluster/config-sync.ts';
 import { LeaderElection, type Leadership } from './cluster/leader.ts';
 import { Presence } from './cluster/presence.ts';
 import { formatFault } from './config/load.ts';
+import { leaseObjectName } from './contract.ts';
 import type { ConfigAdministration, ConfigStanding } from './domain/config-administration.ts';
 import { NotNow, Unusable } from './domain/config-administration.ts';
 import { NotWriter, OutcomeUnknown } from './domain/keys.ts';
@@ -125,6 +127,7 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
     versionSeconds,
     onAdopted: (version) => {
       logger.info(versionFacts(version), 'this configuration is live');
+      tellOtherFile(version);
       if (ground.restartRequired.length > 0) {
         logger.warn(
           { settings: ground.restartRequired },
@@ -139,6 +142,18 @@ export function openLiveConfig(ground: Ground, found: FoundConfig): LiveConfig {
       presence?.tell();
     },
   });
+
+  // Replicas of a rolling deployment have two files for a while; whoever looks into the new one's log must not wonder.
+  let saysOtherFile = settings.configSource.is === 'file' && isShared;
+  const tellOtherFile = (version: AdoptedVersion): void => {
+    if (!saysOtherFile || version.version === undefined || version.sha256 === sha256Of(found.text)) return;
+    if (election?.leadership.is === 'leader') return;
+    saysOtherFile = false;
+    logger.warn(
+      { ...versionFacts(version), file: sourceName(found.source), leaseSeconds: ha.leaseSeconds },
+      'the config file of this process is not what is live: the leader has another one. It becomes live when a process with it leads, at the latest when the lease of a leader that was killed is over',
+    );
+  };
 
   const startedAt = new Date();
   const presence =
@@ -246,8 +261,7 @@ function leaseOf(
   if (kubernetes === undefined) return row;
   return new KubernetesLease({
     ...kubernetes,
-    // Names of objects take no underscore.
-    name: `holdfast-${lockName.toLowerCase().replaceAll(/[^a-z0-9-]+/g, '-')}`.replace(/-+$/, ''),
+    name: leaseObjectName(lockName),
     leaseSeconds,
     fence: row,
     now: () => performance.now(),

@@ -3,7 +3,7 @@
  * Precedence, strongest first: command line, environment, config file, default.
  */
 import { z } from 'zod';
-import { drain, gatewayPort } from './contract.ts';
+import { drain, gatewayPort, usualLockName } from './contract.ts';
 import type { LogLevel } from './telemetry/log.ts';
 
 /** Where configurations come from while the gateway runs. */
@@ -181,7 +181,7 @@ const schema = z.object({
   LLMROUTER_HA_LOCK_NAME: z.string().max(200, 'has at most 200 characters').optional(),
   LLMROUTER_CONFIG_SYNC_LEASE_SECONDS: seconds.min(1, 'must be at least 1').default(30),
   LLMROUTER_CONFIG_SYNC_RENEW_INTERVAL_SECONDS: seconds.min(0.1, 'must be at least 0.1').default(10),
-  LLMROUTER_CONFIG_SYNC_LOCK_NAME: z.string().max(200, 'has at most 200 characters').default('config_sync'),
+  LLMROUTER_CONFIG_SYNC_LOCK_NAME: z.string().max(200, 'has at most 200 characters').default(usualLockName),
   // Set by Kubernetes in every pod.
   KUBERNETES_SERVICE_HOST: z.string().optional(),
   KUBERNETES_SERVICE_PORT_HTTPS: port.default(443),

@@ -35,7 +35,7 @@ export function syncReport({ ground, found, sync, election, processId, isOn }: S
     last_sync_time: lastSyncAtMs === undefined ? null : new Date(lastSyncAtMs).toISOString(),
     running,
     ha_mode: election === undefined ? 'single' : 'leader_election',
-    leader_election: electionReport(settings, election, processId, skippedCount),
+    leader_election: electionReport(ground, election, processId, skippedCount),
   };
 }
 
@@ -45,7 +45,7 @@ function objectReport({ configSource }: Settings, kind: 's3' | 'gcs', etag: stri
 }
 
 function electionReport(
-  { ha }: Settings,
+  { settings: { ha }, region }: Ground,
   election: LeaderElection | undefined,
   processId: string,
   skippedCount: number,
@@ -62,7 +62,8 @@ function electionReport(
     renew_interval_seconds: ha.renewSeconds,
     lease_expires_at: remainingMs === undefined ? null : new Date(Date.now() + remainingMs).toISOString(),
     generation: leadership === undefined || leadership.is === 'unknown' ? null : Number(leadership.epoch),
-    consecutive_renewal_failures: election?.renewalFailures ?? 0,
+    // A replica takes no lease, and nobody expects it to.
+    consecutive_renewal_failures: region?.office.state.standing === 'standby' ? 0 : (election?.renewalFailures ?? 0),
     renewal_thread_alive: election?.isRunning ?? false,
     skipped_sync_count: skippedCount,
   };

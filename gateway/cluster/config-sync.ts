@@ -179,6 +179,10 @@ export class ConfigSync<Prepared> {
     if (mandate === undefined) {
       throw new NotNow('No process leads at the moment, so no version can be stored; try again in some seconds');
     }
+    // Before the first version of the source: else that would come next, as a change of the source, and undo this one.
+    if (this.#options.source !== undefined && (await versions.newestFromSource()) === undefined) {
+      await this.#inTurn('source', () => this.#watchSource(true));
+    }
     const added = await versions.add(
       { text, sha256: sha256Of(text), source, fromSource: false, createdBy: by },
       mandate,

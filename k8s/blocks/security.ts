@@ -28,7 +28,7 @@ export const restrictedNamespace = (): Record<string, string> => ({
 
 /** Fields of a pod specification that keep Kubernetes itself out of the container. */
 export const isolated = {
-  // The gateway never talks to the Kubernetes API. EKS Pod Identity brings a token of its own.
+  // The gateway talks to the Kubernetes API only where its leader's lease lies there. EKS Pod Identity brings a token of its own.
   automountServiceAccountToken: false,
   // A Service named "redis" would otherwise set REDIS_PORT=tcp://..., which the gateway reads as its own setting.
   enableServiceLinks: false,

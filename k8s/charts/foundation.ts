@@ -15,6 +15,7 @@ import {
   reach,
   reachAddress,
   reachIdentity,
+  reachKubernetes,
   reachStores,
   reachTheWorld,
   reachUrls,
@@ -79,6 +80,7 @@ export function foundationChart({ platform, region, config }: ChartInput): Chart
         ...reachTheWorld(),
         ...reachIdentity(platform),
         ...reachAddons(platform),
+        ...(platform.cluster.leaderLease === 'kubernetes' ? [reachKubernetes()] : []),
         // Models that somebody hosts themselves, on whatever port: those that the config names, and those that it takes
         // from variables, which nobody knows here.
         ...reachUrls(urlsIn(parse(config))),

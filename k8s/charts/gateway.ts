@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ApiObjectProps, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { gatewayPort, healthPaths } from '../../gateway/contract.ts';
+import { gatewayPort, healthPaths, leaseObjectName, usualLockName } from '../../gateway/contract.ts';
 import { kubernetes } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { cloudSqlProxy } from '../blocks/cloud-sql.ts';
@@ -27,6 +27,8 @@ import { stayInZone } from '../blocks/traffic.ts';
 import { claim } from '../blocks/volume.ts';
 import { priorityClass } from './foundation.ts';
 import { type ChartInput, newChart } from './region-chart.ts';
+
+const leaderRole = 'holdfast-gateway-leader';
 
 /** What makes the pods: a StatefulSet where each needs its own volume back, a Kubernetes Deployment elsewhere. */
 export const gatewayKind = (platform: Platform): 'Deployment' | 'StatefulSet' =>
@@ -61,7 +63,33 @@ export function gatewayChart(input: ChartInput): Chart {
       }),
     },
     { manifest: scaler(input) },
+    ...(platform.cluster.leaderLease === 'kubernetes' ? leaderRights(platform) : []),
   ]);
+}
+
+/** Making a Lease cannot be bound to a name, as there is none yet; everything else is. */
+function leaderRights(platform: Platform): ChartObject[] {
+  const metadata = { name: leaderRole, namespace: kubernetes.namespace, labels: labels(platform, 'gateway') };
+  const leases = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
+  const lease = leaseObjectName(usualLockName);
+  return [
+    {
+      manifest: k8s.KubeRole.manifest({
+        metadata,
+        rules: [
+          { ...leases, verbs: ['create'] },
+          { ...leases, verbs: ['get', 'update'], resourceNames: [lease] },
+        ],
+      }),
+    },
+    {
+      manifest: k8s.KubeRoleBinding.manifest({
+        metadata,
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: leaderRole },
+        subjects: [{ kind: 'ServiceAccount', name: kubernetes.gatewayServiceAccount, namespace: kubernetes.namespace }],
+      }),
+    },
+  ];
 }
 
 function podsOf(input: ChartInput): ChartObject[] {
@@ -152,6 +180,7 @@ function podSpec(input: ChartInput): k8s.PodSpec {
   const kind = gatewayKind(platform);
   return {
     ...isolated,
+    ...(platform.cluster.leaderLease === 'kubernetes' ? { automountServiceAccountToken: true } : {}),
     ...placement(selector(platform, 'gateway'), kind),
     serviceAccountName: kubernetes.gatewayServiceAccount,
     priorityClassName: priorityClass,
@@ -167,6 +196,9 @@ function podSpec(input: ChartInput): k8s.PodSpec {
           outboxBound(kind === 'StatefulSet' ? 'volume' : 'node'),
           expectedReplicas(input),
           ...regionVariables(platform, region),
+          ...(platform.cluster.leaderLease === 'kubernetes'
+            ? [{ name: 'LLMROUTER_HA_BACKEND', value: platform.cluster.leaderLease }]
+            : []),
         ],
         ...probes(),
       }),

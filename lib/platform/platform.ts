@@ -60,6 +60,8 @@ export interface ClusterSpec {
   readonly ingressClass?: string;
   /** Who binds pods to load balancers on `eks`: Auto Mode, if not given, or a controller of your own. */
   readonly loadBalancerController?: 'auto-mode' | 'self-managed';
+  /** Who decides which gateway leads in configurations: `postgres` if not given, or a Lease of Kubernetes. */
+  readonly leaderLease?: 'postgres' | 'kubernetes';
   /** `hpa` (CPU, memory) if not given; `keda` scales on request rate and running requests too, and must be installed. */
   readonly autoscaler?: 'hpa' | 'keda';
   /** Where KEDA asks for metrics; `http://prometheus-operated.monitoring:9090` if not given. */
@@ -394,6 +396,7 @@ function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {
     kind: 'eks',
     ingressClass: ingress === 'gateway-api' ? 'envoy' : 'nginx',
     loadBalancerController: 'auto-mode',
+    leaderLease: 'postgres',
     autoscaler: 'hpa',
     prometheusUrl: 'http://prometheus-operated.monitoring:9090',
     otlpEndpoint: 'http://tempo.monitoring:4318',

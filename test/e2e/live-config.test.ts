@@ -257,3 +257,18 @@ async function holdfast(...words: string[]): Promise<{ code: number; output: str
     );
   });
 }
+
+it('a process whose config file is not what is live says so once, and serves what is live', async () => {
+  const databaseUrl = await database();
+  const leader = await started({ config: serving('of-the-leader'), databaseUrl });
+  await until(() => answersFor(leader, 'of-the-leader'), patienceMs);
+  const other = await started({ config: serving('of-the-other'), databaseUrl });
+  await until(() => answersFor(other, 'of-the-leader'), patienceMs);
+  expect(await answersFor(other, 'of-the-other')).toBe(false);
+  const said = (text: string): number => text.split('the config file of this process is not what is live').length - 1;
+  await until(async () => said(await other.output()) === 1, patienceMs);
+  // Another version becomes live: it is said already.
+  await writeFile(leader.configPath, serving('changed'));
+  await until(() => answersFor(other, 'changed'), patienceMs);
+  expect([said(await leader.output()), said(await other.output())]).toEqual([0, 1]);
+}, 60_000);

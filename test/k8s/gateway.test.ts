@@ -3,7 +3,7 @@ import { drain, gatewayPort, healthPaths } from '../../gateway/contract.ts';
 import { readSettings } from '../../gateway/settings.ts';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
 import { at, find, listAt, migrationOf, numberAt, objectsOf } from './manifests.ts';
-import { everyRegion } from './platforms.ts';
+import { everyRegion, ofTier } from './platforms.ts';
 
 describe.each(everyRegion)('the gateway of $name', ({ platform, region }) => {
   const objects = objectsOf(platform, region.region);
@@ -171,6 +171,9 @@ describe.each(everyRegion)('the gateway of $name', ({ platform, region }) => {
     );
     const settings = readSettings({ ...Object.fromEntries(variables), LITELLM_SALT_KEY: 'salt-of-twenty-characters' });
     expect(variables.get('AWS_REGION')).toBe(region.region);
+    // The other region's bucket: the archive must not be lost together with the disks.
+    expect(settings.outboxArchive?.region).not.toBe(region.region);
+    if (platform.regions.length > 1) expect(settings.outboxArchive?.bucket).toContain('-outbox-');
     if (platform.regions.length === 1) {
       expect(settings.region).toBeUndefined();
       return;
@@ -203,5 +206,38 @@ describe.each(everyRegion)('the gateway of $name', ({ platform, region }) => {
     expect(at(pod, 'priorityClassName')).toBe(at(find(objects, 'PriorityClass'), 'metadata.name'));
     expect(at(container, 'envFrom')).toEqual([{ secretRef: { name: kubernetes.secret } }]);
     expect(objects.map((object) => object.kind)).not.toContain('Secret');
+  });
+});
+
+describe('the right to a Kubernetes Lease', () => {
+  const withLease = (leaderLease: 'postgres' | 'kubernetes') => {
+    const platform = ofTier('high', { leaderLease });
+    const objects = objectsOf(platform, platform.primary.region);
+    return { objects, pod: at(find(objects, 'Deployment', kubernetes.gateway), 'spec.template.spec') };
+  };
+
+  it('is given where the leader is chosen by one: for that one object, with a token and a way to the API', () => {
+    const { objects, pod } = withLease('kubernetes');
+    expect(at(pod, 'automountServiceAccountToken')).toBe(true);
+    expect(listAt(at(pod, 'containers.0'), 'env')).toContainEqual({
+      name: 'LLMROUTER_HA_BACKEND',
+      value: 'kubernetes',
+    });
+    const leases = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
+    expect(at(find(objects, 'Role'), 'rules')).toEqual([
+      { ...leases, verbs: ['create'] },
+      { ...leases, verbs: ['get', 'update'], resourceNames: ['holdfast-config-sync'] },
+    ]);
+    expect(at(find(objects, 'RoleBinding'), 'subjects')).toEqual([
+      { kind: 'ServiceAccount', name: kubernetes.gatewayServiceAccount, namespace: kubernetes.namespace },
+    ]);
+    const policy = find(objects, 'NetworkPolicy', 'gateway');
+    expect(JSON.stringify(at(policy, 'spec.egress'))).toContain('6443');
+  });
+
+  it('is not given anywhere else: the gateway has no token of the cluster', () => {
+    const { objects, pod } = withLease('postgres');
+    expect(at(pod, 'automountServiceAccountToken')).toBe(false);
+    expect(objects.map(({ kind }) => kind)).not.toContain('Role');
   });
 });

@@ -62,6 +62,7 @@ export const variants: readonly { readonly name: string; readonly platform: Plat
       mcpServers: { search: 'https://mcp.example.com/mcp' },
       objectStoreUrl: 'https://minio.storage:9000',
       secretStore: 'vault',
+      leaderLease: 'kubernetes',
     }),
   },
   {

@@ -1,6 +1,7 @@
 /**
  * Many seeded histories, and the chosen design under every script that breaks a naive one:
- * `node test/faults/regions/explore.ts [RUNS] [FIRST SEED] [AT ONCE]`. Ends with 1 on a violation.
+ * `node test/faults/regions/explore.ts [RUNS] [FIRST SEED] [AT ONCE] [LEASE SECONDS]`. Ends with 1 on a violation. On a machine
+ * that is busy with other things the lease must be longer: one that cannot be renewed in time lets nobody write.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,16 +10,19 @@ import { migrate } from '../../../gateway/stores/migrate.ts';
 import { makeRunTemplate, type RunOptions, run } from './run.ts';
 import { scripts, ttlSecondsOf } from './scripts.ts';
 
-const [runs = 200, first = 1, atOnce = 4] = process.argv.slice(2).map(Number);
+const [runs = 200, first = 1, atOnce = 4, leaseSeconds = 2] = process.argv.slice(2).map(Number);
 const directory = await mkdtemp(join(tmpdir(), 'holdfast-regions-'));
 const template = await makeRunTemplate(join(directory, 'template'), async (url) => void (await migrate(url)));
 const begun = performance.now();
 const histories: { readonly name: string; readonly options: Partial<RunOptions> & { seed: number } }[] = [
   ...Object.entries(scripts).map(([name, script]) => {
-    const ttlSeconds = Object.entries(ttlSecondsOf).find(([of]) => of === name)?.[1] ?? 2;
+    const ttlSeconds = Object.entries(ttlSecondsOf).find(([of]) => of === name)?.[1] ?? leaseSeconds;
     return { name: `against "${name}"`, options: { seed: 100, buckets: 1 as const, script, ttlSeconds } };
   }),
-  ...Array.from({ length: runs }, (_, index) => ({ name: `seed ${first + index}`, options: { seed: first + index } })),
+  ...Array.from({ length: runs }, (_, index) => ({
+    name: `seed ${first + index}`,
+    options: { seed: first + index, ttlSeconds: leaseSeconds },
+  })),
 ];
 let [done, failed, acknowledged, events, killed] = [0, 0, 0, 0, 0];
 

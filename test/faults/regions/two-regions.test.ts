@@ -111,6 +111,31 @@ describe('a standby region', () => {
     expect((await call('b', '/internal/region/denials', { epoch: 0, after: 0 })).status).toBe(401);
   });
 
+  it('takes the configuration that was pushed through it once the writer has stored it; both regions report the same version', async () => {
+    const [gateway] = lab.region('b').gateways;
+    const push = await fetch(`${gateway?.url}/config/push`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${labMasterKey}`, 'content-type': 'application/yaml' },
+      body: configFor([upstream.url], 'router_settings: {num_retries: 1}'),
+    });
+    const pushed: unknown = await push.json();
+    expect([push.status, pushed]).toMatchObject([200, { version: expect.any(Number) }]);
+    const begun = performance.now();
+    const report = async (name: RegionName) => (await call(name, '/config/sync/status')).body;
+    const version = Object(pushed)['version'];
+    await until(
+      async () => (await report('a'))['version'] === version && (await report('b'))['version'] === version,
+      15_000,
+    );
+    expect(performance.now() - begun).toBeLessThan(5_000);
+    const [here, there] = [await report('a'), await report('b')];
+    expect(there['config_sha256']).toBe(here['config_sha256']);
+    expect(here['leader_election']).toMatchObject({ is_leader: true, consecutive_renewal_failures: 0 });
+    // A replica takes no lease, and that is no failure.
+    expect(there['leader_election']).toMatchObject({ is_leader: false, consecutive_renewal_failures: 0 });
+    expect((await call('b', '/llmrouter/config/sync/status')).body['version']).toBe(version);
+  });
+
   it('stays ready whatever it may write, and says where it stands', async () => {
     expect((await call('b', '/health/ready')).body).toMatchObject({ status: 'healthy' });
     expect((await call('b', '/health/region')).body).toMatchObject({

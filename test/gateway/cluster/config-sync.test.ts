@@ -233,3 +233,22 @@ describe('with a database', () => {
     expect(stranger.adopted).toEqual([]);
   });
 });
+
+it('a version that is pushed before the leader has stored the first of its source is not undone by that', async () => {
+  const { source } = await inFile('good from the file');
+  const { url, processes } = await installation(() => source, 'good from the file', 0);
+  expect(processes).toEqual([]);
+  const [leader, other] = ['process-0', 'process-1'].map((name) =>
+    follower(source, 'good from the file', { url, name }),
+  );
+  if (leader === undefined || other === undefined) throw new Error('no processes');
+  const [row] = await query(url, 'SELECT epoch FROM leader_lease');
+  const epoch = BigInt(String(row?.['epoch']));
+  other.role.leadership = { is: 'follower', leader: 'process-0', epoch };
+  const pushed = await other.sync.push('good by hand', 'an administrator');
+  leader.role.leadership = { is: 'leader', epoch };
+  await leader.sync.reload(false);
+  await leader.sync.reload(false);
+  expect([leader.adopted.at(-1), other.adopted.at(-1)]).toEqual(['good by hand', 'good by hand']);
+  expect(leader.sync.status.adopted.version).toBe(pushed.version);
+});
