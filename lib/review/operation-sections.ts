@@ -3,6 +3,7 @@ import { exportsMetrics } from '../alerts/exported-metrics.ts';
 import {
   bucketName,
   cacheName,
+  canarySecretName,
   databaseArn,
   deliveryStackName,
   dnsStackName,
@@ -14,6 +15,7 @@ import {
   regionSwitchStackName,
   satelliteStackName,
   stackName,
+  vaultKeyAlias,
 } from '../platform/names.ts';
 import { gatewayNode, nodesFor } from '../platform/nodes.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -28,10 +30,7 @@ export function manifestsSection({ platform, manifests }: Review): Section {
   return {
     title: 'Kubernetes manifests',
     lines: [
-      ...table(
-        ['region', 'file', 'resources'],
-        manifests.map(({ region, file, resources }) => [region, file, resources]),
-      ),
+      ...manifestTable(platform, manifests),
       '',
       ...wrap(kindsOf(manifests), 'In all: '),
       ...(platform.cluster.applyByStack === undefined
@@ -48,6 +47,23 @@ export function manifestsSection({ platform, manifests }: Review): Section {
   };
 }
 
+/** Objects by file and region; what a region lacks is empty. */
+function manifestTable({ regions }: Platform, manifests: readonly ManifestFile[]): string[] {
+  const names = regions.map(({ region }) => region);
+  const inFolder = ({ region, file }: ManifestFile): string =>
+    file.slice(file.indexOf(`${region}/`) + region.length + 1);
+  const files = [...new Set(manifests.map(inFolder))];
+  return table(
+    ['dist/k8s/REGION/', ...names],
+    files.map((file) => [
+      file,
+      ...names.map(
+        (name) => manifests.find((each) => each.region === name && inFolder(each) === file)?.resources ?? '-',
+      ),
+    ]),
+  );
+}
+
 function kindsOf(manifests: readonly ManifestFile[]): string {
   const total = new Map<string, number>();
   for (const { kinds } of manifests) {
@@ -60,7 +76,7 @@ function kindsOf(manifests: readonly ManifestFile[]): string {
 }
 
 /** The parameters of the stacks, and how a replica is promoted with them. */
-export function promotionSection({ stacks, promotions }: Review): Section {
+export function promotionSection({ platform, stacks, promotions }: Review): Section {
   const rows = stacks.flatMap(({ name, template }) =>
     Object.entries(template.Parameters ?? {}).map(([parameter, { Default, AllowedValues }]) => [
       name,
@@ -72,6 +88,11 @@ export function promotionSection({ stacks, promotions }: Review): Section {
   const howTo = promotions.flatMap((promotion) => [
     '',
     `Promote ${promotion.region}${promotion.by === 'rds' ? ', whose database no stack holds' : ''}`,
+    ...wrap(
+      `npx holdfast runbook run region-failover target=${promotion.region} former=${platform.primary.region}`,
+      '  ',
+    ),
+    '  does all of it: the claim first, then the promotion, then the traffic. By hand, the promotion alone:',
     ...(promotion.by === 'rds'
       ? continued(promotion.rds)
       : [
@@ -140,7 +161,7 @@ export function trafficSection({ platform }: Review): Section {
   return {
     title: 'Moving traffic, whatever the health checks say',
     lines: [
-      'Away from the primary: an object in the region that takes over (runbook region-failover writes it)',
+      'Away from the primary: an object in the region that takes over, whatever is in it (region-failover writes it)',
       ...platform.standbys.flatMap((standby) => [
         `  aws s3api put-object --region ${standby.region} --bucket ${bucketName(platform, standby, 'takeover')} \\`,
         `    --key ${objectKeys.takeover} --body ${objectKeys.takeover}`,
@@ -237,6 +258,14 @@ export function deploymentSection({ platform, deployable }: Review): Section {
         : wrap(
             `Then give each ingress stack the others' output ${outputs.endpointServiceName} (--parameters EndpointServiceREGION=...): the private way between regions stands from then on.`,
           )),
+      ...(platform.cluster.addons.includes('vault') && platform.standbys.length > 0
+        ? wrap(
+            `Vault in a standby unseals with a copy of the primary's key (alias ${vaultKeyAlias(platform)}): give its ARN to each standby's storage stack (--parameters ${parameters.vaultKeyArn}=...) before Vault starts there.`,
+          )
+        : []),
+      ...wrap(
+        `Once gateways answer, put a key of theirs with a small budget into the secret ${canarySecretName(platform)} of each region: until then the canary fails, and CanaryFailing rings.`,
+      ),
       ...wrap(
         `While another region is lost, a new stack here takes --parameters ${parameters.crossRegionCopies}=off; standing ones need nothing.`,
       ),

@@ -94,7 +94,7 @@ describe('a replica that was brought along', () => {
     expect(withRole).toEqual([stackName(platform, 'us-east-1', 'data')]);
     const text = textOf(spec);
     expect(text).toMatch(
-      /Promote us-west-2, whose database no stack holds\n +aws rds promote-read-replica --region us-west-2 --db-instance-identifier ledger/,
+      /Promote us-west-2, whose database no stack holds\n.*region-failover.*\n.*By hand.*\n +aws rds promote-read-replica --region us-west-2 --db-instance-identifier ledger/,
     );
     expect(text).toMatch(/a replica of\s+arn:aws:rds:us-east-1:222222222222:db:acme-production-us-east-1-db-1/);
     expect(text).not.toContain('npx cdk deploy acme-production-us-west-2-data');

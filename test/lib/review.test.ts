@@ -53,6 +53,15 @@ describe('the review of an active-passive platform', () => {
       'how a region is promoted',
       'aws cloudformation update-stack --region us-west-2 --stack-name acme-production-us-west-2-data',
     ],
+    [
+      'the book that promotes with all that belongs to it',
+      /runbook run region-failover target=us-west-2 former=us-east-1/,
+    ],
+    [
+      'objects by file and region',
+      /dist\/k8s\/REGION\/ +us-east-1 +us-west-2 +eu-west-1\n[─ ]+\n20-gateway\.yaml +2 +- +-/,
+    ],
+    ['that the canary wants a key', /put a key of theirs[^]*secret acme-production\/canary/],
     ['the exceptions', '1 exception'],
     ['an estimate of the cost, as one', /about \d+ \$ a month \(an estimate\)/],
     ['downtime a month', /high \(yours\) +99\.95 % +21\.9 min/],
