@@ -27,7 +27,7 @@ export interface ReadyOptions extends RegionOptions {
 export async function regionReady(host: Host, options: ReadyOptions): Promise<number> {
   return explained(host, async () => {
     const platform = await platformOf(host);
-    const opened = await host.openWorld(options.world);
+    const opened = await host.openWorld(options.world, 'looks');
     const published = new Published(host, opened, options);
     try {
       await published.open();

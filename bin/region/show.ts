@@ -12,7 +12,7 @@ import { addressOf, answered, namesOf, platformOf, type RegionOptions, type Unan
 export async function regionStatus(host: Host, options: RegionOptions): Promise<number> {
   return explained(host, async () => {
     const platform = await platformOf(host);
-    const opened = await host.openWorld(options.world);
+    const opened = await host.openWorld(options.world, 'looks');
     try {
       const { claims, traffic } = opened.world;
       const reading = await claims.read(host.signal);
