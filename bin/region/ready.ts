@@ -27,7 +27,7 @@ export interface ReadyOptions extends RegionOptions {
 export async function regionReady(host: Host, given: ReadyOptions): Promise<number> {
   return explained(host, async () => {
     const platform = await platformOf(host);
-    const opened = await host.openWorld(given.world);
+    const opened = await host.openWorld(given.world, 'looks');
     const options = inWorld(given, opened);
     const published = new Published(host, opened, options);
     try {

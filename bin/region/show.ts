@@ -12,7 +12,7 @@ import { addressOf, answered, inWorld, namesOf, platformOf, type RegionOptions, 
 export async function regionStatus(host: Host, given: RegionOptions): Promise<number> {
   return explained(host, async () => {
     const platform = await platformOf(host);
-    const opened = await host.openWorld(given.world);
+    const opened = await host.openWorld(given.world, 'looks');
     const options = inWorld(given, opened);
     try {
       const { claims, traffic } = opened.world;

@@ -9,6 +9,7 @@ import type { Clock } from '../../runbooks/engine/recorder.ts';
 import type { ReadyCheck, RegionReadiness } from '../../runbooks/region/ready.ts';
 
 export type WorldName = 'aws' | 'lab';
+export type WorldUse = 'books' | 'looks';
 
 export interface OpenedWorld {
   readonly world: World;
@@ -61,7 +62,8 @@ export interface Host {
   readonly signal: AbortSignal;
   /** Undefined = the description is wrong, and its faults have been said. */
   platform(): Promise<Platform | undefined>;
-  openWorld(name: WorldName): Promise<OpenedWorld>;
+  /** @param use `looks` needs no key and no way into databases: what only looks must not ask for rights to act. */
+  openWorld(name: WorldName, use?: WorldUse): Promise<OpenedWorld>;
   readonly places: JournalPlaces;
   /** For the checklist of `npm run synth`. @returns where it lies. */
   keepEvidence(evidence: Evidence): Promise<string>;

@@ -9,29 +9,22 @@ import { callingLab, findLab, LabAway } from '../../runbooks/lab/lab-control.ts'
 import { remoteServices } from '../../runbooks/lab/lab-verbs.ts';
 import { labRefusals, operatorWays, operatorWorld } from '../../runbooks/lab/operator-world.ts';
 import { labPlaceFile } from '../../runbooks/lab/running-lab.ts';
-import { type OpenedWorld, UsageError, type WorldName } from './host.ts';
+import { type OpenedWorld, UsageError, type WorldName, type WorldUse } from './host.ts';
 
 /** @throws UsageError that names every variable that is missing. */
-export async function openWorld(name: WorldName, platform: Platform): Promise<OpenedWorld> {
+export async function openWorld(name: WorldName, platform: Platform, use: WorldUse = 'books'): Promise<OpenedWorld> {
   if (name === 'lab') return openLab(labPlaceFile(process.env['HOLDFAST_LAB'] ?? '.holdfast'));
   const { claims, takeovers } = bucketsOf(platform);
   const key = process.env['HOLDFAST_KEY'] ?? process.env['LITELLM_MASTER_KEY'];
-  const faults = [
-    ...(key === undefined ? ["HOLDFAST_KEY: set an administrator's key, for the verification"] : []),
-    ...platform.regions.flatMap(({ region }) =>
-      process.env[databaseVariable(region)] === undefined
-        ? [`${databaseVariable(region)}: say how the database of ${region} is reached from here, postgresql://...`]
-        : [],
-    ),
-  ];
-  if (faults.length > 0 || key === undefined) {
+  const faults = use === 'looks' ? [] : missingVariables(platform, key);
+  if (faults.length > 0) {
     throw new UsageError(`The AWS world needs:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
   }
   const world = awsWorld({
     platform,
     claims,
     takeovers,
-    key,
+    key: key ?? '',
     databaseUrl: (region) => process.env[databaseVariable(region)] ?? '',
     oldDatabaseUrl: (region) => process.env[oldVariable(region)],
     prometheusUrl: (region) => {
@@ -75,6 +68,15 @@ async function openLab(file: string): Promise<OpenedWorld> {
     close: async () => ways.close(),
   };
 }
+
+const missingVariables = ({ regions }: Platform, key: string | undefined): string[] => [
+  ...(key === undefined ? ["HOLDFAST_KEY: set an administrator's key, for the verification"] : []),
+  ...regions.flatMap(({ region }) =>
+    process.env[databaseVariable(region)] === undefined
+      ? [`${databaseVariable(region)}: say how the database of ${region} is reached from here, postgresql://...`]
+      : [],
+  ),
+];
 
 const inVariable = (region: string): string => region.toUpperCase().replaceAll('-', '_');
 const databaseVariable = (region: string): string => `HOLDFAST_DATABASE_URL_${inVariable(region)}`;

@@ -30,10 +30,10 @@ export async function thisMachine(): Promise<Host> {
     operator: `${userInfo().username}@${hostname()}`,
     signal: stop.signal,
     platform,
-    openWorld: async (name) => {
+    openWorld: async (name, use) => {
       const described = await platform();
       if (described === undefined) throw new UsageError('holdfast.config.ts has faults');
-      return openWorld(name, described);
+      return openWorld(name, described, use);
     },
     places: placesOf(platform),
     keepEvidence: (evidence) => keepEvidenceIn(evidenceFolder, evidence),

@@ -2,11 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fenceRegion, pauseWriter, resumeWriter } from '../../../bin/region/change.ts';
 import { regionReady } from '../../../bin/region/ready.ts';
 import { regionHistory, regionStatus, regionTopology } from '../../../bin/region/show.ts';
+import { openWorld } from '../../../bin/runbook/open-world.ts';
 import { runBook } from '../../../bin/runbook/perform.ts';
+import platform from '../../../holdfast.config.ts';
 import { selfSignedCertificate } from '../../../runbooks/lab/certificate.ts';
 import { freePort } from '../../../runbooks/lab/free-port.ts';
 import { certificateCheck, certificateVerdict } from '../../../runbooks/region/certificate.ts';
@@ -164,6 +166,16 @@ describe('holdfast region ready', () => {
     expect(seen.map((one) => one.published)).toEqual([1, 2]);
     expect(host.output()).toContain('CloudWatch does not answer');
     await expect(fetch(`http://127.0.0.1:${port}/metrics`)).rejects.toThrow();
+  });
+
+  it('needs no key and no way into databases in AWS, and names those that books need, all at once', async () => {
+    for (const name of ['HOLDFAST_KEY', 'LITELLM_MASTER_KEY']) vi.stubEnv(name, undefined);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const opened = await openWorld('aws', platform, 'looks');
+    onTestFinished(() => opened.close());
+    expect(opened.readiness).toBeDefined();
+    expect(opened.refusals?.drill).toContain('npx holdfast drill');
+    await expect(openWorld('aws', platform)).rejects.toThrow(/HOLDFAST_KEY[^]*DATABASE_URL_US_EAST_1[^]*US_WEST_2/);
   });
 
   it('goes on when the claim cannot be read: every standby is told as not ready', async () => {
