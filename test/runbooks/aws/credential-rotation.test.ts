@@ -64,7 +64,8 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       clients = made;
       // By its stage: without one moto gives the version that was put last, AWS the current one.
       const secretIn = async (region: string, SecretId: string): Promise<string> =>
-        (await made.secretsManager(region).send(new GetSecretValueCommand({ SecretId, VersionStage: 'AWSCURRENT' }))).SecretString ?? '';
+        (await made.secretsManager(region).send(new GetSecretValueCommand({ SecretId, VersionStage: 'AWSCURRENT' })))
+          .SecretString ?? '';
       const texts: readonly (readonly [string, string])[] = [
         [names.gateway, JSON.stringify(members)],
         [names.database, JSON.stringify({ username: 'holdfast', password: 'first' })],
