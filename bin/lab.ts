@@ -37,7 +37,7 @@ const placeFile = (data: string): string => labPlaceFile(resolve(data));
 /** Ends with `lab down`, or with Ctrl-C. @returns the exit code. */
 export async function labUp({ data, gateways, rate, namespaces }: LabUpOptions): Promise<number> {
   const host = await thisMachine();
-  const { terminal, signal } = host;
+  const { terminal } = host;
   if (await isRunning(data)) {
     terminal.writeError('A lab runs here already: npx holdfast lab status\n');
     return 3;

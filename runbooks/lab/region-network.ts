@@ -15,7 +15,7 @@ export interface RegionNetwork {
   /** Addresses that may ask the region's database, for pg_hba.conf; undefined = loopback alone. */
   readonly range: string | undefined;
   /** The program, run inside. It is replaced by `exec`. */
-  enter(line: CommandLine): CommandLine;
+  readonly enter: (line: CommandLine) => CommandLine;
   pullCable(): Promise<void>;
   plugCable(): Promise<void>;
 }

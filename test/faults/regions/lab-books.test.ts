@@ -52,7 +52,7 @@ beforeAll(async () => {
   control = await openLabControl(running, file);
   const place = await findLab(file);
   const ways = operatorWays(place.map);
-  close = ways.close;
+  close = () => ways.close();
   world = operatorWorld(ways, remoteServices(callingLab(file, place)));
 }, 120_000);
 afterAll(async () => {
