@@ -94,8 +94,8 @@ export class LabBackups implements BackupWorld {
   async #newestLog(region: RegionName): Promise<Backup | undefined> {
     const here = this.#options.lab.region(region);
     await ask(here.operatorUrl, 'SELECT pg_switch_wal() WHERE NOT pg_is_in_recovery()').catch(() => undefined);
-    const names = (await namesIn(here.archiveDirectory)).toSorted();
-    const files = await Promise.all(names.map((name) => backupAt(join(here.archiveDirectory, name))));
+    const names = (await namesIn(here.store.archiveDirectory)).toSorted();
+    const files = await Promise.all(names.map((name) => backupAt(join(here.store.archiveDirectory, name))));
     return files.filter((found) => found !== undefined).toSorted((one, other) => one.ageSeconds - other.ageSeconds)[0];
   }
 
@@ -138,7 +138,7 @@ export class LabBackups implements BackupWorld {
     try {
       await rm(directory, { recursive: true, force: true });
       await runCommand({ command: 'cp', args: ['-a', from, directory] }, { timeoutSeconds: 120 });
-      await recoverFrom(directory, here.archiveDirectory, way === 'snapshot' ? 'copy' : (at ?? 'latest'));
+      await recoverFrom(directory, here.store.archiveDirectory, way === 'snapshot' ? 'copy' : (at ?? 'latest'));
       await writeFile(join(directory, nameFile), as);
       const runAs = await chooseRunAs();
       for (const file of [nameFile, 'recovery.signal', 'postgresql.auto.conf']) await runAs.give(join(directory, file));
@@ -163,7 +163,7 @@ export class LabBackups implements BackupWorld {
       const found = this.#restored.get(name);
       if (found === undefined) throw new Error(`there is no restored database ${name}`);
       await found.server?.stop('fast');
-      await this.#options.lab.region(here).useDatabase(found.directory);
+      await this.#options.lab.region(here).store.replaceBy(found.directory);
       this.#restored.delete(name);
     },
     raise: async (region, name, epoch, writer, signal) =>
@@ -199,9 +199,9 @@ export class LabBackups implements BackupWorld {
   }
 
   async #nameInUse(region: RegionName): Promise<string> {
-    const { databaseDirectory } = this.#options.lab.region(region);
+    const { directory } = this.#options.lab.region(region).store;
     try {
-      return await readFile(join(databaseDirectory, nameFile), 'utf8');
+      return await readFile(join(directory, nameFile), 'utf8');
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return `${region}-database`;
       throw error;
@@ -220,7 +220,7 @@ async function copyRunning(region: LabRegion, to: string): Promise<void> {
   await client.connect();
   try {
     await client.query(`SELECT pg_backup_start('backup', true)`);
-    await copyCluster(region.databaseDirectory, to);
+    await copyCluster(region.store.directory, to);
     const { rows } = await client.query<{ labelfile: string }>('SELECT labelfile FROM pg_backup_stop(true)');
     await writeFile(join(to, 'backup_label'), rows[0]?.labelfile ?? '', { mode: 0o600 });
     await (await chooseRunAs()).give(join(to, 'backup_label'));

@@ -1,19 +1,18 @@
 /** One region of the lab: its database, cache, gateways in two zones, and nginx before them. */
-import { appendFile, rename, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RegionDatabase } from '../books/region-world.ts';
-import { copyStoppedCluster, labDatabaseSettings, makeTemplate } from './database-template.ts';
+import { DatabaseServer } from './database-server.ts';
 import { freePort } from './free-port.ts';
 import { type LabGateway, startLabGateway, thisCheckout } from './gateway-process.ts';
 import type { LabLinks, Link } from './lab-links.ts';
 import type { LabParts } from './lab-parts.ts';
 import { type NginxServer, startNginx } from './nginx.ts';
-import { madeIn, noteWritesSql } from './noted-writes.ts';
-import { type PostgresServer, startPostgres } from './postgres.ts';
-import { startStandby } from './postgres-standby.ts';
+import { madeIn } from './noted-writes.ts';
+import type { PostgresServer } from './postgres.ts';
 import { signalTree } from './process-tree.ts';
 import { type RedisServer, startRedis } from './redis.ts';
-import { ask, labDatabase } from './region-database.ts';
+import { labDatabase } from './region-database.ts';
 import { otherRegion, type RegionName, zonesOf } from './region-name.ts';
 import type { RegionNetwork } from './region-network.ts';
 
@@ -62,13 +61,14 @@ export class LabRegion {
   readonly name: RegionName;
   /** The operator's own way to the database, from outside. */
   readonly operator: RegionDatabase;
+  /** The database with its folder: starts it, copies it, puts another one in its place. */
+  readonly store: DatabaseServer;
   readonly #options: LabRegionOptions;
   readonly #places: Place[] = [];
   /** Zones that traffic keeps away from. */
   readonly #shifted = new Set<string>();
   /** Gateways that are being replaced. */
   readonly #resting = new Set<number>();
-  #server: PostgresServer | undefined;
   #redis: RedisServer | undefined;
   #nginx: NginxServer | undefined;
   #nginxPort = 0;
@@ -77,20 +77,11 @@ export class LabRegion {
     this.name = name;
     this.#options = options;
     this.operator = labDatabase(() => this.operatorUrl);
+    this.store = new DatabaseServer(name, { ...options, peer: () => options.peer().store });
   }
 
   get database(): PostgresServer {
-    if (this.#server === undefined) throw new Error(`the database of ${this.name} was never started`);
-    return this.#server;
-  }
-
-  get databaseDirectory(): string {
-    return join(this.#options.directory, `${this.name}-database`);
-  }
-
-  /** Where its log of changes is kept for restores to a point in time. */
-  get archiveDirectory(): string {
-    return join(this.#options.directory, `${this.name}-archive`);
+    return this.store.server;
   }
 
   get redis(): RedisServer | undefined {
@@ -161,64 +152,6 @@ export class LabRegion {
   /** Where a gateway of the region finds the other end of one of its ways out. */
   #out(link: Link): string {
     return this.#options.links.of(link).address;
-  }
-
-  async startPrimary(): Promise<void> {
-    const { directory, notesWrites, template } = this.#options;
-    await copyStoppedCluster(template ?? (await makeTemplate(directory)), this.databaseDirectory);
-    await this.#admit();
-    await this.#start(await freePort());
-    await ask(this.database.url(), 'SELECT name_first_region($1)', [this.name]);
-    if (notesWrites) await ask(this.database.url(), noteWritesSql);
-    await this.#makeUsers();
-  }
-
-  async #makeUsers(): Promise<void> {
-    for (const statement of this.#options.secrets?.users() ?? []) await ask(this.database.url(), statement);
-  }
-
-  /** Both regions' proxies, since the replica will have the same file. */
-  async #admit(): Promise<void> {
-    const ranges = [this.#options.network.range, this.#options.peer().#options.network.range];
-    const lines = ranges.flatMap((range) =>
-      range === undefined ? [] : ['all', 'replication'].map((what) => `host ${what} all ${range} scram-sha-256\n`),
-    );
-    await appendFile(join(this.databaseDirectory, 'pg_hba.conf'), lines.join(''));
-  }
-
-  /** A replica of that one's database, in the place of whatever was here. */
-  async follow(primary: LabRegion): Promise<void> {
-    const { host, port } = this.#options.links.of(`${this.name}.database>${primary.name}.database`);
-    this.#server = await startStandby({
-      primary: primary.database,
-      primaryDirectory: primary.databaseDirectory,
-      dataDirectory: this.databaseDirectory,
-      port: this.#server?.port ?? (await freePort()),
-      follow: { host, port },
-      settings: this.#settings,
-      ...this.#standing,
-    });
-  }
-
-  async #start(port: number): Promise<void> {
-    this.#server = await startPostgres({
-      dataDirectory: this.databaseDirectory,
-      port,
-      settings: this.#settings,
-      ...this.#standing,
-    });
-  }
-
-  /** Where servers of the region stand. */
-  get #standing() {
-    const { inside, range, enter } = this.#options.network;
-    return range === undefined ? {} : { host: inside, enter };
-  }
-
-  get #settings(): Readonly<Record<string, string>> {
-    if (!this.#options.archivesLog) return labDatabaseSettings;
-    const archive_command = `mkdir -p ${this.archiveDirectory} && cp %p ${this.archiveDirectory}/%f`;
-    return { ...labDatabaseSettings, archive_mode: 'on', archive_timeout: '60s', archive_command };
   }
 
   /** Cache and nginx, with the ways to everything; the gateways are started one by one. */
@@ -386,42 +319,27 @@ export class LabRegion {
     }
   }
 
-  /** SIGSTOP or SIGCONT for the database with all its processes. */
   freezeDatabase(): Promise<void> {
-    return signalTree(this.database.pid, 'SIGSTOP');
+    return this.store.freeze();
   }
 
   thawDatabase(): Promise<void> {
-    return signalTree(this.database.pid, 'SIGCONT');
+    return this.store.thaw();
   }
 
-  /** Starts the database again on its folder, after a kill. */
-  async restartDatabase(): Promise<void> {
-    await this.#start(this.database.port);
+  restartDatabase(): Promise<void> {
+    return this.store.restart();
   }
 
-  /** Throws the database away and makes a replica of the other region's. */
-  async rebuildDatabase(): Promise<void> {
-    await this.database.stop('immediate');
-    await this.follow(this.#options.peer());
-  }
-
-  /** The cluster in that folder takes the place of the database, and its address; the old one is put aside. */
-  async useDatabase(folder: string): Promise<void> {
-    await this.database.stop('immediate');
-    const aside = `${this.databaseDirectory}-before-${Date.now()}`;
-    await rename(this.databaseDirectory, aside);
-    await rename(folder, this.databaseDirectory);
-    await this.#start(this.database.port);
-    // Rotated since the backup was taken.
-    await this.#makeUsers();
+  rebuildDatabase(): Promise<void> {
+    return this.store.rebuild();
   }
 
   /** As a store with its copy in another zone does: the same data and address, and every connection is lost. */
   async failOverStore(store: 'database' | 'cache'): Promise<void> {
     if (store === 'database') {
       await this.database.stop('immediate');
-      await this.restartDatabase();
+      await this.store.restart();
       return;
     }
     const port = this.#redis?.port;
@@ -452,7 +370,7 @@ export class LabRegion {
 
   /** Starts what has ended, on its own folders and ports. */
   async restart(): Promise<void> {
-    if (await hasEnded(this.database)) await this.restartDatabase();
+    if (await hasEnded(this.database)) await this.store.restart();
     const redis = this.#redis;
     if (redis !== undefined && (await hasEnded(redis))) await this.#startRedis(redis.port);
     const ended = await Promise.all(
@@ -466,11 +384,7 @@ export class LabRegion {
     await Promise.all(this.gateways.map((gateway) => gateway.stop()));
     await this.#nginx?.stop();
     await this.#redis?.stop();
-    if (this.#server !== undefined) {
-      await this.thawDatabase();
-      await this.#server.stop('immediate');
-    }
-    if (this.#options.archivesLog) await rm(this.archiveDirectory, { recursive: true, force: true });
+    await this.store.stop();
   }
 }
 

@@ -132,12 +132,12 @@ class Lab implements TwoRegions {
     await this.claims.swap(await this.claims.read(signal), first, signal);
     for (const name of regionNames) this.#regions.set(name, this.#makeRegion(name));
     const [a, b] = [this.region('a'), this.region('b')];
-    await a.startPrimary();
+    await a.store.startPrimary();
     const { networks = loopbackNetworks } = this.#options;
     const openBetween = (link: Link, from: RegionName, to: RegionName, port: number) =>
       this.#links.open(link, { host: networks[to].inside, port, listenHost: networks[from].outside });
     await openBetween('b.database>a.database', 'b', 'a', a.database.port);
-    await b.follow(a);
+    await b.store.follow();
     await openBetween('a.database>b.database', 'a', 'b', b.database.port);
     for (const name of regionNames) {
       await this.region(name).openDoors();
