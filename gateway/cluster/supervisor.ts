@@ -58,7 +58,8 @@ export class Supervisor {
     cluster.setupPrimary({
       exec: options.entry,
       args: [],
-      execArgv: [...new Set([...process.execArgv, youngHeapFlag])],
+      // Flags may come in pairs (`--conditions a --conditions b`): nothing is left out, and ours is added once.
+      execArgv: process.execArgv.includes(youngHeapFlag) ? process.execArgv : [...process.execArgv, youngHeapFlag],
       serialization: 'json',
     });
   }
