@@ -75,7 +75,8 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     }
 
     async function ended(region: string, status: string): Promise<string> {
-      await until(async () => !(await statusOf(region)).status.endsWith('IN_PROGRESS'));
+      // moto loads a service when it is asked for the first time, which takes its time on a busy machine.
+      await until(async () => !(await statusOf(region)).status.endsWith('IN_PROGRESS'), 30_000);
       const { status: found, reason } = await statusOf(region);
       expect(found, reason).toBe(status);
       return reason;
