@@ -168,8 +168,10 @@ describe('with a database', () => {
     put('bad');
     await processes[0]?.until(() => processes[0]?.faults.length === 1);
     expect(processes.flatMap(({ adopted }) => adopted)).toEqual([]);
-    const [state] = await query(url, 'SELECT fault, source FROM config_source_state');
-    expect(state).toMatchObject({ source: 's3://configs/config.yaml', fault: expect.stringContaining('no config') });
+    // The process says it at once, and then writes it down.
+    await expect
+      .poll(() => query(url, 'SELECT fault, source FROM config_source_state'))
+      .toMatchObject([{ source: 's3://configs/config.yaml', fault: expect.stringContaining('no config') }]);
     put('good');
     await Promise.all(processes.map((process) => process.adopts('good')));
     expect(await query(url, 'SELECT fault FROM config_source_state')).toEqual([{ fault: null }]);
