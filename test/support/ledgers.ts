@@ -166,7 +166,7 @@ export class Clients {
     try {
       const response = await fetch(`${url}/v1/chat/completions`, {
         method: 'POST',
-        headers: { authorization: `Bearer ${key}`, 'x-litellm-call-id': callId },
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'x-litellm-call-id': callId },
         body: JSON.stringify({
           model: 'chat',
           messages: [{ role: 'user', content: `call ${callId}. ${'and more '.repeat(serial % 20)}` }],
