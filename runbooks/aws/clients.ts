@@ -48,11 +48,13 @@ export class AwsClients {
   /** A call of a service whose client is not among these. @throws AwsCallError */
   async call(region: string, call: SignedCall, signal: AbortSignal): Promise<string> {
     const { endpoint, credentials } = this.#access;
+    const { config } = this.s3(region);
     return sendSigned(call, {
       region,
       endpoint: endpoint ?? `https://${call.host ?? call.service}.${region}.amazonaws.com`,
       // The way in which AWS's own clients find theirs.
-      credentials: credentials ?? (await this.s3(region).config.credentials()),
+      credentials: credentials ?? (await config.credentials()),
+      sha256: config.sha256,
       maxAttempts,
       timeoutMs: requestHandler.requestTimeout,
       signal,

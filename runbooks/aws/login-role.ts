@@ -3,14 +3,14 @@
  * so a second login can do what the first one does, whoever made which table, and one of them can be taken away.
  */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
-import { Client, DatabaseError } from 'pg';
+import { type Client, DatabaseError } from 'pg';
+import { withDatabase } from './with-database.ts';
 
 export interface Login {
   readonly user: string;
   readonly password: string;
 }
 
-const connectTimeoutMs = 5_000;
 const statementTimeoutMs = 60_000;
 /** The first time, every table gets another owner: better refused and tried again than writes held up behind it. */
 const lockTimeout = '5s';
@@ -20,7 +20,7 @@ const lockTimeout = '5s';
  * @param adminUrl of a user with CREATEROLE and CREATEDB that owns the tables, as RDS' master user is
  */
 export async function ensureLogin(adminUrl: string, owner: string, { user, password }: Login): Promise<void> {
-  await connected(adminUrl, async (client) => {
+  await withDatabase(adminUrl, statementTimeoutMs, async (client) => {
     const [name, role, verifier] = [client.escapeIdentifier(user), client.escapeIdentifier(owner), scramOf(password)];
     await client.query('BEGIN');
     await client.query(`SET LOCAL lock_timeout = '${lockTimeout}'`);
@@ -45,7 +45,7 @@ async function shareTables(client: Client, owner: string, role: string): Promise
 
 /** It is refused from then on; what it had opened is closed. */
 export async function closeLogin(adminUrl: string, user: string): Promise<void> {
-  await connected(adminUrl, async (client) => {
+  await withDatabase(adminUrl, statementTimeoutMs, async (client) => {
     await client.query('SET ROLE NONE');
     if (!(await roleExists(client, user))) return;
     await client.query(`ALTER ROLE ${client.escapeIdentifier(user)} NOLOGIN PASSWORD NULL`);
@@ -54,7 +54,7 @@ export async function closeLogin(adminUrl: string, user: string): Promise<void> 
 
 /** For a login that has to stay, as the administrator's does. */
 export async function changePassword(adminUrl: string, { user, password }: Login): Promise<void> {
-  await connected(adminUrl, async (client) => {
+  await withDatabase(adminUrl, statementTimeoutMs, async (client) => {
     await client.query('SET ROLE NONE');
     const verifier = client.escapeLiteral(scramOf(password));
     await client.query(`ALTER ROLE ${client.escapeIdentifier(user)} PASSWORD ${verifier}`);
@@ -64,7 +64,7 @@ export async function changePassword(adminUrl: string, { user, password }: Login
 /** Whether somebody gets in with it. @throws when the database cannot be asked. */
 export async function isLetIn(url: string, login: Login): Promise<boolean> {
   try {
-    await connected(withLogin(url, login), async (client) => client.query('SELECT 1'));
+    await withDatabase(withLogin(url, login), statementTimeoutMs, async (client) => client.query('SELECT 1'));
     return true;
   } catch (error) {
     // Wrong password; no such login, or one that may not log in.
@@ -87,22 +87,6 @@ export function loginOf(url: string): Login {
 
 async function roleExists(client: Client, name: string): Promise<boolean> {
   return (await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name])).rows.length > 0;
-}
-
-async function connected<T>(connectionString: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({
-    connectionString,
-    connectionTimeoutMillis: connectTimeoutMs,
-    query_timeout: statementTimeoutMs,
-    application_name: 'holdfast runbook',
-  });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
 }
 
 const iterations = 4096;

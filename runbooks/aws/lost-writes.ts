@@ -2,12 +2,13 @@
  * What only an old database has, as an object beside the journals of the region that survived. Rows are compared, not
  * times: clocks of two regions prove nothing. Spend is not compared: outboxes and their archive bring it back, by ids.
  */
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { z } from 'zod';
 import { getObject, swapObject } from '../../gateway/region/s3-bucket.ts';
 import type { DatabaseRef } from '../../lib/platform/platform.ts';
 import type { LostWrites } from '../books/region-failback.ts';
 import type { AwsClients } from './clients.ts';
+import { withDatabase } from './with-database.ts';
 
 /** Tables of control-plane writes. */
 export const comparedTables = [
@@ -79,47 +80,37 @@ export const oldVariable = (region: string): string =>
 
 /** Rows of the old database that the survivor lacks or has otherwise, in the columns that both have. */
 export async function lostRows(oldUrl: string, survivorUrl: string, signal: AbortSignal): Promise<readonly LostRow[]> {
-  const [old, survivor] = await Promise.all([connected(oldUrl), connected(survivorUrl)]);
-  try {
-    const lost: LostRow[] = [];
-    for (const table of comparedTables) {
-      signal.throwIfAborted();
-      const [columns, there] = await Promise.all([columnsOf(old, table), columnsOf(survivor, table)]);
-      const common = columns.all.filter((name) => there.all.includes(name));
-      // A table that either of them lacks is of another version of the schema.
-      if (common.length === 0) continue;
-      const [ours, theirs] = await Promise.all([
-        digests(old, table, columns.key, common),
-        digests(survivor, table, columns.key, common),
-      ]);
-      for (const [key, digest] of ours) {
-        const known = theirs.get(key);
-        if (known === digest) continue;
-        lost.push({ table, key: keySchema.parse(JSON.parse(key)), is: known === undefined ? 'missing' : 'different' });
+  return withDatabase(oldUrl, statementTimeoutMs, (old) =>
+    withDatabase(survivorUrl, statementTimeoutMs, async (survivor) => {
+      const lost: LostRow[] = [];
+      for (const table of comparedTables) {
+        signal.throwIfAborted();
+        const [columns, there] = await Promise.all([columnsOf(old, table), columnsOf(survivor, table)]);
+        const common = columns.all.filter((name) => there.all.includes(name));
+        // A table that either of them lacks is of another version of the schema.
+        if (common.length === 0) continue;
+        const [ours, theirs] = await Promise.all([
+          digests(old, table, columns.key, common),
+          digests(survivor, table, columns.key, common),
+        ]);
+        for (const [key, digest] of ours) {
+          const known = theirs.get(key);
+          if (known === digest) continue;
+          lost.push({
+            table,
+            key: keySchema.parse(JSON.parse(key)),
+            is: known === undefined ? 'missing' : 'different',
+          });
+        }
       }
-    }
-    return lost;
-  } finally {
-    await Promise.all([old.end(), survivor.end()]);
-  }
+      return lost;
+    }),
+  );
 }
 
 const keySchema = z.record(z.string(), z.unknown());
-const connectTimeoutMs = 5_000;
 /** Whole tables are read. */
 const statementTimeoutMs = 300_000;
-
-async function connected(connectionString: string): Promise<Client> {
-  const client = new Client({
-    connectionString,
-    connectionTimeoutMillis: connectTimeoutMs,
-    query_timeout: statementTimeoutMs,
-    application_name: 'holdfast runbook',
-  });
-  client.on('error', () => undefined);
-  await client.connect();
-  return client;
-}
 
 async function columnsOf(client: Client, table: string): Promise<{ all: readonly string[]; key: readonly string[] }> {
   const { rows } = await client.query<{ name: string; in_key: boolean }>(

@@ -1,6 +1,6 @@
 /** The region's row inside a database of RDS. The runbook's own connection, with timeouts; nothing is pooled. */
-import { Client } from 'pg';
 import type { RegionRow } from '../../gateway/region/claim.ts';
+import { withDatabase } from './with-database.ts';
 
 /** Where a region's database is reached from here: through a tunnel or from inside the VPC. */
 export interface RegionRowAccess {
@@ -9,7 +9,6 @@ export interface RegionRowAccess {
   raise(epoch: number, writer: string, signal: AbortSignal): Promise<void>;
 }
 
-const connectTimeoutMs = 5_000;
 const statementTimeoutMs = 15_000;
 
 export function regionRows(url: string): RegionRowAccess {
@@ -45,18 +44,7 @@ async function ask(
   values: readonly unknown[] = [],
 ): Promise<readonly Record<string, unknown>[]> {
   signal.throwIfAborted();
-  const client = new Client({
-    connectionString: url,
-    connectionTimeoutMillis: connectTimeoutMs,
-    query_timeout: statementTimeoutMs,
-    application_name: 'holdfast runbook',
-  });
-  // A connection that breaks between two uses is told by the next use; without a listener it would end the process.
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
+  return withDatabase(url, statementTimeoutMs, async (client) => {
     return (await client.query<Record<string, unknown>>(text, [...values])).rows;
-  } finally {
-    await client.end();
-  }
+  });
 }

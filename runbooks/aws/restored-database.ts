@@ -1,7 +1,7 @@
 /** A look into a database that was restored: what a gateway needs of it. */
-import { Client } from 'pg';
 import { z } from 'zod';
 import type { RestoredContents } from '../books/backup-world.ts';
+import { withDatabase } from './with-database.ts';
 
 /** User, password, name and settings of the database that it was made from; host and port of its own. */
 export function restoredUrl(source: string, host: string, port: number | undefined): string {
@@ -11,7 +11,6 @@ export function restoredUrl(source: string, host: string, port: number | undefin
   return url.href;
 }
 
-const connectTimeoutMs = 10_000;
 /** Counting a large table of spend takes a while, and nothing waits for it. */
 const statementTimeoutMs = 120_000;
 
@@ -24,15 +23,7 @@ const rowSchema = z.object({
 
 export async function readRestored(connectionString: string, signal: AbortSignal): Promise<RestoredContents> {
   signal.throwIfAborted();
-  const client = new Client({
-    connectionString,
-    connectionTimeoutMillis: connectTimeoutMs,
-    query_timeout: statementTimeoutMs,
-    application_name: 'holdfast runbook',
-  });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
+  return withDatabase(connectionString, statementTimeoutMs, async (client) => {
     const { rows } = await client.query(
       `SELECT (SELECT name FROM migration ORDER BY name DESC LIMIT 1) AS schema_version,
               (SELECT count(*)::int FROM api_key WHERE deleted_at IS NULL) AS keys,
@@ -47,7 +38,5 @@ export async function readRestored(connectionString: string, signal: AbortSignal
       spendRows: row.spend_rows,
       newestSpendAt: row.newest_spend_at?.toISOString(),
     };
-  } finally {
-    await client.end();
-  }
+  });
 }

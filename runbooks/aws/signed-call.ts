@@ -1,5 +1,4 @@
 /** Calls of services that have no client package here: signed, bounded, tried again when AWS says "later". */
-import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SignatureV4 } from '@smithy/signature-v4';
 
@@ -20,6 +19,8 @@ export interface SignedAccess {
   readonly region: string;
   readonly endpoint: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** As AWS's own clients have it. */
+  readonly sha256: ConstructorParameters<typeof SignatureV4>[0]['sha256'];
   readonly maxAttempts: number;
   /** Of one try. */
   readonly timeoutMs: number;
@@ -64,10 +65,10 @@ const mayPass = ({ name, status }: AwsCallError): boolean =>
   status >= 500 ||
   /^(Throttling|ThrottlingException|TooManyRequests|RequestLimitExceeded)/.test(name);
 
-async function once(call: SignedCall, { region, endpoint, credentials, timeoutMs, signal }: SignedAccess) {
+async function once(call: SignedCall, { region, endpoint, credentials, sha256, timeoutMs, signal }: SignedAccess) {
   const { service, method = 'POST', path = '/', query = {}, body = '' } = call;
   const { protocol, hostname, host } = new URL(endpoint);
-  const signer = new SignatureV4({ credentials, region, service, sha256: Sha256 });
+  const signer = new SignatureV4({ credentials, region, service, sha256 });
   const request = { method, protocol, hostname, path, query, headers: { ...call.headers, host }, body };
   const { headers } = await signer.sign(request);
   const search = new URLSearchParams(query).toString();
@@ -123,32 +124,3 @@ export const jsonCall = (service: string, host: string, target: string, body: ob
   headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': target },
   body: JSON.stringify(body),
 });
-
-class Sha256 {
-  readonly #key: string | Buffer | undefined;
-  #hash: Hash | Hmac;
-
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#key = typeof secret === 'string' || secret === undefined ? secret : bytesOf(secret);
-    this.#hash = this.#fresh();
-  }
-
-  update(bytes: string | ArrayBuffer | ArrayBufferView): void {
-    this.#hash.update(typeof bytes === 'string' ? bytes : bytesOf(bytes));
-  }
-
-  digest(): Promise<Uint8Array> {
-    return Promise.resolve(this.#hash.digest());
-  }
-
-  reset(): void {
-    this.#hash = this.#fresh();
-  }
-
-  #fresh(): Hash | Hmac {
-    return this.#key === undefined ? createHash('sha256') : createHmac('sha256', this.#key);
-  }
-}
-
-const bytesOf = (bytes: ArrayBuffer | ArrayBufferView): Buffer =>
-  ArrayBuffer.isView(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.from(bytes);
