@@ -2,7 +2,7 @@
  * One PostgreSQL, one Redis and one moto for a whole run of vitest, each started when the first test asks for it. The main process
  * owns them, so they outlive the workers and end with the run; on Linux also if the run is killed.
  */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -36,6 +36,9 @@ export const redisDatabases = 10_000;
 /** Vitest calls this once before all test files, and what it returns once after them. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const directory = await runDirectory();
+  // Workers inherit it: what a killed process or a failed test leaves behind goes with the run.
+  process.env['TMPDIR'] = join(directory, 'tmp');
+  await mkdir(process.env['TMPDIR']);
   let postgres: Promise<PostgresServer> | undefined;
   let redis: Promise<RedisServer> | undefined;
   let moto: Promise<MotoServer> | undefined;
@@ -66,7 +69,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     // A start that failed has been reported to the test that asked.
     const started = await Promise.allSettled([postgres, redis, moto]);
     for (const server of started) if (server.status === 'fulfilled') await server.value?.stop();
-    await rm(directory, { recursive: true, force: true });
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
   };
 }
 
