@@ -17,9 +17,10 @@ import { usageParts } from './chat/usage.ts';
 import { withoutExtensions } from './extensions.ts';
 import { gatewayMembers } from './gateway-members.ts';
 import { countOf, objectOf } from './json.ts';
-import { type ByteSpan, replaceSpan, scanTopLevel } from './json-bytes.ts';
+import { type ByteSpan, replaceSpan, scanTopLevel, valueAt } from './json-bytes.ts';
 import { PassThroughDecoder } from './pass-through.ts';
 import { readRetryAdvice } from './retry-advice.ts';
+import { readTranscriptionUsage } from './transcription-usage.ts';
 import { kindOfStatus, noAnswer, vendorError } from './vendor-error.ts';
 
 export const openAIAdapter: PassThroughAdapter = {
@@ -37,17 +38,20 @@ export const openAIAdapter: PassThroughAdapter = {
     if (specOf(request.operation).answers === 'anything' && !response.contentType.startsWith('application/json')) {
       return { body: response.body, usage: undefined };
     }
-    const top = scanTopLevel(response.body, ['usage', 'error', 'model']);
+    const isTranscription = request.operation === 'transcriptions';
+    const top = scanTopLevel(response.body, isTranscription ? transcriptionMembers : answerMembers);
     if (top === undefined) throw this.classify({ ...response, status: 502 }, deployment);
     const error = top.spans.get('error');
     if (error !== undefined && !isNull(response.body, error)) {
       const stated = parse(response.body.subarray(error.start, error.end));
       throw this.classify({ ...response, status: statusOf(stated) }, deployment);
     }
-    const usage = top.spans.get('usage');
+    const usage = valueAt(response.body, top.spans.get('usage'));
     return {
       body: response.body,
-      usage: usage === undefined ? undefined : readUsage(parse(response.body.subarray(usage.start, usage.end))),
+      ...(isTranscription
+        ? readTranscriptionUsage(usage, valueAt(response.body, top.spans.get('duration')))
+        : { usage: readUsage(usage) }),
       model: top.spans.get('model'),
     };
   },
@@ -104,6 +108,9 @@ export const openAIAdapter: PassThroughAdapter = {
     return { is: 'usage', usage, forClient: !onlyUsage || asksForUsage(request.body) };
   },
 };
+
+const answerMembers = ['usage', 'error', 'model'];
+const transcriptionMembers = [...answerMembers, 'duration'];
 
 const doneMark = Buffer.from('[DONE]');
 const errorMark = Buffer.from('"error"');

@@ -7,7 +7,7 @@ import { printResponseId, readResponseId } from '../../domain/response-id.ts';
 import type { NativeAdapter, UpstreamResponse } from '../adapter.ts';
 import { toUsage } from '../chat/usage.ts';
 import { countOf, isObject, objectOf, parseJson, textOf } from '../json.ts';
-import { type ByteSpan, scanTopLevel } from '../json-bytes.ts';
+import { type ByteSpan, scanTopLevel, valueAt } from '../json-bytes.ts';
 import { brokenStream } from '../vendor-error.ts';
 import { nativeBody, spliced } from './body.ts';
 import { decipherable } from './proofs.ts';
@@ -180,6 +180,3 @@ function failure(error: JsonObject, deployment: Deployment, classify: Classify):
 
 /** `invalid_image`, `image_too_large` and a dozen more: what the client sent cannot be used. */
 const isImageFault = (code: string | undefined): boolean => code?.includes('image') === true;
-
-const valueAt = (bytes: Buffer, span: ByteSpan | undefined): unknown =>
-  span === undefined ? undefined : parseJson(bytes.toString('utf8', span.start, span.end));
