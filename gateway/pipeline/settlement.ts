@@ -7,7 +7,7 @@ import type { Caller, JsonObject, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { billedFor } from '../pricing/billed.ts';
 import { costMicros } from '../pricing/cost.ts';
-import { usageDetailOf } from '../pricing/usage-detail.ts';
+import { usageColumns } from '../pricing/usage-detail.ts';
 import { usageSoFar } from './usage-so-far.ts';
 
 export interface SettlementFacts {
@@ -83,7 +83,6 @@ export class Settlement {
     const isFree = !mayBeBilled || cacheHit === true;
     const billed = isFree ? undefined : billedFor(request, heardMs);
     const cost = billed === undefined ? 0n : costMicros(usage, deployment?.prices, billed);
-    const usageDetail = billed === undefined ? undefined : usageDetailOf(usage, billed);
     const tokens = isFree ? 0 : usage === undefined ? null : usage.promptTokens + usage.completionTokens;
     reservation?.settle(cost === null ? null : Number(cost), tokens);
     this.#record({
@@ -94,16 +93,13 @@ export class Settlement {
       model: deployment?.model ?? null,
       status,
       ending,
-      promptTokens: usage?.promptTokens ?? null,
-      completionTokens: usage?.completionTokens ?? null,
+      ...usageColumns(usage, billed),
       costMicros: cost,
       ...(estimated ? { estimated } : {}),
       ...(cacheHit === undefined ? {} : { cacheHit }),
       attempts,
       fallbacks,
       durationMs: Math.max(0, Date.now() - request.startedAtMs),
-      ...(usage?.cachedPromptTokens === undefined ? undefined : { cachedTokens: usage.cachedPromptTokens }),
-      ...(usageDetail === undefined ? undefined : { usageDetail }),
       ...(firstByteMs === undefined ? undefined : { firstByteMs }),
     });
     return cost;

@@ -1,6 +1,7 @@
 /** From what a request has used to what of it is kept, and back. Pure. */
 import type { Usage } from '../domain/answer.ts';
 import type { UnpricedEntry } from '../domain/repricing.ts';
+import type { SpendEvent } from '../domain/spend.ts';
 import type { UsageDetail } from '../domain/usage-detail.ts';
 import type { Billed } from './cost.ts';
 
@@ -20,6 +21,20 @@ const inEveryRow: ReadonlySet<string> = new Set(['promptTokens', 'completionToke
 function hasMore(counts: Usage | Billed | undefined): boolean {
   for (const name in counts) if (!inEveryRow.has(name)) return true;
   return false;
+}
+
+/** What every row has of it, and the rest. */
+export function usageColumns(
+  usage: Usage | undefined,
+  billed: Billed | undefined,
+): Pick<SpendEvent, 'promptTokens' | 'completionTokens' | 'cachedTokens' | 'usageDetail'> {
+  const usageDetail = billed === undefined ? undefined : usageDetailOf(usage, billed);
+  return {
+    promptTokens: usage?.promptTokens ?? null,
+    completionTokens: usage?.completionTokens ?? null,
+    ...(usage?.cachedPromptTokens === undefined ? undefined : { cachedTokens: usage.cachedPromptTokens }),
+    ...(usageDetail === undefined ? undefined : { usageDetail }),
+  };
 }
 
 /** What `costMicros` was given, or would have been, for a row of the ledger. */

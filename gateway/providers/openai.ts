@@ -1,5 +1,4 @@
 /** OpenAI's wire format: OpenAI itself and everything that is compatible with it. Bytes pass through wherever they can. */
-import type { Usage } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { UpstreamError, UpstreamErrorKind } from '../domain/errors.ts';
 import { readForm } from '../domain/multipart.ts';
@@ -13,11 +12,11 @@ import type {
   UpstreamResponse,
   WholeReply,
 } from './adapter.ts';
-import { usageParts } from './chat/usage.ts';
 import { withoutExtensions } from './extensions.ts';
 import { gatewayMembers } from './gateway-members.ts';
-import { countOf, objectOf } from './json.ts';
+import { objectOf } from './json.ts';
 import { type ByteSpan, replaceSpan, scanTopLevel, valueAt } from './json-bytes.ts';
+import { readUsage } from './openai-usage.ts';
 import { PassThroughDecoder } from './pass-through.ts';
 import { readRetryAdvice } from './retry-advice.ts';
 import { readTranscriptionUsage } from './transcription-usage.ts';
@@ -229,30 +228,6 @@ function kindOf(status: number, codes: readonly unknown[], message: string): Ups
   }
   return kindOfStatus(status);
 }
-
-function readUsage(value: unknown): Usage | undefined {
-  if (!isObject(value)) return undefined;
-  const promptTokens = value['prompt_tokens'];
-  const completionTokens = value['completion_tokens'] ?? 0;
-  if (!isTokenCount(promptTokens) || !isTokenCount(completionTokens)) return undefined;
-  const prompt = value['prompt_tokens_details'];
-  const completion = value['completion_tokens_details'];
-  return isObject(prompt) || isObject(completion)
-    ? { promptTokens, completionTokens, ...readParts(objectOf(prompt), objectOf(completion)) }
-    : { promptTokens, completionTokens };
-}
-
-/** https://platform.openai.com/docs/api-reference/chat/object; the second name of written ones is LiteLLM’s. */
-const readParts = (prompt: JsonObject, completion: JsonObject) =>
-  usageParts({
-    cachedPromptTokens: countOf(prompt['cached_tokens']),
-    cacheWriteTokens: countOf(prompt['cache_write_tokens'] ?? prompt['cache_creation_tokens']),
-    audioPromptTokens: countOf(prompt['audio_tokens']),
-    reasoningTokens: countOf(completion['reasoning_tokens']),
-    audioCompletionTokens: countOf(completion['audio_tokens']),
-  });
-
-const isTokenCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
 const isNull = (bytes: Buffer, span: ByteSpan): boolean => bytes.toString('latin1', span.start, span.end) === 'null';
 

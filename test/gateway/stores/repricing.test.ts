@@ -9,11 +9,13 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import type { Usage } from '../../../gateway/domain/answer.ts';
 import type { Deployment } from '../../../gateway/domain/deployment.ts';
 import { type Operation, operationNames } from '../../../gateway/domain/operation.ts';
+import type { PassThroughEndpoint } from '../../../gateway/domain/pass-through.ts';
 import type { ModelPrices } from '../../../gateway/domain/prices.ts';
 import type { UnpricedEntry } from '../../../gateway/domain/repricing.ts';
 import type { JsonObject } from '../../../gateway/domain/request.ts';
 import type { SpendEvent } from '../../../gateway/domain/spend.ts';
 import { intentOf, Settlement } from '../../../gateway/pipeline/settlement.ts';
+import type { PricedConfig } from '../../../gateway/pricing/passed-prices.ts';
 import { entryPricer } from '../../../gateway/pricing/reprice.ts';
 import { usageParts } from '../../../gateway/providers/chat/usage.ts';
 import { openPool, type Pool } from '../../../gateway/stores/postgres.ts';
@@ -169,6 +171,12 @@ model_list:
   expect(stdout).toMatch(/: 2 requests had no cost; 1 have one now, 0.00001 dollars together. 1 are still without/);
 });
 
+const priceList = (deployments: readonly Deployment[]): PricedConfig => ({
+  groups: new Map([['chat', deployments]]),
+  catalog: undefined,
+  passThrough: [],
+});
+
 const entry: UnpricedEntry = {
   day: '2026-01-01',
   id: randomUUIDv7(),
@@ -202,8 +210,42 @@ it.each([
 ])('a row is priced by %s', (_by, over, row, cost) => {
   const { id, ...facts } = { model: 'm', ...over };
   const one = exampleDeployment(id, { modelGroup: 'chat', provider: 'openai', ...facts });
-  expect(entryPricer(new Map([['chat', [one]]]), undefined)({ ...entry, ...row })).toBe(cost);
+  expect(entryPricer(priceList([one]))({ ...entry, ...row })).toBe(cost);
 });
+
+it('what was passed on to a raw API is priced by its model, where the address is the provider’s own or its lender knows it', () => {
+  const lender = exampleDeployment('lender', { provider: 'anthropic', model: 'claude', prices: priced });
+  const priceOf = (listedAs: object, model: string | null) =>
+    entryPricer({
+      groups: new Map([['chat', [lender]]]),
+      catalog: {
+        find: ({ provider, model: name }) =>
+          `${provider}/${name}` === 'anthropic/haiku'
+            ? { prices: { inputCostPerToken: 1, outputCostPerToken: 0 } }
+            : undefined,
+      },
+      passThrough: [{ ...endpoint, providerRoute: { provider: 'anthropic', deploymentId: 'lender', ...listedAs } }],
+    })({ ...entry, operation: 'pass-through', deploymentId: 'lender', provider: 'anthropic', model });
+  const listed = { listedAs: 'anthropic' };
+  expect(priceOf({}, 'claude')).toBe(164n);
+  expect(priceOf(listed, 'haiku')).toBe(10_000_000n);
+  expect(priceOf({}, 'haiku')).toBeNull();
+  expect(priceOf(listed, 'unheard-of')).toBeNull();
+  expect(priceOf(listed, null)).toBeNull();
+});
+
+const endpoint: PassThroughEndpoint = {
+  path: '/anthropic',
+  includeSubpath: true,
+  methods: ['POST'],
+  origin: 'http://127.0.0.1:9',
+  basePath: '',
+  query: {},
+  headers: {},
+  forwardHeaders: true,
+  needsKey: true,
+  timeoutSeconds: 1,
+};
 
 it('is a write like any other: only who has the right to write prices anything', async () => {
   const own = await migratedDatabase();
@@ -321,7 +363,7 @@ it('whatever was used and whatever it was priced by: with another price a row co
   await new PostgresSpendLedger({ pool: ownPool, keepRows: true }).ship(log.id, 1, (await log.read(1, 2_000)).texts);
   log.close();
   await query(own.url, 'UPDATE spend_entry SET cost_micros = NULL');
-  await repriceLedger(own.url, entryPricer(new Map([['chat', deployments]]), undefined), () => undefined);
+  await repriceLedger(own.url, entryPricer(priceList(deployments)), () => undefined);
   const rows = await query(own.url, 'SELECT id, cost_micros AS cost FROM spend_entry');
   expect(new Map(rows.map(({ id, cost }) => [id, cost]))).toEqual(expected);
   expect([...expected.values()].filter((cost) => cost !== null && cost > 0n).length).toBeGreaterThan(300);
