@@ -25,7 +25,7 @@ export async function repriceSpend({ config: file }: { readonly config?: string 
     const databaseUrl = settings.databaseUrl ?? config.databaseUrl;
     if (databaseUrl === undefined)
       return fail('Set DATABASE_URL (or POSTGRES_HOST and so on) to the database whose spend shall be priced.', 2);
-    const done = await repriceLedger(databaseUrl, entryPricer(config.groups, config.catalog), ({ next }) => {
+    const done = await repriceLedger(databaseUrl, entryPricer(config), ({ next }) => {
       if (next !== undefined) say(`... up to ${next.day}`);
     });
     if (done === undefined) {

@@ -3,7 +3,7 @@ import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { CacheAdministration } from './domain/answer-cache.ts';
 import type { ConfigAdministration } from './domain/config-administration.ts';
 import { Refusal } from './domain/errors.ts';
-import type { PassThroughEndpoint } from './domain/pass-through.ts';
+import type { PassedPrices, PassThroughEndpoint } from './domain/pass-through.ts';
 import type { RegionDesk } from './domain/region.ts';
 import { type AuthenticationOptions, requireKey } from './http/authentication.ts';
 import { registerCacheRoutes } from './http/cache-routes.ts';
@@ -28,6 +28,7 @@ export interface AppOptions {
   readonly authentication: AuthenticationOptions;
   readonly models: ModelRouteOptions;
   readonly passThrough: readonly PassThroughEndpoint[];
+  readonly passedPrices: PassedPrices;
   readonly health: HealthRouteOptions;
   readonly management: ManagementOptions;
   readonly cache: CacheAdministration | undefined;
@@ -93,6 +94,7 @@ export function buildApp(options: AppOptions): App {
     const { admission, transport, onBegin, onSettled } = serve;
     registerPassThroughRoutes(passing, {
       endpoints: options.passThrough,
+      passedPrices: options.passedPrices,
       authentication: options.authentication,
       maxRequestBytes: options.maxRequestBytes,
       inFlight,

@@ -20,6 +20,7 @@ import { makeEstimator } from './pipeline/estimate.ts';
 import type { ServeDependencies } from './pipeline/serve.ts';
 import { encodingsOf, loadTokenizers } from './pipeline/tokenizer.ts';
 import { unpriced, withFacts } from './pricing/model-facts.ts';
+import { passedPrices } from './pricing/passed-prices.ts';
 import { entryPricer } from './pricing/reprice.ts';
 import { chooseAdapters } from './providers/adapters.ts';
 import { Router } from './routing/router.ts';
@@ -163,11 +164,12 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
       policy: config.keyPolicy,
       accessGroups: config.accessGroups,
       sealSecret: settings.saltKey === undefined ? undefined : secretSeal(settings.saltKey).seal,
-      priceEntry: entryPricer(config.groups, catalog),
+      priceEntry: entryPricer(config),
       modelFaults: (model) =>
         faultsOfModel(model, { source: 'model', environment: settings.environment }, settings.saltKey),
     },
     passThrough: config.passThrough,
+    passedPrices: passedPrices(config),
     cache: cache?.administration,
     configuration: () => ground.administration,
     status: () => gatewayStatus(ground),

@@ -123,9 +123,13 @@ function listedName(entry: ModelEntry, provider: string, base: URL | undefined):
   const { model } = splitModel(entry.litellm_params.model, entry.litellm_params.custom_llm_provider);
   const baseModel = entry.model_info?.base_model ?? entry.litellm_params.base_model;
   if (baseModel !== undefined) return baseModelName(baseModel, provider);
-  const isElsewhere = provider === 'openai' && base !== undefined && !/(^|\.)api\.openai\.com$/.test(base.hostname);
-  return isElsewhere || !Object.hasOwn(packageProviders, provider) ? undefined : { provider, model };
+  return isListed(provider, base) ? { provider, model } : undefined;
 }
+
+/** Whether price lists have the models that a provider's name stands for at this address. */
+export const isListed = (provider: string, base: URL | undefined): boolean =>
+  Object.hasOwn(packageProviders, provider) &&
+  (provider !== 'openai' || base === undefined || /(^|\.)api\.openai\.com$/.test(base.hostname));
 
 /** The region stands in the model string, in the entry, or in the environment. */
 function regionFor(params: ModelEntry['litellm_params'], { environment }: DeploymentOptions): string | undefined {

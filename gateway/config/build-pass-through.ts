@@ -2,7 +2,7 @@
 import type { Deployment } from '../domain/deployment.ts';
 import { operationNames, specOf } from '../domain/operation.ts';
 import { type PassThroughEndpoint, passThroughMethods } from '../domain/pass-through.ts';
-import { keyHeaders, shownAddress } from './build-deployment.ts';
+import { isListed, keyHeaders, shownAddress } from './build-deployment.ts';
 import type { ConfigPath } from './document.ts';
 import { type Environment, prefix } from './environment.ts';
 import { providers } from './providers.ts';
@@ -168,7 +168,11 @@ function providerRoutes(
       forwardHeaders: true,
       needsKey: true,
       timeoutSeconds: deployment?.timeoutSeconds ?? timeoutSeconds,
-      providerRoute: { provider, ...(deployment === undefined ? {} : { deploymentId: deployment.id }) },
+      providerRoute: {
+        provider,
+        ...(deployment === undefined ? {} : { deploymentId: deployment.id }),
+        ...(isListed(provider, base) ? { listedAs: provider } : {}),
+      },
     });
   };
   for (const deployment of deployments) {

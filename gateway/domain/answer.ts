@@ -31,6 +31,8 @@ export interface WholeAnswer {
   readonly contentType: string;
   readonly body: Buffer;
   readonly usage: Usage | undefined;
+  /** Sound that was heard, milliseconds; where the provider tells it. */
+  readonly heardMs?: number;
   readonly upstreamHeaders?: PassedHeaders;
   /** Nobody was asked: it costs nothing, and must not be kept for others. */
   readonly mocked?: true;

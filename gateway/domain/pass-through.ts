@@ -1,7 +1,17 @@
 /** Paths of the gateway whose requests go to another server as they are, and come back as they are. */
 
+import type { ModelPrices } from './prices.ts';
+
 export const passThroughMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 export type PassThroughMethod = (typeof passThroughMethods)[number];
+
+export interface ProviderRoute {
+  readonly provider: string;
+  /** Of the deployment that lends its key; undefined = the environment does. */
+  readonly deploymentId?: string;
+  /** Under which name price lists have the models behind the address; undefined = anybody may be there. */
+  readonly listedAs?: string;
+}
 
 export interface PassThroughEndpoint {
   /** Of the gateway, without a slash at its end. */
@@ -26,5 +36,11 @@ export interface PassThroughEndpoint {
   /** Millionths of a US dollar; undefined = unknown. */
   readonly costMicros?: bigint;
   /** The whole API of a provider, at the gateway's own expense: only for keys that may use all of its models. */
-  readonly providerRoute?: { readonly provider: string; readonly deploymentId?: string };
+  readonly providerRoute?: ProviderRoute;
 }
+
+/**
+ * Prices of what a provider's raw API was used for.
+ * @returns undefined for a model that nobody knows, or behind whose address anybody may be.
+ */
+export type PassedPrices = (provider: string, model: string) => ModelPrices | undefined;

@@ -1,3 +1,5 @@
+import type { UsageDetail } from './usage-detail.ts';
+
 /** Rows of the ledger whose cost was not known when they were written, and what becomes of them. */
 export interface UnpricedEntry {
   /** `YYYY-MM-DD`, with the id its name in the ledger. */
@@ -5,6 +7,7 @@ export interface UnpricedEntry {
   readonly id: string;
   /** Wall clock, milliseconds. */
   readonly atMs: number;
+  readonly operation: string | null;
   readonly modelGroup: string | null;
   readonly deploymentId: string | null;
   readonly provider: string | null;
@@ -13,6 +16,8 @@ export interface UnpricedEntry {
   readonly promptTokens: number | null;
   readonly completionTokens: number | null;
   readonly cachedTokens: number | null;
+  /** Null = there was nothing else, or an older gateway wrote the row. Undefined = it cannot be read. */
+  readonly usageDetail: UsageDetail | null | undefined;
 }
 
 /** Millionths of a dollar by the prices of today's configuration; null = still unknown. */

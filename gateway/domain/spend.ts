@@ -2,6 +2,7 @@
 import type { Ending } from './answer.ts';
 import type { Operation } from './operation.ts';
 import type { JsonObject } from './request.ts';
+import type { UsageDetail } from './usage-detail.ts';
 
 /** Written down before an upstream is called: a provider bills also what a killed gateway has asked for. */
 export interface SpendIntent {
@@ -40,6 +41,8 @@ export interface SpendEvent extends SpendIntent {
   readonly completionTokens: number | null;
   /** Of the prompt tokens: read from the provider's cache. */
   readonly cachedTokens?: number;
+  /** What else the cost is computed from; absent = nothing else. */
+  readonly usageDetail?: UsageDetail;
   /** Millionths of a US dollar; null = unknown, to be priced later. Never a silent 0. */
   readonly costMicros: bigint | null;
   /** Tokens, and with them the cost, are estimated as far as the provider did not report them; absent = no. */

@@ -138,7 +138,7 @@ async function handle(
 /** An answer that could not be written: its upstream is let go, and what it cost is recorded all the same. */
 function giveUp({ answer, settlement }: Served, error: unknown): void {
   if (answer.kind === 'whole') {
-    settlement.settle('broken', 500, answer.usage);
+    settlement.settle('broken', 500, answer);
     return;
   }
   settlement.settleStream('broken', 500, answer.chunks);

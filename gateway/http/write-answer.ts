@@ -40,7 +40,7 @@ export interface SettledAnswer {
 /** @throws UpstreamError for an answer that cannot be put into the client's words; it is settled, since it was paid for. */
 export function settleWhole(served: Served, answer: WholeAnswer, spoken: SpokenDialect | undefined): SettledAnswer {
   const body = inClientsWords(served, answer, spoken);
-  const cost = served.settlement.settle('finished', answer.status, answer.usage, answer.mocked !== true);
+  const cost = served.settlement.settle('finished', answer.status, answer, answer.mocked !== true);
   return { body, costMicros: cost ?? null };
 }
 
@@ -72,7 +72,7 @@ function inClientsWords(served: Served, answer: WholeAnswer, spoken: SpokenDiale
   try {
     return spoken.dialect.fromReply(answer.body, spoken.body);
   } catch (cause) {
-    served.settlement.settle('broken', 502, answer.usage, answer.mocked !== true);
+    served.settlement.settle('broken', 502, answer, answer.mocked !== true);
     const { provider } = served.deployment;
     throw new UpstreamError({
       kind: 'unavailable',

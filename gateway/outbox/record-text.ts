@@ -48,6 +48,7 @@ export function endText(event: SpendEvent, common = commonText(event)): string {
       `${member('prompt_tokens', event.promptTokens)}${member('completion_tokens', event.completionTokens)}` +
       `${member('cached_tokens', event.cachedTokens)}${member('estimated', event.estimated)}` +
       member('cache_hit', event.cacheHit) +
+      (event.usageDetail === undefined ? '' : `,"usage_detail":${JSON.stringify(event.usageDetail)}`) +
       `${member('attempts', event.attempts)}${member('fallbacks', event.fallbacks)}` +
       `${member('first_byte_ms', event.firstByteMs)}${member('duration_ms', event.durationMs)}}`,
   );
@@ -69,6 +70,7 @@ const endOf = (event: SpendEvent, cost: string | number | undefined) => ({
   cached_tokens: event.cachedTokens,
   estimated: event.estimated,
   cache_hit: event.cacheHit,
+  usage_detail: event.usageDetail,
   attempts: event.attempts,
   fallbacks: event.fallbacks,
   first_byte_ms: event.firstByteMs,

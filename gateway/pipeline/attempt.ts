@@ -79,13 +79,14 @@ export async function attempt(
   }
   const { response } = reply;
   if (response.status >= 300) throw upstreamFailure(response, adapter, deployment);
-  const { body, usage, model } = speaker.toReply(response, asked, deployment);
+  const { body, usage, heardMs, model } = speaker.toReply(response, asked, deployment);
   return {
     kind: 'whole',
     status: response.status,
     contentType: response.contentType,
     body: name === undefined ? body : stampWhole(body, name, model),
     usage,
+    ...(heardMs !== undefined && { heardMs }),
     ...passedOn(response.headers),
     ...(native && { native: true }),
   };

@@ -3,9 +3,12 @@ import type { Readable } from 'node:stream';
 import type { Admission, Estimate, Reservation } from '../domain/admission.ts';
 import type { Ending } from '../domain/answer.ts';
 import { ClientGone, Refusal, UpstreamError } from '../domain/errors.ts';
-import type { PassThroughEndpoint } from '../domain/pass-through.ts';
+import type { PassedPrices, PassThroughEndpoint } from '../domain/pass-through.ts';
 import type { Caller } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
+import { costMicros as costOf } from '../pricing/cost.ts';
+import { usageColumns } from '../pricing/usage-detail.ts';
+import { type PassedUsage, PassedUsageReader } from '../providers/passed-usage.ts';
 import { Relay, type RelaySink } from '../providers/relay.ts';
 import type { Transport } from '../providers/transport.ts';
 import { transportError } from '../providers/transport-error.ts';
@@ -32,6 +35,7 @@ export interface PassOnRequest {
 export interface PassOnDependencies {
   readonly admission: Admission;
   readonly transport: Transport;
+  readonly passedPrices: PassedPrices;
   /** Writes down what a provider may bill from here on. @throws Refusal 503, as its promise does, when that cannot be done. */
   readonly onBegin: (intent: SpendIntent) => Promise<void> | undefined;
   /** Takes the spend row, which is written down when this returns; must not block and must not throw. */
@@ -97,43 +101,54 @@ export function passOn(
   request: PassOnRequest,
   signal: AbortSignal,
   sink: RelaySink,
-  { transport, onSettled }: PassOnDependencies,
+  { transport, passedPrices, onSettled }: PassOnDependencies,
   intent: SpendIntent,
 ): Relay {
   const { endpoint } = request;
   let status: number | undefined;
   let stream = false;
-  const settle = (ending: Ending, shown: number, mayBeBilled: boolean): void => {
-    const costMicros = mayBeBilled ? (endpoint.costMicros ?? null) : 0n;
-    request.reservation?.settle(costMicros === null ? null : Number(costMicros), 0);
+  const { provider, deploymentId = null } = endpoint.providerRoute ?? {};
+  const reader = provider === undefined ? undefined : PassedUsageReader.for(request.method, request.path);
+  const settle = (ending: Ending, shown: number, mayBeBilled: boolean, used?: PassedUsage): void => {
+    const billed = { atMs: request.startedAtMs };
+    const prices = provider === undefined || used === undefined ? undefined : passedPrices(provider, used.model);
+    const costMicros = mayBeBilled ? (endpoint.costMicros ?? costOf(used?.usage, prices, billed)) : 0n;
+    const tokens = used === undefined ? 0 : used.usage.promptTokens + used.usage.completionTokens;
+    request.reservation?.settle(costMicros === null ? null : Number(costMicros), tokens);
     onSettled({
       ...intent,
-      deploymentId: endpoint.providerRoute?.deploymentId ?? null,
-      provider: endpoint.providerRoute?.provider ?? null,
-      model: null,
+      deploymentId,
+      provider: provider ?? null,
+      model: used?.model ?? null,
       status: shown,
       ending,
       stream,
-      promptTokens: null,
-      completionTokens: null,
+      ...usageColumns(used?.usage, billed),
       costMicros,
       attempts: 1,
       fallbacks: 0,
       durationMs: Math.max(0, Date.now() - request.startedAtMs),
     });
   };
-  const { method, path, headers, body } = request;
+  const { method, path, body } = request;
+  // What is read beside the client must come as it is.
+  const { 'accept-encoding': _, ...plain } = request.headers;
+  const headers = reader === undefined ? request.headers : plain;
   const call = { origin: endpoint.origin, path, method, headers, body, timeoutMs: endpoint.timeoutSeconds * 1000 };
   return Relay.start(transport, call, signal, {
     head(answered, answerHeaders) {
       status = answered;
       stream = answerHeaders['content-type']?.startsWith('text/event-stream') === true;
+      if (answered < 300) reader?.head(answerHeaders);
       sink.head(answered, answerHeaders);
     },
-    data: (bytes) => sink.data(bytes),
+    data(bytes) {
+      reader?.data(bytes);
+      return sink.data(bytes);
+    },
     end() {
       const refused = (status ?? 0) >= 400;
-      settle(refused ? 'failed' : 'finished', status ?? statusWithoutAnswer, !refused);
+      settle(refused ? 'failed' : 'finished', status ?? statusWithoutAnswer, !refused, reader?.end());
       sink.end();
     },
     error(error) {

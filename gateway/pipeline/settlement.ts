@@ -1,12 +1,13 @@
 /** The end of a request, told exactly once however it ends: a spend row, the metrics, a log line. */
 import type { Reservation } from '../domain/admission.ts';
-import type { ChunkSource, Ending, Usage } from '../domain/answer.ts';
+import type { ChunkSource, Ending, Usage, WholeAnswer } from '../domain/answer.ts';
 import type { CacheMark } from '../domain/answer-cache.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { Caller, JsonObject, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { billedFor } from '../pricing/billed.ts';
 import { costMicros } from '../pricing/cost.ts';
+import { usageColumns } from '../pricing/usage-detail.ts';
 import { usageSoFar } from './usage-so-far.ts';
 
 export interface SettlementFacts {
@@ -26,6 +27,9 @@ export interface SettlementFacts {
   readonly release?: () => void;
 }
 
+/** What an answer tells of what it cost. */
+export type Answered = Pick<WholeAnswer, 'usage' | 'heardMs'>;
+
 export class Settlement {
   readonly facts: SettlementFacts;
   readonly #record: (event: SpendEvent) => void;
@@ -38,18 +42,19 @@ export class Settlement {
 
   /**
    * The first call counts; later ones are ignored, since a broken stream and a closing client often come together.
+   * @param answered undefined when there was no answer.
    * @param mayBeBilled false when the provider certainly did nothing: then the cost is 0 and not unknown.
    * @returns the cost in millionths of a US dollar, null when it is unknown; undefined when it was settled before.
    */
   settle(
     ending: Ending,
     status: number,
-    usage: Usage | undefined,
+    answered: Answered | undefined,
     mayBeBilled = ending !== 'failed',
   ): bigint | null | undefined {
     if (this.#settled) return undefined;
     this.#settled = true;
-    return this.#tell(ending, status, usage, mayBeBilled, false);
+    return this.#tell(ending, status, answered?.usage, answered?.heardMs, mayBeBilled, false);
   }
 
   /** The same for a stream: what its provider did not report is estimated from what has arrived of it. */
@@ -60,13 +65,14 @@ export class Settlement {
     const { usage, estimated } = isFree
       ? { usage: chunks.usage(), estimated: false }
       : usageSoFar(ending, this.facts.request, chunks);
-    this.#tell(ending, status, usage, mayBeBilled, estimated);
+    this.#tell(ending, status, usage, undefined, mayBeBilled, estimated);
   }
 
   #tell(
     ending: Ending,
     status: number,
     usage: Usage | undefined,
+    heardMs: number | undefined,
     mayBeBilled: boolean,
     estimated: boolean,
   ): bigint | null {
@@ -75,7 +81,8 @@ export class Settlement {
     const cacheHit = cache?.isHit();
     // Somebody else pays, or has paid.
     const isFree = !mayBeBilled || cacheHit === true;
-    const cost = isFree ? 0n : costMicros(usage, deployment?.prices, billedFor(request));
+    const billed = isFree ? undefined : billedFor(request, heardMs);
+    const cost = billed === undefined ? 0n : costMicros(usage, deployment?.prices, billed);
     const tokens = isFree ? 0 : usage === undefined ? null : usage.promptTokens + usage.completionTokens;
     reservation?.settle(cost === null ? null : Number(cost), tokens);
     this.#record({
@@ -86,15 +93,13 @@ export class Settlement {
       model: deployment?.model ?? null,
       status,
       ending,
-      promptTokens: usage?.promptTokens ?? null,
-      completionTokens: usage?.completionTokens ?? null,
+      ...usageColumns(usage, billed),
       costMicros: cost,
       ...(estimated ? { estimated } : {}),
       ...(cacheHit === undefined ? {} : { cacheHit }),
       attempts,
       fallbacks,
       durationMs: Math.max(0, Date.now() - request.startedAtMs),
-      ...(usage?.cachedPromptTokens === undefined ? undefined : { cachedTokens: usage.cachedPromptTokens }),
       ...(firstByteMs === undefined ? undefined : { firstByteMs }),
     });
     return cost;

@@ -1,11 +1,12 @@
-/** What a request is billed for besides its tokens, told by its body. */
+/** What a request is billed for besides its tokens, told by its body and its answer. */
 import type { JsonObject, ModelRequest } from '../domain/request.ts';
 import type { Billed } from './cost.ts';
 
 /** A search of a rerank covers so many documents (Cohere's number). */
 const documentsPerQuery = 100;
 
-export function billedFor({ operation, body, startedAtMs: atMs }: ModelRequest): Billed {
+/** @param heardMs as the answer tells it, if it does. */
+export function billedFor({ operation, body, startedAtMs: atMs }: ModelRequest, heardMs?: number): Billed {
   switch (operation) {
     case 'images':
       return { atMs, images: copiesOf(body) };
@@ -19,8 +20,9 @@ export function billedFor({ operation, body, startedAtMs: atMs }: ModelRequest):
     case 'chat':
     case 'embeddings':
     case 'moderations':
-    case 'transcriptions':
       return { atMs };
+    case 'transcriptions':
+      return heardMs === undefined ? { atMs } : { atMs, heardMs };
   }
 }
 

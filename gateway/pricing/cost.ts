@@ -14,6 +14,8 @@ export interface Billed {
   readonly characters?: number;
   /** Searches of a rerank. */
   readonly queries?: number;
+  /** Sound that was heard, milliseconds, as the provider tells it. */
+  readonly heardMs?: number;
 }
 
 /** Millionths of a dollar, rounded up; null when tokens or prices are unknown. */
@@ -44,12 +46,17 @@ function costOfUnits(billed: Billed, prices: ExactPrices): bigint | undefined {
     product(billed.images, prices.costPerImage),
     product(billed.characters, prices.costPerCharacter),
     product(billed.queries, prices.costPerQuery),
+    ofSeconds(product(billed.heardMs, prices.costPerSecond)),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : total(...parts);
 }
 
 const product = (count: number | undefined, price: bigint | undefined): bigint | undefined =>
   count === undefined || price === undefined ? undefined : BigInt(count) * price;
+
+/** Of milliseconds at the price of a second; rounded up far below what any price states. */
+const ofSeconds = (exact: bigint | undefined): bigint | undefined =>
+  exact === undefined ? undefined : (exact + 999n) / 1_000n;
 
 /** Parts of the totals have prices of their own; what a provider reports beyond its totals costs as reported. */
 function costOfTokens(usage: Usage, prices: ExactPrices): bigint | undefined {

@@ -29,6 +29,8 @@ export interface UpstreamResponse {
 export interface WholeReply {
   readonly body: Buffer;
   readonly usage: Usage | undefined;
+  /** Sound that was heard, milliseconds; where the provider tells it. */
+  readonly heardMs?: number;
   /** Where the model's name stands in the body, when that is known. */
   readonly model?: ByteSpan | undefined;
 }

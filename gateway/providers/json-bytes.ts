@@ -4,6 +4,7 @@
  * The bytes are read as Latin-1: one character for each, so that places in the text are places in the bytes. V8 searches
  * its own strings far faster than it calls out to search a buffer.
  */
+import { parseJson } from './json.ts';
 
 export interface ByteSpan {
   readonly start: number;
@@ -27,6 +28,10 @@ const bracketOpen = 0x5b;
 const bracketClose = 0x5d;
 const comma = 0x2c;
 const colon = 0x3a;
+
+/** The value that stands there; undefined when there is none. */
+export const valueAt = (bytes: Buffer, span: ByteSpan | undefined): unknown =>
+  span === undefined ? undefined : parseJson(bytes.toString('utf8', span.start, span.end));
 
 /** @returns undefined when the bytes are not one balanced object. Keys with escapes are counted but not found. */
 export function scanTopLevel(bytes: Buffer, wanted: readonly string[]): TopLevel | undefined {

@@ -1,5 +1,4 @@
 /** OpenAI's wire format: OpenAI itself and everything that is compatible with it. Bytes pass through wherever they can. */
-import type { Usage } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import type { UpstreamError, UpstreamErrorKind } from '../domain/errors.ts';
 import { readForm } from '../domain/multipart.ts';
@@ -13,13 +12,14 @@ import type {
   UpstreamResponse,
   WholeReply,
 } from './adapter.ts';
-import { usageParts } from './chat/usage.ts';
 import { withoutExtensions } from './extensions.ts';
 import { gatewayMembers } from './gateway-members.ts';
-import { countOf, objectOf } from './json.ts';
-import { type ByteSpan, replaceSpan, scanTopLevel } from './json-bytes.ts';
+import { objectOf } from './json.ts';
+import { type ByteSpan, replaceSpan, scanTopLevel, valueAt } from './json-bytes.ts';
+import { readUsage } from './openai-usage.ts';
 import { PassThroughDecoder } from './pass-through.ts';
 import { readRetryAdvice } from './retry-advice.ts';
+import { readTranscriptionUsage } from './transcription-usage.ts';
 import { kindOfStatus, noAnswer, vendorError } from './vendor-error.ts';
 
 export const openAIAdapter: PassThroughAdapter = {
@@ -37,17 +37,20 @@ export const openAIAdapter: PassThroughAdapter = {
     if (specOf(request.operation).answers === 'anything' && !response.contentType.startsWith('application/json')) {
       return { body: response.body, usage: undefined };
     }
-    const top = scanTopLevel(response.body, ['usage', 'error', 'model']);
+    const isTranscription = request.operation === 'transcriptions';
+    const top = scanTopLevel(response.body, isTranscription ? transcriptionMembers : answerMembers);
     if (top === undefined) throw this.classify({ ...response, status: 502 }, deployment);
     const error = top.spans.get('error');
     if (error !== undefined && !isNull(response.body, error)) {
       const stated = parse(response.body.subarray(error.start, error.end));
       throw this.classify({ ...response, status: statusOf(stated) }, deployment);
     }
-    const usage = top.spans.get('usage');
+    const usage = valueAt(response.body, top.spans.get('usage'));
     return {
       body: response.body,
-      usage: usage === undefined ? undefined : readUsage(parse(response.body.subarray(usage.start, usage.end))),
+      ...(isTranscription
+        ? readTranscriptionUsage(usage, valueAt(response.body, top.spans.get('duration')))
+        : { usage: readUsage(usage) }),
       model: top.spans.get('model'),
     };
   },
@@ -104,6 +107,9 @@ export const openAIAdapter: PassThroughAdapter = {
     return { is: 'usage', usage, forClient: !onlyUsage || asksForUsage(request.body) };
   },
 };
+
+const answerMembers = ['usage', 'error', 'model'];
+const transcriptionMembers = [...answerMembers, 'duration'];
 
 const doneMark = Buffer.from('[DONE]');
 const errorMark = Buffer.from('"error"');
@@ -222,30 +228,6 @@ function kindOf(status: number, codes: readonly unknown[], message: string): Ups
   }
   return kindOfStatus(status);
 }
-
-function readUsage(value: unknown): Usage | undefined {
-  if (!isObject(value)) return undefined;
-  const promptTokens = value['prompt_tokens'];
-  const completionTokens = value['completion_tokens'] ?? 0;
-  if (!isTokenCount(promptTokens) || !isTokenCount(completionTokens)) return undefined;
-  const prompt = value['prompt_tokens_details'];
-  const completion = value['completion_tokens_details'];
-  return isObject(prompt) || isObject(completion)
-    ? { promptTokens, completionTokens, ...readParts(objectOf(prompt), objectOf(completion)) }
-    : { promptTokens, completionTokens };
-}
-
-/** https://platform.openai.com/docs/api-reference/chat/object; the second name of written ones is LiteLLM’s. */
-const readParts = (prompt: JsonObject, completion: JsonObject) =>
-  usageParts({
-    cachedPromptTokens: countOf(prompt['cached_tokens']),
-    cacheWriteTokens: countOf(prompt['cache_write_tokens'] ?? prompt['cache_creation_tokens']),
-    audioPromptTokens: countOf(prompt['audio_tokens']),
-    reasoningTokens: countOf(completion['reasoning_tokens']),
-    audioCompletionTokens: countOf(completion['audio_tokens']),
-  });
-
-const isTokenCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
 const isNull = (bytes: Buffer, span: ByteSpan): boolean => bytes.toString('latin1', span.start, span.end) === 'null';
 

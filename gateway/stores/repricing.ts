@@ -1,6 +1,7 @@
 /** Costs for rows of the ledger that have none: one bounded batch, within the caller's transaction. */
 import type { LedgerPlace, PriceEntry, Repriced, UnpricedEntry } from '../domain/repricing.ts';
 import { mostRepricedAtOnce } from '../domain/repricing.ts';
+import { usageDetailSchema } from '../domain/usage-detail.ts';
 import { openPool, type Pool, type PoolClient } from './postgres.ts';
 import { onlyRegion, WriteTransaction } from './write-transaction.ts';
 
@@ -10,16 +11,16 @@ export async function repriceBatch(
   after: LedgerPlace | undefined,
   most = mostRepricedAtOnce,
 ): Promise<Repriced> {
-  const { rows } = await client.query<UnpricedEntry>(
-    `SELECT to_char(day, 'YYYY-MM-DD') AS day, id, extract(epoch FROM at)::float8 * 1000 AS "atMs",
+  const { rows } = await client.query<EntryRow>(
+    `SELECT to_char(day, 'YYYY-MM-DD') AS day, id, round(extract(epoch FROM at) * 1000)::float8 AS "atMs", operation,
             model_group AS "modelGroup", deployment_id AS "deploymentId", provider, model, prompt_tokens AS "promptTokens",
-            completion_tokens AS "completionTokens", cached_tokens AS "cachedTokens"
+            completion_tokens AS "completionTokens", cached_tokens AS "cachedTokens", usage_detail AS "usageDetail"
        FROM spend_entry
       WHERE cost_micros IS NULL AND ($1::date IS NULL OR (day, id) > ($1::date, $2::uuid)) ORDER BY day, id LIMIT $3`,
     [after?.day ?? null, after?.id ?? null, most],
   );
   const costs = rows.flatMap((row) => {
-    const cost = price(row);
+    const cost = price({ ...row, usageDetail: readDetail(row.usageDetail) });
     return cost === null ? [] : [{ day: row.day, id: row.id, cost: String(cost) }];
   });
   const last = rows.at(-1);
@@ -31,6 +32,12 @@ export async function repriceBatch(
   );
   return { seen: rows.length, priced: done[0]?.entries ?? 0, micros: done[0]?.micros ?? 0n, next };
 }
+
+type EntryRow = Omit<UnpricedEntry, 'usageDetail'> & { readonly usageDetail: unknown };
+
+/** @returns undefined for what a newer gateway wrote. */
+const readDetail = (stored: unknown): UnpricedEntry['usageDetail'] =>
+  stored === null ? null : usageDetailSchema.safeParse(stored).data;
 
 /**
  * The whole ledger, batch by batch, each its own control-plane write: it may be ended and begun again at any time. The

@@ -7,7 +7,7 @@ import { masterKey, migratedDatabase, startTestGateway, type TestGateway } from 
 import type { TestDatabase } from '../support/postgres.ts';
 import { until } from '../support/processes.ts';
 import { query } from '../support/query.ts';
-import { json, type Recorder, startRecorder } from '../support/recorder.ts';
+import { events, json, named, type Recorder, startRecorder } from '../support/recorder.ts';
 
 let database: TestDatabase;
 let target: Recorder;
@@ -321,6 +321,54 @@ it('each request leaves a row: cost unknown, or the price of the endpoint, or no
 });
 
 describe('the raw API of a provider', () => {
+  const usage = { input_tokens: 2_000, cache_read_input_tokens: 8_000, output_tokens: 100 };
+  const rowOf = async (callId: string) => {
+    const rows = () =>
+      query(
+        database.url,
+        `SELECT model, prompt_tokens AS prompt, completion_tokens AS completion, cached_tokens AS cached,
+                cost_micros::int AS cost, usage_detail AS detail FROM spend_entry WHERE call_id = '${callId}'`,
+      );
+    await until(async () => (await rows()).length === 1);
+    return (await rows())[0];
+  };
+  const ask = (callId: string, path: string) =>
+    gateway.post(path, {}, { 'x-litellm-call-id': callId, 'accept-encoding': 'gzip' });
+
+  it('has its tokens counted, and priced where the model behind it is known', async () => {
+    target.behave = events(
+      named(
+        {
+          type: 'message_start',
+          message: { model: 'claude-sonnet-4-5-20250929', usage: { ...usage, output_tokens: 1 } },
+        },
+        { type: 'content_block_delta', delta: { text: 'Hi' } },
+        { type: 'message_delta', usage: { output_tokens: 100 } },
+        { type: 'message_stop' },
+      ),
+    );
+    expect(await (await ask('raw-priced', '/anthropic/v1/messages')).text()).toContain('message_stop');
+    expect(target.last().headers['accept-encoding']).toBeUndefined();
+    const counted = { prompt: 10_000, completion: 100, cached: 8_000, detail: null };
+    // 2,000 x 3 + 8,000 x 0.3 + 100 x 15 millionths.
+    expect(await rowOf('raw-priced')).toEqual({ ...counted, model: 'claude-sonnet-4-5-20250929', cost: 9_900 });
+    const { input_tokens: prompt_tokens, output_tokens: completion_tokens } = usage;
+    const completion_tokens_details = { reasoning_tokens: 60 };
+    target.behave = json(200, {
+      model: 'gpt-4o',
+      usage: { prompt_tokens, completion_tokens, completion_tokens_details },
+    });
+    await (await ask('raw-counted', '/openai/v1/chat/completions')).text();
+    expect(await rowOf('raw-counted')).toEqual({
+      model: 'gpt-4o',
+      prompt: 2_000,
+      completion: 100,
+      cached: null,
+      cost: null,
+      detail: { v: 1, reasoningTokens: 60 },
+    });
+  });
+
   it.each([
     ['/anthropic/v1/messages/batches?limit=2', '/v1/messages/batches?limit=2', 'x-api-key', 'sk-ant-lent'],
     ['/openai/files', '/v1/files', 'authorization', 'Bearer sk-openai-lent'],

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sendJson, startUpstream, type Upstream } from '../../runbooks/lab/upstream.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { masterKey, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { until } from '../support/processes.ts';
 
 let upstream: Upstream;
@@ -15,7 +15,11 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'holdfast-prices-'));
   upstream = await startUpstream({
     name: 'priced',
-    intercept: (_request, response) => {
+    intercept: ({ path }, response) => {
+      if (path === '/v1/audio/transcriptions') {
+        sendJson(response, 200, { text: 'Hello!', duration: 8.47, usage: { type: 'duration', seconds: 9 } });
+        return true;
+      }
       sendJson(response, 200, {
         id: 'chatcmpl-1',
         object: 'chat.completion',
@@ -55,6 +59,8 @@ model_list:
     litellm_params: {model: openai/gpt-4o, api_base: "${upstream.url}", api_key: sk-upstream, input_cost_per_token: 0, output_cost_per_token: "0.000001"}
   - model_name: mapped
     litellm_params: {model: openai/own, api_base: "${upstream.url}", api_key: sk-upstream, base_model: my-model}
+  - model_name: heard
+    litellm_params: {model: openai/whisper-1, api_base: "${upstream.url}", api_key: sk-upstream, input_cost_per_second: 0.0001}
   - model_name: unknown
     litellm_params: {model: openai/gpt-4o, api_base: "${upstream.url}", api_key: sk-upstream}
     model_info: {id: somebody-elses}
@@ -80,6 +86,20 @@ describe('the cost of an answer', () => {
   it('is by the prices of the entry before all others, and by the map before those that come along', async () => {
     expect(await costOf('stated')).toBe('0.0001');
     expect(await costOf('mapped')).toBe('0.0102');
+  });
+
+  it('of a transcription that is paid by the second is for the seconds that the provider bills', async () => {
+    const form = new FormData();
+    form.set('model', 'heard');
+    form.set('file', new File([Buffer.alloc(100)], 'recording.mp3'));
+    const sent = new Response(form);
+    const response = await gateway.request('/v1/audio/transcriptions', {
+      method: 'POST',
+      headers: { 'content-type': sent.headers.get('content-type') ?? '', authorization: `Bearer ${masterKey}` },
+      body: Buffer.from(await sent.arrayBuffer()),
+    });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('x-litellm-response-cost')).toBe('0.0009');
   });
 
   it('of a model that no list can know is unknown: no header, a counter, and a warning at the start that says what to write', async () => {

@@ -39,7 +39,7 @@ export const toUsage = (counts: TokenCounts): Usage => ({
 type UsageParts = Omit<Usage, 'promptTokens' | 'completionTokens'>;
 
 /** Without those that are not there. */
-export const usageParts = (parts: { readonly [Part in keyof UsageParts]: number | undefined }): UsageParts =>
+export const usageParts = (parts: { readonly [Part in keyof UsageParts]?: number | undefined }): UsageParts =>
   Object.fromEntries(Object.entries(parts).filter(([, tokens]) => tokens !== undefined && tokens > 0));
 
 export const printUsage = (counts: TokenCounts): JsonObject => ({

@@ -1,16 +1,15 @@
 /** Clients of the Responses API at OpenAI and Azure. https://platform.openai.com/docs/api-reference/responses */
-import type { Usage } from '../../domain/answer.ts';
 import type { Deployment } from '../../domain/deployment.ts';
 import type { UpstreamError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/request.ts';
 import { printResponseId, readResponseId } from '../../domain/response-id.ts';
 import type { NativeAdapter, UpstreamResponse } from '../adapter.ts';
-import { toUsage } from '../chat/usage.ts';
-import { countOf, isObject, objectOf, parseJson, textOf } from '../json.ts';
-import { type ByteSpan, scanTopLevel } from '../json-bytes.ts';
+import { isObject, objectOf, parseJson, textOf } from '../json.ts';
+import { type ByteSpan, scanTopLevel, valueAt } from '../json-bytes.ts';
 import { brokenStream } from '../vendor-error.ts';
 import { nativeBody, spliced } from './body.ts';
 import { decipherable } from './proofs.ts';
+import { readUsage } from './responses-usage.ts';
 import { type NativeRules, NativeStream, type Reading } from './stream.ts';
 
 type Classify = (response: UpstreamResponse, deployment: Deployment) => UpstreamError;
@@ -148,17 +147,6 @@ function usageIn(data: Buffer, span: ByteSpan | undefined): unknown {
   return valueAt(response, scanTopLevel(response, ['usage'])?.spans.get('usage'));
 }
 
-function readUsage(value: unknown): Usage | undefined {
-  if (!isObject(value)) return undefined;
-  return toUsage({
-    prompt: countOf(value['input_tokens']),
-    completion: countOf(value['output_tokens']),
-    cacheRead: countOf(objectOf(value['input_tokens_details'])['cached_tokens']),
-    cacheWrite: countOf(objectOf(value['input_tokens_details'])['cache_write_tokens']),
-    reasoning: countOf(objectOf(value['output_tokens_details'])['reasoning_tokens']),
-  });
-}
-
 /** Codes of an answer that failed, as the statuses that they have elsewhere. */
 const statusOfCode: Readonly<Record<string, number>> = {
   rate_limit_exceeded: 429,
@@ -180,6 +168,3 @@ function failure(error: JsonObject, deployment: Deployment, classify: Classify):
 
 /** `invalid_image`, `image_too_large` and a dozen more: what the client sent cannot be used. */
 const isImageFault = (code: string | undefined): boolean => code?.includes('image') === true;
-
-const valueAt = (bytes: Buffer, span: ByteSpan | undefined): unknown =>
-  span === undefined ? undefined : parseJson(bytes.toString('utf8', span.start, span.end));

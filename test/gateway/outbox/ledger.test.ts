@@ -49,6 +49,7 @@ describe('rows', () => {
       tags: ['x', 'y'],
       metadata: { project: 'p', nested: { list: [1, 'two', null] } },
       cachedTokens: 3,
+      usageDetail: { v: 1, reasoningTokens: 2 },
       firstByteMs: 44,
     });
     const unknown = event({
@@ -93,6 +94,7 @@ describe('rows', () => {
       prompt_tokens: 10,
       completion_tokens: 5,
       cached_tokens: 3,
+      usage_detail: { v: 1, reasoningTokens: 2 },
       attempts: 1,
       fallbacks: 0,
       first_byte_ms: 44,
@@ -100,7 +102,7 @@ describe('rows', () => {
       tags: ['x', 'y'],
       metadata: { project: 'p', nested: { list: [1, 'two', null] } },
     });
-    expect(rows[1]).toMatchObject({ cost_micros: null, prompt_tokens: null, deployment_id: null, ending: 'failed' });
+    expect(rows[1]).toMatchObject({ cost_micros: null, prompt_tokens: null, deployment_id: null, usage_detail: null });
   });
 
   it('come by themselves shortly after, thousands in a statement', async () => {

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeRecords, encodeRecord } from '../../../gateway/outbox/record.ts';
 import { beginText, endText, interruptedText, readRecordText } from '../../../gateway/outbox/record-text.ts';
+import { usageDetailOf } from '../../../gateway/pricing/usage-detail.ts';
 import { spendEvent } from '../examples.ts';
 
 const texts = fc.array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 80 }), { minLength: 1, maxLength: 12 });
@@ -81,6 +82,22 @@ describe('a record', () => {
     const [one, next] = [0, 1].map((more) => endText(spendEvent('x', { costMicros, startedAtMs: startedAtMs + more })));
     expect(JSON.parse(one ?? '')).toMatchObject({ day: '2026-02-28', cost: '9007199254740993' });
     expect(JSON.parse(next ?? '')).toMatchObject({ day: '2026-03-01' });
+  });
+
+  it('of an ordinary request is no longer for what others are priced by', () => {
+    const detail = usageDetailOf({ promptTokens: 9, completionTokens: 9, cachedPromptTokens: 3 }, { atMs: 5 });
+    expect(detail).toBeUndefined();
+    expect(endText(spendEvent('x'))).not.toContain('usage_detail');
+    const usageDetail = usageDetailOf(
+      { promptTokens: 9, completionTokens: 9, reasoningTokens: 7 },
+      { atMs: 5, images: 2 },
+    );
+    const records = [{}, { tags: ['needs', 'the', 'long', 'way'] }].map((over) =>
+      endText(spendEvent('x', { ...over, ...(usageDetail && { usageDetail }) })),
+    );
+    for (const text of records) {
+      expect(JSON.parse(text)).toMatchObject({ id: 'x', usage_detail: { v: 1, reasoningTokens: 7, images: 2 } });
+    }
   });
 
   it('of a request that never ended costs what was set aside, and nobody knows what without that', () => {

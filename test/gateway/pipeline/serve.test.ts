@@ -187,7 +187,8 @@ it.each<[string, () => Promise<Reply>, string]>([
     return send();
   };
   const { outcome } = await ask(called, { over });
-  if (!(outcome instanceof Error)) outcome.settlement.settle('finished', 200, { promptTokens: 3, completionTokens: 4 });
+  if (!(outcome instanceof Error))
+    outcome.settlement.settle('finished', 200, { usage: { promptTokens: 3, completionTokens: 4 } });
   expect(told).toEqual(['begun', 'called', ending]);
 });
 
@@ -196,7 +197,7 @@ describe('what was set aside for a request', () => {
     const { outcome, settled } = await ask(answers(200));
     if (outcome instanceof Error) throw outcome;
     expect(settled).toEqual([]);
-    outcome.settlement.settle('finished', 200, { promptTokens: 3, completionTokens: 4 });
+    outcome.settlement.settle('finished', 200, { usage: { promptTokens: 3, completionTokens: 4 } });
     outcome.settlement.settle('broken', 200, undefined);
     expect(settled).toEqual([[11_000, 7]]);
   });

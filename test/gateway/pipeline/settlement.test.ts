@@ -19,7 +19,7 @@ describe('a settlement', () => {
       },
       (event) => events.push(event),
     );
-    for (const ending of endings) settlement.settle(ending, 200, { promptTokens: 4, completionTokens: 2 });
+    for (const ending of endings) settlement.settle(ending, 200, { usage: { promptTokens: 4, completionTokens: 2 } });
     return events;
   };
 

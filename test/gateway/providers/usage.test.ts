@@ -8,6 +8,15 @@ import { readUsage as readGemini } from '../../../gateway/providers/gemini/usage
 import { openAIAdapter } from '../../../gateway/providers/openai.ts';
 import { exampleDeployment, exampleRequest } from '../examples.ts';
 
+const heardByOpenAI = (answer: object) => {
+  const { usage, heardMs } = openAIAdapter.toReply(
+    { status: 200, contentType: 'application/json', headers: {}, body: Buffer.from(JSON.stringify(answer)) },
+    exampleRequest(undefined, { operation: 'transcriptions' }),
+    exampleDeployment('d'),
+  );
+  return { usage, heardMs };
+};
+
 const usageOfOpenAI = (usage: unknown): Usage | undefined =>
   openAIAdapter.toReply(
     {
@@ -140,6 +149,42 @@ describe('token counts of an answer', () => {
     ],
   ])('%s', (_case, usage, expected) => {
     expect(usage).toEqual(expected);
+  });
+
+  it.each([
+    [
+      'tokens, those of its sound among them',
+      {
+        input_tokens: 14,
+        input_token_details: { text_tokens: 4, audio_tokens: 10 },
+        output_tokens: 45,
+        total_tokens: 59,
+        type: 'tokens',
+      },
+      undefined,
+      { promptTokens: 14, completionTokens: 45, audioPromptTokens: 10 },
+      undefined,
+    ],
+    [
+      'the seconds that are billed, before the length of the file',
+      { type: 'duration', seconds: 9 },
+      8.47,
+      undefined,
+      9_000,
+    ],
+    ['the length of the file, where nothing is said of the bill', undefined, 8.47, undefined, 8_470],
+    ['the same as a text, as it once was', undefined, '8.47', undefined, 8_470],
+    [
+      'Mistral’s seconds and tokens',
+      { prompt_audio_seconds: 203, prompt_tokens: 4, total_tokens: 3264, completion_tokens: 635 },
+      undefined,
+      { promptTokens: 4, completionTokens: 635 },
+      203_000,
+    ],
+    ['nothing', undefined, undefined, undefined, undefined],
+    ['nothing that makes sense', 7, 'long', undefined, undefined],
+  ])('a transcription is paid by %s', (_by, usage, duration, tokens, heardMs) => {
+    expect(heardByOpenAI({ text: 'Hello', duration, usage })).toEqual({ usage: tokens, heardMs });
   });
 
   it('the client sees the same parts under OpenAI’s names', () => {

@@ -4,9 +4,20 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import type { Usage } from '../../../gateway/domain/answer.ts';
+import type { Deployment } from '../../../gateway/domain/deployment.ts';
+import { type Operation, operationNames } from '../../../gateway/domain/operation.ts';
+import type { PassThroughEndpoint } from '../../../gateway/domain/pass-through.ts';
+import type { ModelPrices } from '../../../gateway/domain/prices.ts';
 import type { UnpricedEntry } from '../../../gateway/domain/repricing.ts';
+import type { JsonObject } from '../../../gateway/domain/request.ts';
+import type { SpendEvent } from '../../../gateway/domain/spend.ts';
+import { intentOf, Settlement } from '../../../gateway/pipeline/settlement.ts';
+import type { PricedConfig } from '../../../gateway/pricing/passed-prices.ts';
 import { entryPricer } from '../../../gateway/pricing/reprice.ts';
+import { usageParts } from '../../../gateway/providers/chat/usage.ts';
 import { openPool, type Pool } from '../../../gateway/stores/postgres.ts';
 import { repriceBatch, repriceLedger } from '../../../gateway/stores/repricing.ts';
 import { PostgresSpendLedger } from '../../../gateway/stores/spend.ts';
@@ -15,7 +26,7 @@ import type { TestDatabase } from '../../support/postgres.ts';
 import { query } from '../../support/query.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { wireGateway } from '../../support/wired-gateway.ts';
-import { exampleDeployment, spendEvent } from '../examples.ts';
+import { exampleCaller, exampleDeployment, exampleRequest, noReservation, spendEvent } from '../examples.ts';
 import { openLog } from '../outbox/open-log.ts';
 
 let database: TestDatabase;
@@ -160,10 +171,17 @@ model_list:
   expect(stdout).toMatch(/: 2 requests had no cost; 1 have one now, 0.00001 dollars together. 1 are still without/);
 });
 
+const priceList = (deployments: readonly Deployment[]): PricedConfig => ({
+  groups: new Map([['chat', deployments]]),
+  catalog: undefined,
+  passThrough: [],
+});
+
 const entry: UnpricedEntry = {
   day: '2026-01-01',
   id: randomUUIDv7(),
   atMs: 0,
+  operation: 'chat',
   modelGroup: 'chat',
   deploymentId: 'd',
   provider: 'openai',
@@ -171,6 +189,7 @@ const entry: UnpricedEntry = {
   promptTokens: 10,
   completionTokens: 5,
   cachedTokens: 4,
+  usageDetail: null,
 };
 const priced = { inputCostPerToken: 0.000_01, outputCostPerToken: 0.000_02, cacheReadCostPerToken: 0.000_001 };
 
@@ -180,17 +199,53 @@ it.each([
   ['nothing, when it is another model', { id: 'other', model: 'n', prices: priced }, {}, null],
   ['nothing, when nobody counted its tokens', { id: 'd', prices: priced }, { promptTokens: null }, null],
   [
-    'nothing, when part of the price is for what it does not count',
-    { id: 'd', prices: { ...priced, costPerImage: 1 } },
-    {},
+    'nothing, when the price is for what an older gateway did not count',
+    { id: 'd', prices: { ...priced, periods: [{ costPerImage: 1 }] } },
+    { operation: 'images' },
     null,
   ],
+  ['nothing, when a newer gateway counted more', { id: 'd', prices: priced }, { usageDetail: undefined }, null],
+  ['its own deployment, whatever pictures would cost', { id: 'd', prices: { ...priced, costPerImage: 1 } }, {}, 164n],
   ['nothing, when there is no price yet', { id: 'd' }, {}, null],
 ])('a row is priced by %s', (_by, over, row, cost) => {
   const { id, ...facts } = { model: 'm', ...over };
   const one = exampleDeployment(id, { modelGroup: 'chat', provider: 'openai', ...facts });
-  expect(entryPricer(new Map([['chat', [one]]]), undefined)({ ...entry, ...row })).toBe(cost);
+  expect(entryPricer(priceList([one]))({ ...entry, ...row })).toBe(cost);
 });
+
+it('what was passed on to a raw API is priced by its model, where the address is the provider’s own or its lender knows it', () => {
+  const lender = exampleDeployment('lender', { provider: 'anthropic', model: 'claude', prices: priced });
+  const priceOf = (listedAs: object, model: string | null) =>
+    entryPricer({
+      groups: new Map([['chat', [lender]]]),
+      catalog: {
+        find: ({ provider, model: name }) =>
+          `${provider}/${name}` === 'anthropic/haiku'
+            ? { prices: { inputCostPerToken: 1, outputCostPerToken: 0 } }
+            : undefined,
+      },
+      passThrough: [{ ...endpoint, providerRoute: { provider: 'anthropic', deploymentId: 'lender', ...listedAs } }],
+    })({ ...entry, operation: 'pass-through', deploymentId: 'lender', provider: 'anthropic', model });
+  const listed = { listedAs: 'anthropic' };
+  expect(priceOf({}, 'claude')).toBe(164n);
+  expect(priceOf(listed, 'haiku')).toBe(10_000_000n);
+  expect(priceOf({}, 'haiku')).toBeNull();
+  expect(priceOf(listed, 'unheard-of')).toBeNull();
+  expect(priceOf(listed, null)).toBeNull();
+});
+
+const endpoint: PassThroughEndpoint = {
+  path: '/anthropic',
+  includeSubpath: true,
+  methods: ['POST'],
+  origin: 'http://127.0.0.1:9',
+  basePath: '',
+  query: {},
+  headers: {},
+  forwardHeaders: true,
+  needsKey: true,
+  timeoutSeconds: 1,
+};
 
 it('is a write like any other: only who has the right to write prices anything', async () => {
   const own = await migratedDatabase();
@@ -207,4 +262,109 @@ it('is a write like any other: only who has the right to write prices anything',
   expect(await reprice()).toEqual({ seen: 0, priced: 0, micros: 0n });
   await query(own.url, `UPDATE region_epoch SET state = 'closed'`);
   await expect(reprice()).rejects.toMatchObject({ reason: 'another-epoch' });
+});
+
+const price = fc.oneof(
+  fc.constant(undefined),
+  fc.constant(0),
+  // What people write, and numbers whose binary form is not what was written.
+  fc.integer({ min: 1, max: 99_999 }).map((digits) => Number(`${digits}e-9`)),
+);
+const unitPrices = fc.record({
+  inputCostPerToken: price,
+  outputCostPerToken: price,
+  cacheReadCostPerToken: price,
+  cacheWriteCostPerToken: price,
+  hourCacheWriteCostPerToken: price,
+  inputAudioCostPerToken: price,
+  outputAudioCostPerToken: price,
+  reasoningCostPerToken: price,
+  costPerRequest: price,
+  costPerImage: price,
+  costPerCharacter: price,
+  costPerSecond: price,
+  costPerQuery: price,
+});
+const now = Date.now();
+const priceEntries: fc.Arbitrary<ModelPrices> = fc
+  .tuple(unitPrices, fc.option(unitPrices), fc.option(unitPrices))
+  .map(([base, tier, period]) => ({
+    ...base,
+    ...(tier && { tiers: [{ ...tier, aboveTokens: 500 }] }),
+    // From the very millisecond of some requests on.
+    ...(period && { periods: [{ ...period, fromMs: now }] }),
+  }));
+const tokens = fc.integer({ min: 0, max: 1_000 });
+const part = fc.option(tokens, { nil: undefined });
+const usages: fc.Arbitrary<Usage | undefined> = fc.option(
+  fc
+    .record({
+      promptTokens: tokens,
+      completionTokens: tokens,
+      cachedPromptTokens: part,
+      cacheWriteTokens: part,
+      hourCacheWriteTokens: part,
+      audioPromptTokens: part,
+      reasoningTokens: part,
+      audioCompletionTokens: part,
+    })
+    .map(({ promptTokens, completionTokens, ...parts }) => ({
+      promptTokens,
+      completionTokens,
+      ...usageParts(parts),
+    })),
+  { nil: undefined },
+);
+const bodies: Readonly<Record<Operation, JsonObject>> = {
+  chat: { messages: [] },
+  embeddings: { input: 'text' },
+  moderations: { input: 'text' },
+  images: { prompt: 'a house', n: 3 },
+  speech: { input: 'Good morning' },
+  rerank: { query: 'q', documents: Array.from({ length: 101 }, () => 'text') },
+  transcriptions: {},
+};
+const cases = fc.record({
+  operation: fc.constantFrom(...operationNames),
+  usage: usages,
+  heardMs: fc.option(fc.integer({ min: 0, max: 10_000_000 }), { nil: undefined }),
+  startedAtMs: fc.integer({ min: now - 1, max: now + 1 }),
+  before: fc.option(priceEntries, { nil: undefined }),
+  after: priceEntries,
+});
+
+it('whatever was used and whatever it was priced by: with another price a row costs what the gateway would have booked', async () => {
+  const own = await migratedDatabase();
+  onTestFinished(() => own.drop());
+  const ownPool = openPool({ url: own.url, poolSize: 1, onError: () => undefined });
+  onTestFinished(() => ownPool.end());
+  const expected = new Map<string, bigint | null>();
+  const deployments: Deployment[] = [];
+  const log = openLog(await temporaryDirectory());
+  for (const { operation, usage, heardMs, startedAtMs, before, after } of fc.sample(cases, 1_500)) {
+    const id = randomUUIDv7();
+    const request = exampleRequest(bodies[operation], { id, operation, startedAtMs });
+    const intent = intentOf(request, exampleCaller, noReservation);
+    const settled = (prices: ModelPrices | undefined): SpendEvent => {
+      const told: SpendEvent[] = [];
+      const deployment = exampleDeployment(id, prices && { prices });
+      const settlement = new Settlement({ request, intent, deployment, attempts: 1, fallbacks: 0 }, (event) =>
+        told.push(event),
+      );
+      settlement.settle('finished', 200, { usage, ...(heardMs !== undefined && { heardMs }) });
+      return told[0] ?? expect.fail('it was not settled');
+    };
+    const booked = settled(before);
+    log.begin(booked);
+    log.end(booked);
+    expected.set(id, settled(after).costMicros);
+    deployments.push(exampleDeployment(id, { prices: after }));
+  }
+  await new PostgresSpendLedger({ pool: ownPool, keepRows: true }).ship(log.id, 1, (await log.read(1, 2_000)).texts);
+  log.close();
+  await query(own.url, 'UPDATE spend_entry SET cost_micros = NULL');
+  await repriceLedger(own.url, entryPricer(priceList(deployments)), () => undefined);
+  const rows = await query(own.url, 'SELECT id, cost_micros AS cost FROM spend_entry');
+  expect(new Map(rows.map(({ id, cost }) => [id, cost]))).toEqual(expected);
+  expect([...expected.values()].filter((cost) => cost !== null && cost > 0n).length).toBeGreaterThan(300);
 });
