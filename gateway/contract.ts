@@ -94,6 +94,8 @@ export const metricNames = {
   spendRecovered: 'holdfast_spend_recovered_total',
   outboxBytes: 'holdfast_outbox_bytes',
   outboxOldestSeconds: 'holdfast_outbox_oldest_unshipped_seconds',
+  outboxUnarchivedBytes: 'holdfast_outbox_unarchived_bytes',
+  outboxUnarchivedSeconds: 'holdfast_outbox_unarchived_seconds',
   outboxPressure: 'holdfast_outbox_pressure',
   cacheHits: 'litellm_cache_hits_metric_total',
   cacheMisses: 'litellm_cache_misses_metric_total',

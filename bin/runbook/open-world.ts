@@ -9,6 +9,7 @@ import { callingLab, findLab, LabAway } from '../../runbooks/lab/lab-control.ts'
 import { remoteServices } from '../../runbooks/lab/lab-verbs.ts';
 import { labRefusals, operatorWays, operatorWorld } from '../../runbooks/lab/operator-world.ts';
 import { labPlaceFile } from '../../runbooks/lab/running-lab.ts';
+import { bookArchivedSpend } from './archived-spend.ts';
 import { type OpenedWorld, UsageError, type WorldName, type WorldUse } from './host.ts';
 
 /** @throws UsageError that names every variable that is missing. */
@@ -26,6 +27,8 @@ export async function openWorld(name: WorldName, platform: Platform, use: WorldU
     takeovers,
     key: key ?? '',
     databaseUrl: (region) => process.env[databaseVariable(region)] ?? '',
+    reingest: (region, signal) =>
+      bookArchivedSpend(platform, region, process.env[databaseVariable(region)] ?? '', signal),
     oldDatabaseUrl: (region) => process.env[oldVariable(region)],
     prometheusUrl: (region) => {
       const url = process.env[prometheusVariable(region)] ?? process.env['HOLDFAST_PROMETHEUS_URL'];

@@ -54,10 +54,16 @@ const longestLockPauseMs = 80;
 export class LogStore {
   readonly #options: LogStoreOptions;
   #sweeping: Promise<boolean> | undefined;
+  #oldestUnarchivedAtMs: number | undefined;
   #stopped = false;
 
   constructor(options: LogStoreOptions) {
     this.#options = options;
+  }
+
+  /** Wall clock, when the oldest log was closed that the archive lacks, as the last look found it; undefined = it has all. */
+  get oldestUnarchivedAtMs(): number | undefined {
+    return this.#oldestUnarchivedAtMs;
   }
 
   /** Looks once at every log. Never rejects. @returns false when something has to be tried again. */
@@ -101,6 +107,7 @@ export class LogStore {
       });
     }
     if (closed.length > 0) await attempt(() => this.#keep(closed));
+    else this.#oldestUnarchivedAtMs = undefined;
     return isDone;
   }
 
@@ -174,6 +181,7 @@ export class LogStore {
   async #keep(logs: readonly ClosedLog[]): Promise<void> {
     const { root, ledger, retainSeconds, mayForget, archiver } = this.#options;
     const positions = await ledger.positions(logs.map(({ id }) => id));
+    let oldestUnarchivedAtMs: number | undefined;
     for (const { id, lastSeq, closedAtMs } of logs) {
       const position = positions.get(id);
       const directory = join(root, id);
@@ -186,6 +194,7 @@ export class LogStore {
         continue;
       }
       const isArchived = archiver && (await archiver.takeWhole(id, directory, lastSeq));
+      if (isArchived === false) oldestUnarchivedAtMs = Math.min(closedAtMs, oldestUnarchivedAtMs ?? closedAtMs);
       const isOld = Date.now() - closedAtMs >= retainSeconds * 1000;
       const isSafe = mayForget(id, lastSeq, isArchived === true);
       if (mayLeave({ isOld, isShort: false, isArchived, isSafe })) {
@@ -193,6 +202,7 @@ export class LogStore {
         await this.#withLock(id, () => this.#remove(id));
       }
     }
+    this.#oldestUnarchivedAtMs = oldestUnarchivedAtMs;
   }
 }
 

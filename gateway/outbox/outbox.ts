@@ -66,6 +66,13 @@ const sweepAgainMs = 1_000;
 /** What a client is told to wait. */
 const retryAfterSeconds = 5;
 
+/** What a lost disk would take with it that no other place has. */
+export interface Unarchived {
+  readonly bytes: number;
+  /** Since the oldest of it was complete; logs of processes that are gone count, too. 0 = the archive has all. */
+  readonly oldestSeconds: number;
+}
+
 /** A log that this process writes or has written, and what sends it. */
 interface OwnLog {
   readonly log: SpendLog;
@@ -150,6 +157,19 @@ export class Outbox implements SpendRecorder {
   get oldestUnshippedSeconds(): number {
     const times = this.#own().flatMap(({ log }) => log.oldestUnshippedAtMs ?? []);
     return times.length === 0 ? 0 : Math.max(0, (Date.now() - Math.min(...times)) / 1000);
+  }
+
+  /** Complete segments that the archive lacks; undefined = there is none. Bytes are of the logs of this process. */
+  get unarchived(): Unarchived | undefined {
+    const archiver = this.#archiver;
+    if (archiver === undefined) return undefined;
+    const segments = this.#own().flatMap(({ log }) => log.sealedAfter(archiver.through(log.id)));
+    const sealedSeconds = segments.map(({ sealedAtMs }) => (performance.now() - sealedAtMs) / 1000);
+    const closedAtMs = this.#store.oldestUnarchivedAtMs ?? Date.now();
+    return {
+      bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
+      oldestSeconds: Math.max(0, (Date.now() - closedAtMs) / 1000, ...sealedSeconds),
+    };
   }
 
   /** Begins to recover what dead processes left, in the background. Resolves after the first heartbeat. */

@@ -30,14 +30,19 @@ export interface Reingested {
 
 const segmentPattern = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/(\d{6,})\.seg$/;
 
-/** @throws when archive or ledger cannot be asked; what was shipped stays shipped. */
+/**
+ * @param signal ends it between two logs.
+ * @throws when archive or ledger cannot be asked; what was shipped stays shipped.
+ */
 export async function reingest(
   source: ArchiveSource,
   ledger: SpendLedger,
   onLog: (logId: string, events: number) => void,
+  signal?: AbortSignal,
 ): Promise<Reingested> {
   const sum = { logs: 0, events: 0, interrupted: 0, missing: 0 };
   for await (const log of logsOf(source)) {
+    signal?.throwIfAborted();
     const directory = await mkdtemp(join(tmpdir(), 'holdfast-reingest-'));
     try {
       const one = await reingestLog(source, ledger, log, directory);

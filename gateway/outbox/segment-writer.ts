@@ -26,6 +26,8 @@ const syncEveryMs = 100;
 
 /** A segment that is complete. */
 export interface SealedSegment extends Segment {
+  /** Monotonic. */
+  readonly sealedAtMs: number;
   /** Wall clock, when the ledger had all of it; undefined = it has not yet. */
   shippedAtMs: number | undefined;
 }
@@ -161,7 +163,7 @@ export class SegmentWriter {
     this.#number = number;
     this.#firstSeq = this.#lastSeq + 1;
     this.#firstEndAtMs = undefined;
-    this.#sealed.push({ ...before.segment, shippedAtMs: undefined });
+    this.#sealed.push({ ...before.segment, sealedAtMs: performance.now(), shippedAtMs: undefined });
     this.#sealedBytes += before.bytes;
     this.#seal(before.file);
     this.#syncDirectory();

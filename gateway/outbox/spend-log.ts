@@ -233,6 +233,11 @@ export class SpendLog implements EventSource {
     return this.#writer.sealed.at(-1)?.number;
   }
 
+  /** Complete segments behind one, oldest first. */
+  sealedAfter(number: number): readonly SealedSegment[] {
+    return this.#writer.sealed.filter((segment) => segment.number > number);
+  }
+
   /** Completes the segment that is written when its first end is so old: for an archive, which takes whole segments. */
   complete(afterMs: number): void {
     const { firstEndAtMs } = this.#writer;

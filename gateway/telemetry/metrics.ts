@@ -36,6 +36,8 @@ export interface OutboxState {
   readonly bytes: number;
   readonly oldestUnshippedSeconds: number;
   readonly pressure: Pressure;
+  /** Undefined without an archive. */
+  readonly unarchived?: { readonly bytes: number; readonly oldestSeconds: number } | undefined;
 }
 
 export interface RegionMetrics {
@@ -182,6 +184,11 @@ export class Metrics {
     gauge(metricNames.outboxBytes, 'Bytes of spend on disk, shipped or not.', () => outbox()?.bytes);
     const oldest = 'Age of the oldest spend event that the database does not have, seconds.';
     gauge(metricNames.outboxOldestSeconds, oldest, () => outbox()?.oldestUnshippedSeconds, 'max');
+    const lacked = 'Bytes of complete segments of spend that the archive lacks; absent without an archive.';
+    gauge(metricNames.outboxUnarchivedBytes, lacked, () => outbox()?.unarchived?.bytes);
+    const late =
+      'Age of the oldest complete segment of spend that the archive lacks, seconds; absent without an archive.';
+    gauge(metricNames.outboxUnarchivedSeconds, late, () => outbox()?.unarchived?.oldestSeconds, 'max');
     const pressure = '1: no room for requests with a budget; 2: for none that costs money.';
     gauge(metricNames.outboxPressure, pressure, () => numberOf(outbox()?.pressure), 'max');
     const up = '1 while PostgreSQL answers; absent without a database.';

@@ -1,6 +1,6 @@
 import type { k8s } from 'cdk8s-plus-28';
 import { bucketName, internalDomain, objectKeys } from '../../lib/platform/names.ts';
-import { copyPlaces } from '../../lib/platform/places.ts';
+import { archivePlace } from '../../lib/platform/places.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 
 /**
@@ -9,12 +9,12 @@ import type { Platform, Region } from '../../lib/platform/platform.ts';
  */
 export function regionVariables(platform: Platform, region: Region): k8s.EnvVar[] {
   if (platform.cluster.kind !== 'eks') return [];
-  const archive = copyPlaces(platform, region)[0];
+  const archive = archivePlace(platform, region);
   const own = [
     { name: 'AWS_REGION', value: region.region },
     ...(archive === undefined
       ? []
-      : [{ name: 'HOLDFAST_OUTBOX_ARCHIVE', value: `${bucketName(platform, archive, 'outbox')}@${archive.region}` }]),
+      : [{ name: 'HOLDFAST_OUTBOX_ARCHIVE', value: `${archive.bucket}@${archive.region}` }]),
   ];
   if (platform.claimRegions.length === 0) return own;
   const others = platform.regions.filter((other) => other.region !== region.region);

@@ -10,7 +10,7 @@ import {
   replicatedBuckets,
   replicationRuleId,
 } from '../platform/names.ts';
-import { copyPlaces } from '../platform/places.ts';
+import { archivePlace, copyPlaces } from '../platform/places.ts';
 import type { Platform, Region } from '../platform/platform.ts';
 import type { AwsAlarm, AwsMetric } from './aws-alarm.ts';
 import { exportsMetrics } from './exported-metrics.ts';
@@ -33,7 +33,7 @@ export function awsAlarms(platform: Platform, region: Region, deployed: Deployed
     ...database(platform, region),
     ...cache(platform),
     ...copies(platform, region),
-    ...(exportsMetrics(platform) ? spend(region) : []),
+    ...(exportsMetrics(platform) ? spend(platform, region) : []),
     ...certificate(deployed),
     ...standby(platform, region),
   ];
@@ -275,7 +275,7 @@ function copies(platform: Platform, region: Region): AwsAlarm[] {
 }
 
 /** The gateways' own numbers, which the cluster's collector sends to CloudWatch. */
-function spend({ region }: Region): AwsAlarm[] {
+function spend(platform: Platform, { region }: Region): AwsAlarm[] {
   const own = (name: string): AwsMetric => ({
     namespace: gatewayMetricNamespace,
     name,
@@ -295,6 +295,7 @@ function spend({ region }: Region): AwsAlarm[] {
       above: 300,
       silence: 'unknown',
     },
+    ...(archivePlace(platform, { region }) === undefined ? [] : [notArchived(own)]),
     {
       name: 'OutboxUnderPressure',
       severity: 'critical',
@@ -359,3 +360,17 @@ function standby({ claimRegions }: Platform, { region }: Region): AwsAlarm[] {
     },
   ];
 }
+
+const notArchived = (own: (name: string) => AwsMetric): AwsAlarm => ({
+  name: 'OutboxNotArchived',
+  severity: 'warning',
+  summary: 'Spend has waited more than a quarter of an hour for its archive',
+  firstResponse:
+    'Segments of spend are complete and do not reach the bucket in the other region (HOLDFAST_OUTBOX_ARCHIVE): requests are served and nothing is lost yet, but a disk that is lost now takes with it what a restored database would need, and disks fill, since nothing leaves them before. The gateways’ log says why (“spend could not be archived”): rights on the bucket or its key, the link to its region, or a bucket that was renamed. Do not delete a pod or its volume meanwhile, nor restore the database before the archive has caught up: `npx holdfast spend reingest` finds only what is in it.',
+  runbook: 'database-restore',
+  metrics: [own(metricNames.outboxUnarchivedSeconds)],
+  periodSeconds: 60,
+  periods: 5,
+  above: 900,
+  silence: 'unknown',
+});

@@ -102,6 +102,18 @@ export const dataAlerts: readonly Alert[] = [
     origin: 'Holdfast',
   },
   {
+    // A segment is completed after a minute, and goes within seconds.
+    name: 'OutboxNotArchived',
+    expression: `max by (region) (${metricNames.outboxUnarchivedSeconds}{${gatewayJob}}) > 900`,
+    forSeconds: 300,
+    severity: 'warning',
+    summary: 'Spend in {{ $labels.region }} has waited {{ $value | humanizeDuration }} for its archive',
+    firstResponse:
+      'Segments of spend are complete and do not reach the bucket in the other region (HOLDFAST_OUTBOX_ARCHIVE): requests are served and nothing is lost yet, but a disk that is lost now takes with it what a restored database would need, and disks fill, since nothing leaves them before. The gateways’ log says why (“spend could not be archived”): rights on the bucket or its key, the link to its region, or a bucket that was renamed. How much: `sum by (region) (holdfast_outbox_unarchived_bytes)`. Do not delete a pod or its volume meanwhile, nor restore the database before the archive has caught up: `npx holdfast spend reingest` finds only what is in it.',
+    runbook: 'database-restore',
+    origin: 'Holdfast',
+  },
+  {
     name: 'OutboxUnderPressure',
     expression: `max by (region) (${metricNames.outboxPressure}{${gatewayJob}}) > 0`,
     forSeconds: 60,

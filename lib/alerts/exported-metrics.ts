@@ -2,7 +2,11 @@
 import { metricNames } from '../../gateway/contract.ts';
 import type { Platform } from '../platform/platform.ts';
 
-export const exportedMetrics: readonly string[] = [metricNames.outboxOldestSeconds, metricNames.outboxPressure];
+export const exportedMetrics: readonly string[] = [
+  metricNames.outboxOldestSeconds,
+  metricNames.outboxUnarchivedSeconds,
+  metricNames.outboxPressure,
+];
 
 /** True where the cluster's collector sends them; nobody else does. */
 export const exportsMetrics = ({ cluster }: Pick<Platform, 'cluster'>): boolean =>

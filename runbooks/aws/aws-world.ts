@@ -72,6 +72,8 @@ export interface AwsWorldOptions {
   readonly manifestOf?: (region: string, file: string) => Promise<string>;
   /** All of a region's files of manifests, in the order in which they are applied. */
   readonly manifestsOf?: (region: string) => Promise<readonly Manifest[]>;
+  /** Books the archived spend of all regions into a region's database. @returns how many events are nowhere. */
+  readonly reingest?: (region: string, signal: AbortSignal) => Promise<number>;
   /** `kubectl`, if not given. */
   readonly kubectl?: string;
   /** How a region's cache is reached from here, redis:// or rediss://. @throws when it is not known. */
@@ -216,6 +218,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
       databaseUrl,
       oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
+      reingest: options.reingest,
       wait,
     }),
     shares: failbackShares(clients, {

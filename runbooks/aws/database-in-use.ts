@@ -16,6 +16,11 @@ export interface InUsePlace {
   readonly databaseUrl: (region: string) => string;
   /** Seconds since the oldest spend event that a gateway of the region has not shipped yet. */
   readonly oldestUnshippedSeconds: (region: string, signal: AbortSignal) => Promise<number | undefined>;
+  /**
+   * Books the archived spend of all regions into the region's database, as \`holdfast spend reingest\` does; undefined = there
+   * is no archive. May be repeated. @returns how many events neither archive nor database have.
+   */
+  readonly reingest?: ((region: string, signal: AbortSignal) => Promise<number>) | undefined;
   readonly wait: (seconds: number, signal: AbortSignal) => Promise<void>;
 }
 
@@ -25,6 +30,8 @@ const drainedSeconds = 30;
 
 export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): DatabaseInUse {
   const { identifierIn, databaseUrl, wait } = place;
+  /** Events that are nowhere, by region; known once its archive was gone through. A run that is resumed goes through it again. */
+  const lost = new Map<string, number>();
   const find = (region: string, name: string, signal: AbortSignal) => describeInstance(clients, region, name, signal);
   /** Where it stands by now: under its own name or, once it is in use, under the stack's. */
   const rowsOf = async (region: string, name: string, signal: AbortSignal) => {
@@ -67,11 +74,14 @@ export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): Databa
     missingSpend: async (region, signal) => {
       const oldest = await place.oldestUnshippedSeconds(region, signal);
       if (oldest === undefined || oldest > drainedSeconds) return { events: undefined, isBeingShipped: true };
-      // What had left the outboxes after the backup was in the lost database alone.
-      return { events: undefined, isBeingShipped: false };
+      // What had left the outboxes after the backup is in the archive alone, if there is one.
+      if (place.reingest === undefined) return { events: undefined, isBeingShipped: false };
+      const events = lost.get(region);
+      return { events: events === undefined ? 'archived' : 0, isBeingShipped: false, lost: events };
     },
-    reingest: async () => {
-      throw new Error('gateways ship their outboxes by themselves, and there is no archive of what they have shipped');
+    reingest: async (region, _token, signal) => {
+      if (place.reingest === undefined) throw new Error('there is no archive of what the outboxes have shipped');
+      lost.set(region, await place.reingest(region, signal));
     },
   };
 }

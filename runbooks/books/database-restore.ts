@@ -23,13 +23,18 @@ export interface DatabaseInUse {
   /** The row of a database that is not in use yet. */
   raise(region: string, name: string, epoch: number, writer: string, signal: AbortSignal): Promise<void>;
   epochOf(region: string, name: string, signal: AbortSignal): Promise<number>;
-  /** Spend events in outboxes and archive that the database does not show yet; undefined = no archive can tell. */
-  missingSpend(
-    region: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly events: number | undefined; readonly isBeingShipped: boolean }>;
+  /** What outboxes and archive hold and the database does not show yet. */
+  missingSpend(region: string, signal: AbortSignal): Promise<MissingSpend>;
   /** Ships the archive again from where the database is; what it has is passed over. */
   reingest(region: string, token: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface MissingSpend {
+  /** `archived` = as many as the archive will show when it is gone through; undefined = there is no archive that could tell. */
+  readonly events: number | 'archived' | undefined;
+  readonly isBeingShipped: boolean;
+  /** Events that are nowhere; 0 unless given. */
+  readonly lost?: number | undefined;
 }
 
 type RestoreStep = Step<RestoreWorld>;
@@ -138,20 +143,21 @@ export const reingestStep = (region: string): RestoreStep => ({
   title: 'Bring back the spend that the backup lacks',
   words: {
     check: 'do outboxes and archive hold events that the database does not show?',
-    act: "ship the archive again from where the database is; it recognizes what it has by the event's id",
+    act: 'ship the archives of all regions again from where the database is, as `npx holdfast spend reingest` does; what it has is passed over',
     canGoWrong: [
       'outbox disks were destroyed before their tail was archived: the report says how many events that were',
     ],
   },
   patienceSeconds: 3_600,
   check: async (world, { signal, facts }) => {
-    const { events, isBeingShipped } = await world.inUse.missingSpend(region, signal);
+    const { events, isBeingShipped, lost = 0 } = await world.inUse.missingSpend(region, signal);
     if (isBeingShipped) return { is: 'underway', note: `${events ?? 'some'} events to go` };
     if (events === undefined) {
       const since = String(facts('backup')['takenAt']);
       return { is: 'done', note: `the outboxes have drained; what was booked between ${since} and the loss is lost` };
     }
-    if (events === 0) return { is: 'done', facts: { spendEventsLost: 0, spendEventsDoubled: 0 } };
+    if (events === 0) return { is: 'done', facts: { spendEventsLost: lost, spendEventsDoubled: 0 } };
+    if (events === 'archived') return { is: 'ready', note: 'the archive has not been gone through' };
     return { is: 'ready', note: `${events} events to go` };
   },
   act: (world, { signal, token }) => world.inUse.reingest(region, token, signal),

@@ -78,7 +78,11 @@ describe('every alarm of a region', () => {
 
   test('watches the gateways’ own numbers only where a collector sends exactly these, and may', () => {
     const own = defined.filter(({ metrics }) => metrics.some(({ namespace }) => namespace === 'Holdfast'));
-    expect(own.map(({ name }) => name).toSorted()).toEqual(['OutboxNotShipping', 'OutboxUnderPressure']);
+    expect(own.map(({ name }) => name).toSorted()).toEqual([
+      'OutboxNotArchived',
+      'OutboxNotShipping',
+      'OutboxUnderPressure',
+    ]);
     expect(own.flatMap(({ metrics }) => metrics.map(({ name }) => name)).toSorted()).toEqual(
       exportedMetrics.toSorted(),
     );

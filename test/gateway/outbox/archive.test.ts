@@ -84,6 +84,8 @@ describe('an outbox with an archive', () => {
     await until(() => told.failures.length > 0);
     await outbox.maintain();
     expect(segmentsIn(root)).toHaveLength(before);
+    expect(outbox.unarchived?.bytes).toBeGreaterThan(0);
+    expect(outbox.unarchived?.oldestSeconds).toBeGreaterThan(0);
 
     const again = await startObjectStore({ port: store.port });
     onTestFinished(() => again.close());
@@ -91,6 +93,7 @@ describe('an outbox with an archive', () => {
       await outbox.maintain();
       return segmentsIn(root).length === 1;
     });
+    expect(outbox.unarchived).toEqual({ bytes: 0, oldestSeconds: 0 });
     const names = [...again.objects.keys()].toSorted();
     expect(names).toHaveLength(before - 1);
     expect(names.every((name) => /^spend-copies\/spend\/here\/[0-9a-f-]{36}\/\d{6}\.seg$/.test(name))).toBe(true);

@@ -337,6 +337,16 @@ export const alertCases: readonly AlertCase[] = [
     fires: [{ labels: { region: 'r1' }, summary: 'Spend in r1 is 10m 0s behind' }],
   },
   {
+    alert: 'OutboxNotArchived',
+    because: 'the archive has taken nothing for twenty minutes',
+    series: {
+      [`holdfast_outbox_unarchived_seconds{${job},region="r1",instance="a"}`]: '1200+0x20',
+      [`holdfast_outbox_unarchived_seconds{${job},region="r2",instance="b"}`]: '30+0x20',
+    },
+    atMinutes: 10,
+    fires: [{ labels: { region: 'r1' }, summary: 'Spend in r1 has waited 20m 0s for its archive' }],
+  },
+  {
     alert: 'OutboxUnderPressure',
     because: 'requests with a budget are refused',
     series: { [`holdfast_outbox_pressure{${job},region="r1",instance="a"}`]: '0 0 1 1 1 1' },

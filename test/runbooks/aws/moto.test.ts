@@ -208,12 +208,13 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         databaseUrl: () => 'postgresql://a:b@nowhere/c',
       };
       const { restores } = awsBackups(clients, place);
-      const inUse = awsDatabaseInUse(clients, {
+      const used = {
         identifierIn: () => source,
         databaseUrl: place.databaseUrl,
         oldestUnshippedSeconds: async () => 3,
         wait: async () => undefined,
-      });
+      };
+      const inUse = awsDatabaseInUse(clients, used);
       expect(await inUse.name(east, signal)).toBe(source);
       const request = {
         region: east,
@@ -235,6 +236,11 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       });
       // What nobody can count is not called none.
       expect(await inUse.missingSpend(east, signal)).toEqual({ events: undefined, isBeingShipped: false });
+      await expect(inUse.reingest(east, 'token', signal)).rejects.toThrow('no archive');
+      const archived = awsDatabaseInUse(clients, { ...used, reingest: async () => 2 });
+      expect(await archived.missingSpend(east, signal)).toMatchObject({ events: 'archived' });
+      await archived.reingest(east, 'token', signal);
+      expect(await archived.missingSpend(east, signal)).toMatchObject({ events: 0, lost: 2 });
     });
 
     it('a standby whose secret is missing or another version than that of the writer is not ready', async () => {

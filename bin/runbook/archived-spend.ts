@@ -1,0 +1,37 @@
+/** What a restore lacks of spend, out of the archives: the same as `holdfast spend reingest` for each region. */
+import { SpendArchive } from '../../gateway/cluster/spend-archive.ts';
+import { reingest } from '../../gateway/outbox/reingest.ts';
+import { openPool } from '../../gateway/stores/postgres.ts';
+import { PostgresSpendLedger } from '../../gateway/stores/spend.ts';
+import { archivePlace } from '../../lib/platform/places.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
+
+/**
+ * Whichever region a request was served in, it was booked in this database.
+ * @param region whose database it is, as its row says. @returns how many events neither archives nor database have.
+ */
+export async function bookArchivedSpend(
+  platform: Platform,
+  region: string,
+  databaseUrl: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const pool = openPool({ url: databaseUrl, poolSize: 1, onError: () => undefined });
+  try {
+    const ledger = new PostgresSpendLedger({ pool, keepRows: true, region });
+    let missing = 0;
+    for (const { region: from } of platform.regions) {
+      const place = archivePlace(platform, { region: from });
+      if (place === undefined) continue;
+      const archive = new SpendArchive({ ...place, from });
+      try {
+        missing += (await reingest(archive, ledger, () => undefined, signal)).missing;
+      } finally {
+        archive.close();
+      }
+    }
+    return missing;
+  } finally {
+    await pool.end();
+  }
+}
