@@ -116,12 +116,12 @@ export interface Platform {
 export class PlatformError extends Error {
   readonly faults: readonly string[];
   /** What was described, so that more can be said of it. */
-  readonly spec: PlatformSpec | undefined;
-  constructor(faults: readonly string[], spec?: PlatformSpec) {
+  readonly specs: readonly PlatformSpec[];
+  constructor(faults: readonly string[], specs: readonly PlatformSpec[] = []) {
     super(`holdfast.config.ts has ${faults.length} fault(s):\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
     this.name = 'PlatformError';
     this.faults = faults;
-    this.spec = spec;
+    this.specs = specs;
   }
 }
 
@@ -131,7 +131,7 @@ export class PlatformError extends Error {
  */
 export function definePlatform(spec: PlatformSpec): Platform {
   const faults = findFaults(spec);
-  if (faults.length > 0) throw new PlatformError(faults, spec);
+  if (faults.length > 0) throw new PlatformError(faults, [spec]);
   const tier = tiers[spec.tier];
   const regions = spec.regions.map((region) => resolveRegion(region, spec, tier));
   const primary = regions.find((region) => region.role === 'primary');
@@ -166,12 +166,16 @@ export function definePlatform(spec: PlatformSpec): Platform {
 }
 
 function resolveSatellites(spec: PlatformSpec, primary: Region): Satellite[] {
-  const { account, witnessRegion } = spec;
+  const { account } = primary;
+  const { witnessRegion, witnessAccount } = spec;
   if (spec.topology === 'single-region') {
+    // RDS replicates a log of its backups into no other account.
     const region = spec.backupRegion ?? partnerRegions[primary.region];
     return region === undefined ? [] : [{ region, account, witness: false, copies: true }];
   }
-  return witnessRegion === undefined ? [] : [{ region: witnessRegion, account, witness: true, copies: false }];
+  return witnessRegion === undefined
+    ? []
+    : [{ region: witnessRegion, account: witnessAccount ?? account, witness: true, copies: false }];
 }
 
 function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {

@@ -176,7 +176,10 @@ export interface RegionSpec {
   readonly database?: OwnDatabase;
   /** ARN of a certificate of yours for `domain` and the region's names; one is made and renewed by AWS if not given. */
   readonly certificateArn?: string;
-  /** Account, if this region has one of its own. */
+  /**
+   * Account of the regions, where names and CI's role live in another one, that of the platform. Of several regions all have
+   * the same: AWS makes no read replica, no copy of a secret and no copy of a key across accounts.
+   */
   readonly account?: string;
 }
 
@@ -185,7 +188,10 @@ export interface PlatformSpec {
   /** Short name, the prefix of everything that is made: lower case letters, digits, hyphens; at most 20. */
   readonly name: string;
   readonly environment: EnvironmentName;
-  /** AWS account: 12 digits. Each environment has one of its own. */
+  /**
+   * AWS account: 12 digits. It has the names (hosted zone, health checks), CI's role, and the regions, unless these name one of
+   * their own. Each environment's regions have an account that no other environment uses.
+   */
   readonly account: string;
   /**
    * Other accounts whose credentials may deploy into this one (`cdk bootstrap --trust`), such as one for CI; those of any
@@ -203,6 +209,8 @@ export interface PlatformSpec {
   readonly dnsRegion?: string;
   /** A third place for the claim beside two regions: a bucket there, and nothing else. `critical` needs three places. */
   readonly witnessRegion?: string;
+  /** Account of that bucket, so that whoever ruins the regions' account does not reach all of the claim; theirs if not given. */
+  readonly witnessAccount?: string;
   /** Where a single region's backups are copied to; a partner region under the same law if not given. */
   readonly backupRegion?: string;
   /** Raised at each failback: the new replica in the old home gets a new identifier. */

@@ -5,6 +5,7 @@ import { partnerRegions } from './partner-regions.ts';
 import type { PlatformSpec } from './platform.ts';
 import { isRegion, zoneLetters } from './regions.ts';
 import { tiers } from './tiers.ts';
+import { accountFaults } from './validate-accounts.ts';
 import { cacheFaults } from './validate-cache.ts';
 import { clusterFaults, ownClusterFaults } from './validate-cluster.ts';
 import { findDatabaseFaults, ownDatabaseFaults } from './validate-databases.ts';
@@ -18,6 +19,7 @@ interface CidrRange {
 export function findFaults(spec: PlatformSpec): string[] {
   return [
     ...nameFaults(spec),
+    ...accountFaults(spec),
     ...regionFaults(spec),
     ...roleFaults(spec),
     ...tierFaults(spec),
@@ -36,15 +38,6 @@ function nameFaults(spec: PlatformSpec): string[] {
     faults.push(
       `name: "${spec.name}" must be 2 to 20 lower case letters, digits or hyphens and start with a letter; load balancer and bucket names are made from it`,
     );
-  }
-  if (!/^\d{12}$/.test(spec.account)) faults.push(`account: "${spec.account}" is not an AWS account id of 12 digits`);
-  for (const [index, account] of (spec.deployedFrom ?? []).entries()) {
-    if (!/^\d{12}$/.test(account)) {
-      faults.push(`deployedFrom[${index}]: "${account}" is not an AWS account id of 12 digits`);
-    }
-    if (account === spec.account) {
-      faults.push(`deployedFrom[${index}]: ${account} is the platform's own account; leave it out`);
-    }
   }
   for (const [field, name] of [
     ['domain', spec.domain],
@@ -94,18 +87,15 @@ function regionFaults(spec: PlatformSpec): string[] {
     }
     if (seen.has(region.region)) faults.push(`${at}.region: "${region.region}" appears twice; name each region once`);
     seen.add(region.region);
-    if (region.account !== undefined && !/^\d{12}$/.test(region.account)) {
-      faults.push(`${at}.account: "${region.account}" is not an AWS account id of 12 digits`);
-    }
     faults.push(
       ...ownNetworkFaults(region, at),
       ...ownClusterFaults(region, at),
       ...ownDatabaseFaults(region, region.account ?? spec.account, at),
     );
-    const ofCertificate = `arn:aws:acm:${region.region}:`;
+    const ofCertificate = `arn:aws:acm:${region.region}:${region.account ?? spec.account}:certificate/`;
     if (region.certificateArn !== undefined && !region.certificateArn.startsWith(ofCertificate)) {
       faults.push(
-        `${at}.certificateArn: "${region.certificateArn}" must begin with ${ofCertificate}; a load balancer takes certificates of its own region only`,
+        `${at}.certificateArn: "${region.certificateArn}" must begin with ${ofCertificate}; a load balancer takes certificates of its own region and account only`,
       );
     }
     if (

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
+import { hasNamesElsewhere } from '../../lib/platform/accounts.ts';
 import {
   bootstrapBucketName,
   bucketName,
@@ -72,6 +73,8 @@ export interface AwsWorldOptions {
   readonly manifestOf?: (region: string, file: string) => Promise<string>;
   /** All of a region's files of manifests, in the order in which they are applied. */
   readonly manifestsOf?: (region: string) => Promise<readonly Manifest[]>;
+  /** AWS profile of the account with the names, where the regions have another one. @throws when none is known. */
+  readonly namesProfile?: () => string;
   /** `kubectl`, if not given. */
   readonly kubectl?: string;
   /** How a region's cache is reached from here, redis:// or rediss://. @throws when it is not known. */
@@ -169,6 +172,14 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     manifestOf: options.manifestOf ?? unknown('the manifests'),
     wait,
   });
+  let namesClients: AwsClients | undefined;
+  const openNames = (): AwsClients => {
+    if (!hasNamesElsewhere(platform, platform.primary)) return clients;
+    const profile = (options.namesProfile ?? (() => unknown('the AWS profile')(platform.account)))();
+    // Without the credentials at hand, which are of the regions’ account.
+    namesClients = new AwsClients({ ...(access.endpoint !== undefined && { endpoint: access.endpoint }), profile });
+    return namesClients;
+  };
   const backups = awsBackups(clients, { platform, regionOf, databaseUrl });
   return {
     ...backups,
@@ -218,7 +229,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
       wait,
     }),
-    shares: failbackShares(clients, {
+    shares: failbackShares(openNames, {
       region: platform.dnsRegion,
       stack: dnsStackName(platform),
       primary: platform.primary.region,
@@ -286,6 +297,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     wait,
     close: async () => {
       clients.destroy();
+      namesClients?.destroy();
       for (const client of claimClients) client.destroy();
     },
   };

@@ -1,4 +1,5 @@
 /** Rights of the books that restore and replace databases. */
+import { hasNamesElsewhere } from '../../lib/platform/accounts.ts';
 import {
   backupKeyAlias,
   bucketName,
@@ -31,7 +32,7 @@ export function returning(platform: Platform): Statement[] {
     ),
     // Records are changed, and the replica is made, by the roles of the stacks: the operator starts their updates.
     allow(
-      'SetTheShare',
+      hasNamesElsewhere(platform, primary) ? 'SetTheShareByTheProfileOfTheNames' : 'SetTheShare',
       ['cloudformation:DescribeStacks', 'cloudformation:UpdateStack'],
       [`arn:aws:cloudformation:${dnsRegion}:${account}:stack/${dnsStackName(platform)}/*`],
     ),
