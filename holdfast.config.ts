@@ -1,6 +1,6 @@
 /**
  * Your platform: the one file to edit. `npm run synth` shows what it becomes; no AWS account is needed for that.
- * Every field is explained where it is declared: lib/platform/platform.ts.
+ * Every field is explained where it is declared: lib/platform/spec.ts.
  */
 import { definePlatform } from './lib/platform/platform.ts';
 

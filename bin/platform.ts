@@ -1,5 +1,5 @@
-import { accountFaults } from '../lib/platform/accounts.ts';
-import { chooseEnvironment } from '../lib/platform/environments.ts';
+import { credentialFaults } from '../lib/platform/accounts.ts';
+import { chooseEnvironment, wantedOf } from '../lib/platform/environments.ts';
 import { type Platform, PlatformError } from '../lib/platform/platform.ts';
 
 /**
@@ -8,19 +8,19 @@ import { type Platform, PlatformError } from '../lib/platform/platform.ts';
  * @param account whose credentials it is to be deployed with, where that is known: of another platform's they are a fault
  */
 export async function loadPlatform(environment?: string, account?: string): Promise<Platform | undefined> {
+  const name = environment ?? process.env['HOLDFAST_ENVIRONMENT'];
   try {
     const { default: exported } = await import('../holdfast.config.ts');
-    const platform = chooseEnvironment(exported, environment ?? process.env['HOLDFAST_ENVIRONMENT']);
-    const faults = accountFaults(platform, account);
-    if (faults.length > 0) throw new PlatformError(faults);
-    return platform;
+    return chooseEnvironment(exported, name, account);
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
-    const { message } = new PlatformError([
-      ...error.faults,
-      ...(error.spec === undefined ? [] : accountFaults(error.spec, account)),
-    ]);
-    process.stderr.write(`${message}\n`);
+    const wanted = wantedOf(
+      error.specs.map((spec) => spec.environment),
+      name,
+    );
+    const spec = error.specs.find((each) => each.environment === wanted);
+    const faults = [...error.faults, ...(spec === undefined ? [] : credentialFaults(spec, account))];
+    process.stderr.write(`${new PlatformError(faults).message}\n`);
     return undefined;
   }
 }

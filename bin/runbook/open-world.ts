@@ -1,6 +1,7 @@
 /** Opens what a book acts upon, from the variables of the operator's shell. */
 import { readdir, readFile } from 'node:fs/promises';
-import { bucketName } from '../../lib/platform/names.ts';
+import { type BucketPlace, bucketName } from '../../lib/platform/names.ts';
+import { claimPlaces } from '../../lib/platform/places.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { awsRefusals, awsWorld, type BucketIn } from '../../runbooks/aws/aws-world.ts';
 import { oldVariable } from '../../runbooks/aws/lost-writes.ts';
@@ -39,6 +40,11 @@ export async function openWorld(name: WorldName, platform: Platform, use: WorldU
       const url = process.env[cacheVariable(region)];
       if (url !== undefined) return url;
       throw new Error(`${cacheVariable(region)}: say how the cache of ${region} is reached from here, rediss://...`);
+    },
+    namesProfile: () => {
+      const profile = process.env['HOLDFAST_NAMES_PROFILE'];
+      if (profile !== undefined) return profile;
+      throw new Error(`HOLDFAST_NAMES_PROFILE: name the AWS profile of ${platform.account}, which has the dns stack`);
     },
     manifestsOf: async (region) => {
       const names = (await readdir(`dist/k8s/${region}`)).filter((file) => file.endsWith('.yaml')).toSorted();
@@ -91,13 +97,12 @@ export function bucketsOf(platform: Platform): {
   readonly claims: readonly BucketIn[];
   readonly takeovers: readonly BucketIn[];
 } {
-  const bucketIn = (region: string, kind: 'claim' | 'takeover'): BucketIn => {
-    const place = [...platform.regions, ...platform.satellites].find((one) => one.region === region);
-    const account = place?.account ?? platform.account;
-    return { region, bucket: bucketName(platform, { region, account }, kind) };
-  };
+  const bucketIn = (place: BucketPlace, kind: 'claim' | 'takeover'): BucketIn => ({
+    region: place.region,
+    bucket: bucketName(platform, place, kind),
+  });
   return {
-    claims: platform.claimRegions.map((region) => bucketIn(region, 'claim')),
-    takeovers: platform.regions.map(({ region }) => bucketIn(region, 'takeover')),
+    claims: claimPlaces(platform).map((place) => bucketIn(place, 'claim')),
+    takeovers: platform.regions.map((place) => bucketIn(place, 'takeover')),
   };
 }

@@ -1,6 +1,6 @@
 import type { k8s } from 'cdk8s-plus-28';
 import { bucketName, internalDomain, objectKeys } from '../../lib/platform/names.ts';
-import { archivePlace } from '../../lib/platform/places.ts';
+import { archivePlace, claimPlaces } from '../../lib/platform/places.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 
 /**
@@ -18,9 +18,7 @@ export function regionVariables(platform: Platform, region: Region): k8s.EnvVar[
   ];
   if (platform.claimRegions.length === 0) return own;
   const others = platform.regions.filter((other) => other.region !== region.region);
-  const claims = platform.claimRegions.map(
-    (name) => `${bucketName(platform, { region: name, account: platform.account }, 'claim')}@${name}`,
-  );
+  const claims = claimPlaces(platform).map((place) => `${bucketName(platform, place, 'claim')}@${place.region}`);
   return [
     ...own,
     { name: 'HOLDFAST_REGION', value: region.region },

@@ -13,7 +13,7 @@ import {
   storageKeyAlias,
   vaultKeyAlias,
 } from '../platform/names.ts';
-import { copyPlaces } from '../platform/places.ts';
+import { claimPlaces, copyPlaces } from '../platform/places.ts';
 import type { Platform, Region } from '../platform/platform.ts';
 import type { Grant } from './pod-identity.ts';
 
@@ -51,11 +51,10 @@ export function podGrants(platform: Platform, region: Region): Readonly<Record<s
 
 /** Secrets of this region; configuration and models to read; the claim; an archive of spend in the other regions. */
 function gateway(platform: Platform, region: Region): Grant[] {
-  const { account } = platform;
   const secrets = [databaseSecretArn(platform, region), secretArn(region, cacheSecretName(platform))];
   const read = [bucketName(platform, region, 'config'), bucketName(platform, region, 'models')];
   const archives = [region, ...copyPlaces(platform, region)];
-  const claims = platform.claimRegions.map((name) => ({ region: name, account }));
+  const claims = claimPlaces(platform);
   const keys = [...new Map([...archives, ...claims].map((place) => [place.region, place])).values()];
   return [
     { actions: ['secretsmanager:GetSecretValue', 'secretsmanager:DescribeSecret'], resources: secrets },

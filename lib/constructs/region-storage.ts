@@ -1,4 +1,5 @@
 import type { CfnCondition } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import {
@@ -19,6 +20,8 @@ export interface RegionStorageProps {
   readonly place: BucketPlace;
   /** Which buckets; `logs` comes along. */
   readonly kinds: readonly Exclude<BucketKind, 'takeover' | 'logs' | 'canary'>[];
+  /** Another account, whose pods and operators use these buckets as far as their own policies let them. */
+  readonly usedBy?: string;
   /** Where the buckets are copied to, while the condition holds. */
   readonly copies?: { readonly destinations: readonly BucketPlace[]; readonly when: CfnCondition };
 }
@@ -48,6 +51,7 @@ export class RegionStorage extends Construct {
       });
       this.buckets.set(kind, bucket);
     }
+    if (props.usedBy !== undefined) this.admit(props.usedBy, place);
     if (copies === undefined || copies.destinations.length === 0) return;
     new BucketReplication(this, 'Replication', {
       region: place.region,
@@ -62,6 +66,28 @@ export class RegionStorage extends Construct {
         return [{ bucket, name: copyIn(place), copyIn }];
       }),
     });
+  }
+
+  /** Between accounts both sides have to agree: this is the bucket's side, roles and their objects are the other's. */
+  private admit(account: string, { region }: BucketPlace): void {
+    const principals = [new iam.AccountPrincipal(account)];
+    for (const bucket of this.buckets.values()) {
+      bucket.addToResourcePolicy(
+        new iam.PolicyStatement({
+          principals,
+          actions: ['s3:GetObject', 's3:PutObject'],
+          resources: [bucket.arnForObjects('*')],
+        }),
+      );
+    }
+    this.key.addToResourcePolicy(
+      new iam.PolicyStatement({
+        principals,
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+        resources: ['*'],
+        conditions: { StringEquals: { 'kms:ViaService': `s3.${region}.amazonaws.com` } },
+      }),
+    );
   }
 }
 

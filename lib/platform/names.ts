@@ -39,12 +39,18 @@ export const parameters = {
   vaultKeyArn: 'VaultKeyArn',
 } as const;
 
-/** Parameter of an ingress stack: endpoint service of another region, `EndpointServiceUsEast1`. */
-export const endpointServiceParameter = (region: string): string =>
-  `EndpointService${region
+/** As a part of a parameter's name, which has letters and digits alone. */
+const capitalized = (region: string): string =>
+  region
     .split('-')
     .map((part) => part.charAt(0).toUpperCase() + part.slice(1))
-    .join('')}`;
+    .join('');
+
+/** Parameter of an ingress stack: endpoint service of another region, `EndpointServiceUsEast1`. */
+export const endpointServiceParameter = (region: string): string => `EndpointService${capitalized(region)}`;
+
+/** Parameter of the dns stack: load balancer of a region in another account, `LoadBalancerUsEast1`. */
+export const loadBalancerParameter = (region: string): string => `LoadBalancer${capitalized(region)}`;
 
 /** CloudFormation outputs that other parts read. */
 export const outputs = {
@@ -57,6 +63,8 @@ export const outputs = {
   globalCacheId: 'GlobalCacheId',
   clusterName: 'ClusterName',
   loadBalancerDnsName: 'LoadBalancerDnsName',
+  /** `ZONE,NAME`: for the dns stack's parameter `LoadBalancer...`, where names are in another account. */
+  loadBalancerAlias: 'LoadBalancerAlias',
   targetGroupArn: 'TargetGroupArn',
   /** For the other regions' `EndpointService...` parameters. */
   endpointServiceName: 'EndpointServiceName',
@@ -88,6 +96,11 @@ export const regionSwitchStackName = (platform: Platform): string => `${prefix(p
 
 /** Role of that plan; every region's cluster lets it in by this name. */
 export const regionSwitchRoleName = (platform: Platform): string => `${prefix(platform)}-region-switch`;
+
+/** Role beside the names by which that plan looks at records, where the names are in another account. */
+export const recordsReaderName = (platform: Platform): string => `${prefix(platform)}-records-reader`;
+export const recordsReaderArn = (platform: Platform): string =>
+  `arn:aws:iam::${platform.account}:role/${recordsReaderName(platform)}`;
 
 /** The role that CI deploys with: `holdfast-production-delivery`. */
 export const deliveryStackName = (platform: Platform): string => `${prefix(platform)}-delivery`;

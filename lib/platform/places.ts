@@ -2,6 +2,12 @@
 import { type BucketPlace, bucketName } from './names.ts';
 import type { Platform, Region } from './platform.ts';
 
+/** Where the claim lies; a witness may be in an account of its own. */
+export const claimPlaces = (platform: Platform): readonly BucketPlace[] =>
+  platform.claimRegions.flatMap((name) =>
+    [...platform.regions, ...platform.satellites].filter(({ region }) => region === name),
+  );
+
 /** Every other region of the platform, or a single region's place for copies. */
 export const copyPlaces = (platform: Platform, { region }: Pick<Region, 'region'>): readonly BucketPlace[] => [
   ...platform.regions.filter((other) => other.region !== region),

@@ -1,19 +1,9 @@
 /** Rules for the lineage of the databases: which one was created empty, and what each other one is a copy of. */
 import type { PlatformSpec } from './platform.ts';
 
-/** Faults of accounts, generations and sources; a wrong one would leave an empty database where the data should be. */
+/** Faults of generations and sources; a wrong one would leave an empty database where the data should be. */
 export function findDatabaseFaults(spec: PlatformSpec): string[] {
-  return [...accountFaults(spec), ...generationFaults(spec), ...sourceFaults(spec)];
-}
-
-function accountFaults(spec: PlatformSpec): string[] {
-  return spec.regions.flatMap((region, index) =>
-    region.account === undefined || region.account === spec.account
-      ? []
-      : [
-          `regions[${index}].account: "${region.account}" differs from account "${spec.account}"; RDS has no read replicas across accounts, so ${region.region} could not follow the primary`,
-        ],
-  );
+  return [...generationFaults(spec), ...sourceFaults(spec)];
 }
 
 function generationFaults(spec: PlatformSpec): string[] {

@@ -5,7 +5,9 @@ import { partnerRegions } from './partner-regions.ts';
 import type { PlatformSpec } from './platform.ts';
 import { isRegion, zoneLetters } from './regions.ts';
 import { tiers } from './tiers.ts';
+import { accountFaults } from './validate-accounts.ts';
 import { cacheFaults } from './validate-cache.ts';
+import { clusterFaults, ownClusterFaults } from './validate-cluster.ts';
 import { findDatabaseFaults, ownDatabaseFaults } from './validate-databases.ts';
 
 interface CidrRange {
@@ -17,6 +19,7 @@ interface CidrRange {
 export function findFaults(spec: PlatformSpec): string[] {
   return [
     ...nameFaults(spec),
+    ...accountFaults(spec),
     ...regionFaults(spec),
     ...roleFaults(spec),
     ...tierFaults(spec),
@@ -35,15 +38,6 @@ function nameFaults(spec: PlatformSpec): string[] {
     faults.push(
       `name: "${spec.name}" must be 2 to 20 lower case letters, digits or hyphens and start with a letter; load balancer and bucket names are made from it`,
     );
-  }
-  if (!/^\d{12}$/.test(spec.account)) faults.push(`account: "${spec.account}" is not an AWS account id of 12 digits`);
-  for (const [index, account] of (spec.deployedFrom ?? []).entries()) {
-    if (!/^\d{12}$/.test(account)) {
-      faults.push(`deployedFrom[${index}]: "${account}" is not an AWS account id of 12 digits`);
-    }
-    if (account === spec.account) {
-      faults.push(`deployedFrom[${index}]: ${account} is the platform's own account; leave it out`);
-    }
   }
   for (const [field, name] of [
     ['domain', spec.domain],
@@ -93,18 +87,15 @@ function regionFaults(spec: PlatformSpec): string[] {
     }
     if (seen.has(region.region)) faults.push(`${at}.region: "${region.region}" appears twice; name each region once`);
     seen.add(region.region);
-    if (region.account !== undefined && !/^\d{12}$/.test(region.account)) {
-      faults.push(`${at}.account: "${region.account}" is not an AWS account id of 12 digits`);
-    }
     faults.push(
       ...ownNetworkFaults(region, at),
       ...ownClusterFaults(region, at),
       ...ownDatabaseFaults(region, region.account ?? spec.account, at),
     );
-    const ofCertificate = `arn:aws:acm:${region.region}:`;
+    const ofCertificate = `arn:aws:acm:${region.region}:${region.account ?? spec.account}:certificate/`;
     if (region.certificateArn !== undefined && !region.certificateArn.startsWith(ofCertificate)) {
       faults.push(
-        `${at}.certificateArn: "${region.certificateArn}" must begin with ${ofCertificate}; a load balancer takes certificates of its own region only`,
+        `${at}.certificateArn: "${region.certificateArn}" must begin with ${ofCertificate}; a load balancer takes certificates of its own region and account only`,
       );
     }
     if (
@@ -173,21 +164,6 @@ function ownNetworkFaults({ network, zones }: PlatformSpec['regions'][number], a
     for (const id of ids) {
       if (!/^subnet-[0-9a-f]{8,17}$/.test(id)) faults.push(`${at}.network.${field}: "${id}" is not a subnet id`);
     }
-  }
-  return faults;
-}
-
-function ownClusterFaults({ cluster, network }: PlatformSpec['regions'][number], at: string): string[] {
-  if (cluster === undefined) return [];
-  const faults: string[] = [];
-  if (!/^[0-9A-Za-z][\w-]{0,99}$/.test(cluster.name)) {
-    faults.push(`${at}.cluster.name: "${cluster.name}" is not the name of an EKS cluster`);
-  }
-  if (!/^sg-[0-9a-f]{8,17}$/.test(cluster.securityGroupId)) {
-    faults.push(`${at}.cluster.securityGroupId: "${cluster.securityGroupId}" is not a security group id`);
-  }
-  if (network === undefined) {
-    faults.push(`${at}.cluster: "${cluster.name}" stands in a network already; name it in ${at}.network`);
   }
   return faults;
 }
@@ -335,68 +311,6 @@ function networkFaults(spec: PlatformSpec): string[] {
       );
     }
     ranges.push({ region: region.region, cidr: region.cidr, range });
-  }
-  return faults;
-}
-
-function clusterFaults(spec: PlatformSpec): string[] {
-  const faults: string[] = [];
-  const { kind = 'eks', ingress, addons = [] } = spec.cluster ?? {};
-  if (ingress !== undefined && kind !== 'generic') {
-    faults.push(
-      `cluster.ingress: "${ingress}" has no effect on "${kind}"; leave it out or set cluster.kind to "generic"`,
-    );
-  }
-  for (const [index, addon] of addons.entries()) {
-    if (addons.indexOf(addon) !== index) faults.push(`cluster.addons[${index}]: "${addon}" appears twice`);
-  }
-  for (const [index, address] of (spec.cluster?.outbound ?? []).entries()) {
-    const [, host = '', port] = /^([\w.-]+(?:\/(?:[89]|[12]\d|3[0-2]))?):(\d{1,5})$/.exec(address) ?? [];
-    if (host === '' || Number(port) < 1 || Number(port) > 65_535 || host.startsWith('169.254.')) {
-      faults.push(
-        `cluster.outbound[${index}]: "${address}" is not HOST:PORT such as llm.models:8000 or 10.20.0.0/16:8000 (no node addresses)`,
-      );
-    }
-  }
-  for (const [name, image] of Object.entries(spec.cluster?.images ?? {})) {
-    if (!/@sha256:[0-9a-f]{64}$|:[^:/@]*\d+\.\d+[^:/@]*$/.test(image)) {
-      faults.push(
-        `cluster.images.${name}: "${image}" may be another image tomorrow; name it by digest (@sha256:...) or by an exact version`,
-      );
-    }
-  }
-  const layers = spec.cluster?.applyByStack?.kubectlLayerArns;
-  if (layers !== undefined && kind !== 'eks') {
-    faults.push(`cluster.applyByStack: stacks reach clusters of kind "eks" alone; leave it out`);
-  }
-  for (const { region } of layers === undefined ? [] : spec.regions) {
-    const [arn, ofRegion] = [layers?.[region], `arn:aws:lambda:${region}:`];
-    if (arn?.startsWith(ofRegion) !== true || !/:layer:[\w-]+:\d+$/.test(arn)) {
-      faults.push(
-        `cluster.applyByStack.kubectlLayerArns.${region}: "${arn ?? ''}" is not the ARN of a layer version, ${ofRegion}ACCOUNT:layer:NAME:VERSION; a function takes layers of its own region only`,
-      );
-    }
-  }
-  const { objectStoreUrl } = spec.cluster ?? {};
-  if (objectStoreUrl !== undefined && !/^https?:\/\/[\w.-]+(:\d+)?\/?$/.test(objectStoreUrl)) {
-    faults.push(`cluster.objectStoreUrl: "${objectStoreUrl}" is not an address such as https://minio.storage:9000`);
-  }
-  if (objectStoreUrl !== undefined && kind === 'eks') {
-    faults.push('cluster.objectStoreUrl: on "eks" backups go to S3 by the pods’ roles; leave it out');
-  }
-  for (const [index, arn] of (spec.cluster?.adminRoleArns ?? []).entries()) {
-    if (!/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(arn)) {
-      faults.push(
-        `cluster.adminRoleArns[${index}]: "${arn}" is not a role ARN such as arn:aws:iam::${spec.account}:role/Admin`,
-      );
-    }
-  }
-  for (const [index, range] of (spec.cluster?.publicApiCidrs ?? []).entries()) {
-    if (!/^(\d{1,3}\.){3}\d{1,3}\/([89]|[12]\d|3[0-2])$/.test(range)) {
-      faults.push(
-        `cluster.publicApiCidrs[${index}]: "${range}" is not a range such as 198.51.100.0/24 (prefix 8 to 32); the Kubernetes API is never open to everyone`,
-      );
-    }
   }
   return faults;
 }

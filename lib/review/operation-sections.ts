@@ -1,12 +1,15 @@
 /** The parts of the review that tell what to do: apply, promote, mend, deploy. */
 import { exportsMetrics } from '../alerts/exported-metrics.ts';
+import { hasNamesElsewhere } from '../platform/accounts.ts';
 import {
+  type BucketPlace,
   bucketName,
   cacheName,
   canarySecretName,
   databaseArn,
   deliveryStackName,
   dnsStackName,
+  loadBalancerParameter,
   objectKeys,
   outputs,
   parameters,
@@ -229,16 +232,24 @@ export function deploymentSection({ platform, deployable }: Review): Section {
   const places = [...order, ...platform.satellites];
   const storage = `${prefix(platform)}-*-${'storage' satisfies RegionalStackKind}`;
   const dns = { region: platform.dnsRegion, account: platform.account };
-  const bootstrapped = places.some(({ region }) => region === dns.region) ? places : [...places, dns];
+  const bootstrapped = places.some(({ account, region }) => region === dns.region && account === dns.account)
+    ? places
+    : [...places, dns];
   const qualifier = platform.bootstrapQualifier === undefined ? '' : ` --qualifier ${platform.bootstrapQualifier}`;
-  const trust = platform.deployedFrom.map((account) => ` --trust ${account}`).join('');
-  const policy = trust === '' ? '' : ' --cloudformation-execution-policies POLICY_ARN';
+  const bootstrap = ({ account, region }: BucketPlace): string => {
+    // CI's role is beside the names, and so is whoever deploys by hand.
+    const trusted = [...platform.deployedFrom, ...(account === dns.account ? [] : [dns.account])];
+    const trust = trusted.map((each) => ` --trust ${each}`).join('');
+    const policy = trust === '' ? '' : ' --cloudformation-execution-policies POLICY_ARN';
+    return `  npx cdk bootstrap aws://${account}/${region}${qualifier}${trust}${policy}   # once`;
+  };
+  const named = platform.regions
+    .filter((region) => hasNamesElsewhere(platform, region))
+    .map(({ region }) => ` --parameters ${loadBalancerParameter(region)}=ZONE,NAME`);
   return {
     title: 'Deploy, in this order',
     lines: [
-      ...bootstrapped.map(
-        ({ account, region }) => `  npx cdk bootstrap aws://${account}/${region}${qualifier}${trust}${policy}   # once`,
-      ),
+      ...bootstrapped.map(bootstrap),
       ...(platform.delivery === undefined
         ? []
         : [`  npx cdk deploy ${deliveryStackName(platform)}   # by hand, once: CI deploys the rest with its role`]),
@@ -252,7 +263,12 @@ export function deploymentSection({ platform, deployable }: Review): Section {
         return `  npx cdk deploy '${prefix(platform)}-${region}-*'${cacheId}`;
       }),
       `  npx cdk deploy '${storage}' --parameters ${parameters.crossRegionCopies}=on   # once all stand`,
-      `  npx cdk deploy ${dnsStackName(platform)}`,
+      `  npx cdk deploy ${dnsStackName(platform)}${named.join('')}`,
+      ...(named.length === 0
+        ? []
+        : wrap(
+            `ZONE,NAME is the output ${outputs.loadBalancerAlias} of each region's ingress stack: the names are in ${dns.account}, where no stack of the regions can write.`,
+          )),
       ...(platform.standbys.length === 0
         ? []
         : wrap(

@@ -1,4 +1,5 @@
 /** The parts of the review that tell what the platform is: promises, stacks, redundancy, names. */
+import { hasNamesElsewhere } from '../platform/accounts.ts';
 import {
   databaseIdentifier,
   dnsStackName,
@@ -28,7 +29,7 @@ export function platformSection({ platform }: Review): Section {
     lines: [
       `Objectives  ${tier.availabilityPercent} % available; when a region fails, back within ${duration(tier.rtoSeconds)} (RTO)`,
       `            with at most ${duration(tier.rpoSeconds)} of data lost (RPO); strategy: ${tier.strategy}`,
-      `Account     ${platform.account}`,
+      ...wrap(accountsLine(platform), 'Account     '),
       `Image       ${platform.image}${platform.imageDigest === undefined ? '' : ', from each region’s own registry'}`,
       '',
       ...table(
@@ -45,6 +46,15 @@ export function platformSection({ platform }: Review): Section {
       ),
     ],
   };
+}
+
+function accountsLine(platform: Platform): string {
+  const { account, primary, satellites } = platform;
+  const witness = satellites.find((each) => each.witness && each.account !== primary.account);
+  return [
+    hasNamesElsewhere(platform, primary) ? `${primary.account} (regions), ${account} (names, CI)` : account,
+    ...(witness === undefined ? [] : [`${witness.account} (witness of the claim)`]),
+  ].join(', ');
 }
 
 /** How many resources each stack holds. */

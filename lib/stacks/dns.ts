@@ -2,17 +2,22 @@ import { CfnOutput, Fn, Stack } from 'aws-cdk-lib';
 import * as route53 from 'aws-cdk-lib/aws-route53';
 import type { Construct } from 'constructs';
 import { FailbackWeights } from '../constructs/failback-weights.ts';
+import { ForeignRegionName } from '../constructs/foreign-region-name.ts';
 import { PublicZone } from '../constructs/public-zone.ts';
+import { RecordsReader } from '../constructs/records-reader.ts';
 import { RegionHealthCheck } from '../constructs/region-health-check.ts';
-import { RoutedAlias } from '../constructs/routed-alias.ts';
+import { RoutedAlias, type RoutedAliasProps } from '../constructs/routed-alias.ts';
 import { TakeoverCheck } from '../constructs/takeover-check.ts';
+import { hasNamesElsewhere } from '../platform/accounts.ts';
 import {
   dnsStackName,
   failbackDomain,
   homeDomain,
   outputs,
   recordSetId,
+  recordsReaderName,
   regionalDomain,
+  regionSwitchRoleName,
   standbyDomain,
   takeoverHost,
 } from '../platform/names.ts';
@@ -26,6 +31,8 @@ import { stackSettings } from './stack-settings.ts';
 export class DnsStack extends Stack {
   private readonly platform: Platform;
   private readonly healthChecks = new Map<string, route53.IHealthCheck>();
+  /** Names of this stack's own records, and what leads to them. */
+  private readonly made: { readonly name: string; readonly target?: string; readonly record: Construct }[] = [];
 
   constructor(scope: Construct, platform: Platform) {
     const place = { region: platform.dnsRegion, account: platform.account };
@@ -33,7 +40,41 @@ export class DnsStack extends Stack {
     this.platform = platform;
     const zone = this.zone();
     // A zone that was only just created holds no regional names yet, and Route 53 refuses an alias to a missing name.
-    if (zone !== undefined) this.route(zone);
+    if (zone === undefined) return;
+    this.nameForeignRegions(zone);
+    this.route(zone);
+    this.orderAliases();
+    this.showRecordsToPlan();
+  }
+
+  private showRecordsToPlan(): void {
+    const { platform } = this;
+    if (!platform.regionSwitchPlan || !hasNamesElsewhere(platform, platform.primary)) return;
+    new RecordsReader(this, 'RecordsReader', {
+      name: recordsReaderName(platform),
+      zoneId: platform.hostedZone.id ?? '',
+      planRoleArn: `arn:aws:iam::${platform.primary.account}:role/${regionSwitchRoleName(platform)}`,
+    });
+  }
+
+  /** A region in another account cannot write its record into this zone. */
+  private nameForeignRegions(zone: route53.IHostedZone): void {
+    for (const region of this.platform.regions.filter((each) => hasNamesElsewhere(this.platform, each))) {
+      const name = regionalDomain(this.platform, region.region);
+      const record = new ForeignRegionName(this, `Name-${region.region}`, { zone, name, region: region.region });
+      this.made.push({ name, record });
+    }
+  }
+
+  private alias(id: string, props: RoutedAliasProps): void {
+    this.made.push({ name: props.name, target: props.target, record: new RoutedAlias(this, id, props) });
+  }
+
+  /** Route 53 refuses an alias to a name that does not exist yet, and CloudFormation would make them all at once. */
+  private orderAliases(): void {
+    for (const { target, record } of this.made) {
+      record.node.addDependency(...this.made.filter(({ name }) => name === target).map((each) => each.record));
+    }
   }
 
   /** The zone that the configuration names, or undefined after creating it. */
@@ -56,7 +97,7 @@ export class DnsStack extends Stack {
     }
     switch (platform.topology) {
       case 'single-region':
-        new RoutedAlias(this, 'Name', {
+        this.alias('Name', {
           zone,
           name: platform.domain,
           target: regionalDomain(platform, platform.primary.region),
@@ -88,7 +129,7 @@ export class DnsStack extends Stack {
     const several = others.length > 0;
     const healthOfStandbys = several ? this.anyOf('AnyStandby', standbys) : this.healthChecks.get(first.region);
     const standby = several ? standbyDomain(platform) : regionalDomain(platform, first.region);
-    new RoutedAlias(this, 'Primary', {
+    this.alias('Primary', {
       zone,
       name,
       target: regionalDomain(platform, primary.region),
@@ -98,7 +139,7 @@ export class DnsStack extends Stack {
         healthCheck: this.primaryGate(),
       },
     });
-    new RoutedAlias(this, 'Secondary', {
+    this.alias('Secondary', {
       zone,
       name,
       target: failbackDomain(platform),
@@ -109,7 +150,7 @@ export class DnsStack extends Stack {
       },
     });
     const weights = new FailbackWeights(this, 'Failback');
-    new RoutedAlias(this, 'FailbackPrimary', {
+    this.alias('FailbackPrimary', {
       zone,
       name: failbackDomain(platform),
       target: regionalDomain(platform, primary.region),
@@ -119,7 +160,7 @@ export class DnsStack extends Stack {
         healthCheck: this.healthChecks.get(primary.region),
       },
     });
-    new RoutedAlias(this, 'FailbackStandby', {
+    this.alias('FailbackStandby', {
       zone,
       name: failbackDomain(platform),
       target: standby,
@@ -167,7 +208,7 @@ export class DnsStack extends Stack {
     { region }: Region,
     instead: { readonly id?: string; readonly target?: string; readonly healthCheck?: route53.IHealthCheck } = {},
   ): void {
-    new RoutedAlias(this, `${instead.id ?? 'Latency'}-${region}`, {
+    this.alias(`${instead.id ?? 'Latency'}-${region}`, {
       zone,
       name,
       target: instead.target ?? regionalDomain(this.platform, region),

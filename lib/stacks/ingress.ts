@@ -1,4 +1,4 @@
-import { CfnOutput, CfnParameter } from 'aws-cdk-lib';
+import { CfnOutput, CfnParameter, Fn } from 'aws-cdk-lib';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as route53 from 'aws-cdk-lib/aws-route53';
@@ -10,6 +10,7 @@ import { GatewayFirewall } from '../constructs/gateway-firewall.ts';
 import { GatewayLoadBalancer } from '../constructs/gateway-load-balancer.ts';
 import { PrivatePath } from '../constructs/private-path.ts';
 import { StaticEntrance } from '../constructs/static-entrance.ts';
+import { hasNamesElsewhere } from '../platform/accounts.ts';
 import {
   clusterName,
   endpointServiceParameter,
@@ -32,7 +33,8 @@ export interface IngressStackProps extends RegionalProps {
 
 /**
  * The region's front door: certificate, firewall, load balancer and the region's own name. That name's record stands
- * here and not in the dns stack, which would otherwise need every region's load balancer in order to be deployed.
+ * here and not in the dns stack, which would otherwise need every region's load balancer in order to be deployed; unless the
+ * zone is in another account, where this stack cannot write.
  */
 export class IngressStack extends RegionalStack {
   /** What alarms need of what AWS named itself. */
@@ -45,7 +47,7 @@ export class IngressStack extends RegionalStack {
     super(scope, 'ingress', props);
     const { platform, region } = props;
     const domain = regionalDomain(platform, region.region);
-    const zone = this.hostedZone(platform);
+    const zone = hasNamesElsewhere(platform, region) ? undefined : this.hostedZone(platform);
     const certificate =
       region.certificateArn === undefined
         ? new acm.Certificate(this, 'Certificate', {
@@ -64,11 +66,16 @@ export class IngressStack extends RegionalStack {
       name: clusterName(platform, region.region),
       loadBalancerArn: loadBalancer.loadBalancerArn,
     });
-    new route53.ARecord(this, 'RegionalName', {
-      zone,
-      recordName: `${domain}.`,
-      target: route53.RecordTarget.fromAlias(new LoadBalancerTarget(loadBalancer, { evaluateTargetHealth: true })),
-    });
+    if (zone === undefined) {
+      const alias = [loadBalancer.loadBalancerCanonicalHostedZoneId, loadBalancer.loadBalancerDnsName];
+      new CfnOutput(this, outputs.loadBalancerAlias, { value: Fn.join(',', alias) });
+    } else {
+      new route53.ARecord(this, 'RegionalName', {
+        zone,
+        recordName: `${domain}.`,
+        target: route53.RecordTarget.fromAlias(new LoadBalancerTarget(loadBalancer, { evaluateTargetHealth: true })),
+      });
+    }
     new ec2.CfnSecurityGroupIngress(this, 'ToGateway', {
       groupId: props.cluster.nodeSecurityGroupId,
       sourceSecurityGroupId: securityGroup.securityGroupId,

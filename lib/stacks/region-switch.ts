@@ -3,6 +3,8 @@ import { CfnPlan } from 'aws-cdk-lib/aws-arcregionswitch';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { acknowledge } from '../constructs/acknowledge.ts';
+import { readingRecords } from '../constructs/records-reader.ts';
+import { hasNamesElsewhere } from '../platform/accounts.ts';
 import {
   accessEntriesArn,
   clusterArn,
@@ -10,6 +12,7 @@ import {
   kubernetes,
   prefix,
   recordSetId,
+  recordsReaderArn,
   regionSwitchRoleName,
   regionSwitchStackName,
 } from '../platform/names.ts';
@@ -26,7 +29,7 @@ const promotionMinutes = 30;
  */
 export class RegionSwitchStack extends Stack {
   constructor(scope: Construct, platform: Platform) {
-    const place = { region: platform.dnsRegion, account: platform.account };
+    const place = { region: platform.dnsRegion, account: platform.primary.account };
     super(scope, regionSwitchStackName(platform), stackSettings(platform, place, 'recovery plan of ARC Region switch'));
     const role = this.role(platform);
     new CfnPlan(this, 'Plan', {
@@ -98,6 +101,7 @@ export class RegionSwitchStack extends Stack {
         executionBlockConfiguration: {
           route53HealthCheckConfig: {
             hostedZoneId: platform.hostedZone.id ?? '',
+            ...(hasNamesElsewhere(platform, platform.primary) && { crossAccountRole: recordsReaderArn(platform) }),
             recordName: platform.domain,
             recordSets: platform.regions.map(({ region }) => ({
               region,
@@ -142,10 +146,9 @@ export class RegionSwitchStack extends Stack {
       }),
     );
     role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['route53:ListResourceRecordSets'],
-        resources: [`arn:aws:route53:::hostedzone/${platform.hostedZone.id ?? ''}`],
-      }),
+      hasNamesElsewhere(platform, platform.primary)
+        ? new iam.PolicyStatement({ actions: ['sts:AssumeRole'], resources: [recordsReaderArn(platform)] })
+        : readingRecords(platform.hostedZone.id ?? ''),
     );
     acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'Calls that only look, and calls that know no resources.');
     return role;

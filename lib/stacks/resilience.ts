@@ -54,7 +54,7 @@ export class ResilienceStack extends RegionalStack {
     // Here and not in the cluster stack: EKS takes no entry for a role that does not exist yet.
     if (deletesPods) new DrillAccess(this, 'DrillAccess', { clusterName: cluster, roleArn });
     if (platform.regionSwitchPlan) {
-      const planRole = `arn:aws:iam::${platform.account}:role/${regionSwitchRoleName(platform)}`;
+      const planRole = `arn:aws:iam::${region.account}:role/${regionSwitchRoleName(platform)}`;
       new RegionSwitchAccess(this, 'RegionSwitchAccess', { clusterName: cluster, roleArn: planRole });
     }
     if (!platform.tier.zonalAutoshift) return;

@@ -15,6 +15,7 @@ export class SatelliteStack extends Stack {
     new RegionStorage(this, 'Storage', {
       platform,
       place: satellite,
+      ...(satellite.account !== platform.primary.account && { usedBy: platform.primary.account }),
       kinds: [...(satellite.copies ? replicatedBuckets : []), ...(satellite.witness ? (['claim'] as const) : [])],
     });
     if (!satellite.copies) return;

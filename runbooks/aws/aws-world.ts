@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
+import { hasNamesElsewhere } from '../../lib/platform/accounts.ts';
 import {
   bootstrapBucketName,
   bucketName,
@@ -74,6 +75,8 @@ export interface AwsWorldOptions {
   readonly manifestsOf?: (region: string) => Promise<readonly Manifest[]>;
   /** Books the archived spend of all regions into a region's database. @returns how many events are nowhere. */
   readonly reingest?: (region: string, signal: AbortSignal) => Promise<number>;
+  /** AWS profile of the account with the names, where the regions have another one. @throws when none is known. */
+  readonly namesProfile?: () => string;
   /** `kubectl`, if not given. */
   readonly kubectl?: string;
   /** How a region's cache is reached from here, redis:// or rediss://. @throws when it is not known. */
@@ -171,6 +174,14 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     manifestOf: options.manifestOf ?? unknown('the manifests'),
     wait,
   });
+  let namesClients: AwsClients | undefined;
+  const openNames = (): AwsClients => {
+    if (!hasNamesElsewhere(platform, platform.primary)) return clients;
+    const profile = (options.namesProfile ?? (() => unknown('the AWS profile')(platform.account)))();
+    // Without the credentials at hand, which are of the regions’ account.
+    namesClients = new AwsClients({ ...(access.endpoint !== undefined && { endpoint: access.endpoint }), profile });
+    return namesClients;
+  };
   const backups = awsBackups(clients, { platform, regionOf, databaseUrl });
   return {
     ...backups,
@@ -221,7 +232,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       reingest: options.reingest,
       wait,
     }),
-    shares: failbackShares(clients, {
+    shares: failbackShares(openNames, {
       region: platform.dnsRegion,
       stack: dnsStackName(platform),
       primary: platform.primary.region,
@@ -289,6 +300,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     wait,
     close: async () => {
       clients.destroy();
+      namesClients?.destroy();
       for (const client of claimClients) client.destroy();
     },
   };

@@ -13,6 +13,8 @@ export interface AwsAccess {
   readonly endpoint?: string;
   /** Undefined = the environment's, or the role's. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Profile of AWS's own configuration files, for an account other than the environment's. */
+  readonly profile?: string;
 }
 
 /** Eight tries with AWS's own pauses: throttling of a control plane in an outage lasts for a minute or so. */
@@ -68,7 +70,7 @@ export class AwsClients {
   #each<Client extends { destroy(): void }>(make: (options: ClientOptions) => Client): OfRegion<Client> {
     const known = new Map<string, Client>();
     return (region) => {
-      const { endpoint, credentials } = this.#access;
+      const { endpoint, credentials, profile } = this.#access;
       const client =
         known.get(region) ??
         make({
@@ -78,6 +80,7 @@ export class AwsClients {
           requestHandler,
           ...(endpoint === undefined ? {} : { endpoint }),
           ...(credentials === undefined ? {} : { credentials }),
+          ...(profile === undefined ? {} : { profile }),
         });
       if (!known.has(region)) this.#made.push(client);
       known.set(region, client);
@@ -93,6 +96,7 @@ interface ClientOptions {
   readonly requestHandler: typeof requestHandler;
   readonly endpoint?: string;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly profile?: string;
 }
 
 /** By the name that AWS's models give the error. */

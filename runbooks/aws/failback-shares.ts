@@ -18,9 +18,12 @@ export interface SharesPlace {
   readonly wait: (seconds: number, signal: AbortSignal) => Promise<void>;
 }
 
-export function failbackShares(clients: AwsClients, place: SharesPlace): CanaryWorld['shares'] {
+/** @param open clients of the account that has the dns stack; opened with the first share. @throws when they are not known. */
+export function failbackShares(open: () => AwsClients, place: SharesPlace): CanaryWorld['shares'] {
   const { region, stack, primary, wait } = place;
-  const atRest = (signal: AbortSignal) => stackAtRest(clients, { region, stack }, wait, signal);
+  let opened: AwsClients | undefined;
+  const clients = (): AwsClients => (opened ??= open());
+  const atRest = async (signal: AbortSignal) => stackAtRest(clients(), { region, stack }, wait, signal);
   return {
     read: async (target, signal) => {
       if (target !== primary) return undefined;
@@ -39,7 +42,7 @@ export function failbackShares(clients: AwsClients, place: SharesPlace): CanaryW
         throw new Error(`${stack} has no parameter ${parameters.failbackPercent}; deploy it from this release first`);
       }
       const changes = { [parameters.failbackPercent]: String(percent) };
-      await updateStack(clients, { region, stack, changes, rollsBack: true }, signal);
+      await updateStack(clients(), { region, stack, changes, rollsBack: true }, signal);
       // CloudFormation is done when Route 53 says that all of its servers have the records.
       const { StackStatus: status, StackStatusReason: reason, ...after } = await atRest(signal);
       const is = parameterOf(after, parameters.failbackPercent);

@@ -51,6 +51,17 @@ describe.each(Object.entries(platforms).map(([name, platform]) => ({ name, platf
     }
   });
 
+  test('an alias waits for the records that it leads to: Route 53 refuses one to a name that is not there yet', () => {
+    const nameOf = ({ Properties }: Resource): unknown => Properties['Name'];
+    const waits = records.flatMap((record) => {
+      const target = String(Object(record.Properties['AliasTarget'])['DNSName']);
+      const needed = records.filter((other) => nameOf(other) === `${target}.`).map(({ id }) => id);
+      if (needed.length > 0) expect(record['DependsOn'], record.id).toEqual(expect.arrayContaining(needed));
+      return needed;
+    });
+    expect(waits.length).toBeGreaterThan(0);
+  });
+
   test('each region is asked over HTTPS at its own name, on the gateway’s health path, every 10 s, three times', () => {
     const asked = checks.map(({ Properties }) => Properties['HealthCheckConfig']);
     for (const { region } of platform.regions) {

@@ -116,10 +116,22 @@ const refusals: readonly (readonly [string, Partial<PlatformSpec>, RegExp])[] = 
   ],
   ['a dns region that is none', { dnsRegion: 'global' }, /^dnsRegion: "global" is not an AWS region/],
   [
-    'a region in another account',
+    'a standby in another account than the primary',
     { regions: [first, { ...second, account: '333333333333' }] },
-    /RDS has no read replicas across accounts/,
+    /^regions\[1\]\.account: us-west-2 is in 333333333333, the primary us-east-1 in 222222222222; RDS has no read replicas across accounts/,
   ],
+  [
+    'regions in another account than the zone, without a certificate',
+    { regions: [first, second].map((region) => ({ ...region, account: '333333333333' })) },
+    /^regions\[1\]\.certificateArn: missing; the hosted zone is in 222222222222 and us-west-2 in 333333333333/,
+  ],
+  [
+    'a certificate of another account',
+    { regions: [{ ...first, certificateArn: 'arn:aws:acm:us-east-1:999999999999:certificate/x' }, second] },
+    /^regions\[0\]\.certificateArn: .* must begin with arn:aws:acm:us-east-1:222222222222:certificate\//,
+  ],
+  ['a witness’s account that is none', { witnessAccount: 'audit' }, /^witnessAccount: "audit" is not an AWS account/],
+  ['an account of no witness', { witnessAccount: '444444444444' }, /^witnessAccount: there is no witness/],
   [
     'a generation of an unknown region',
     { databaseGeneration: { 'sa-east-1': 2 } },
@@ -206,7 +218,7 @@ const refusedPlaces: readonly (readonly [string, Partial<PlatformSpec>, RegExp])
   [
     'a certificate of another region',
     { regions: [{ ...first, certificateArn: 'arn:aws:acm:us-west-2:1:certificate/x' }, second] },
-    /certificates of its own region only/,
+    /certificates of its own region and account only/,
   ],
   [
     'a network with a subnet for one of three zones',

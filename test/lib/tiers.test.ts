@@ -73,8 +73,14 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
     })),
   },
   'one cache over all regions': { ...specOf('high', 'active-passive'), globalCache: true },
-  'two regions with a witness, recovered by AWS': {
+  'accounts of their own for names, regions and witness': {
     ...specOf('critical', 'active-passive', 2),
+    witnessAccount: '444444444444',
+    regions: specOf('critical', 'active-passive', 2).regions.map((region) => ({
+      ...region,
+      account: '333333333333',
+      certificateArn: `arn:aws:acm:${region.region}:333333333333:certificate/00000000-0000-0000-0000-000000000000`,
+    })),
     witnessRegion: 'us-east-2',
     regionSwitchPlan: true,
     bootstrapQualifier: 'acme',

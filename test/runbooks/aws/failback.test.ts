@@ -106,7 +106,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         ({ ParameterKey: key }) => key === parameters.failbackPercent,
       )?.ParameterValue;
     const shares = () =>
-      failbackShares(clients, { region: before.dnsRegion, stack: dnsStackName(before), primary: east, wait });
+      failbackShares(() => clients, { region: before.dnsRegion, stack: dnsStackName(before), primary: east, wait });
 
     it('refuses shares that the stack does not know, and other regions than the primary', async () => {
       await expect(shares().set(east, 33, signal)).rejects.toThrow('33 % is none of the shares');

@@ -1,5 +1,6 @@
 /** What IAM would say: the calls that a book made, against the policy that is printed for it. */
-import type { Policy, Statement } from '../../../runbooks/aws/policy.ts';
+import type { Policy } from '../../../runbooks/aws/policy.ts';
+import type { Statement } from '../../../runbooks/aws/rights.ts';
 import type { WireCall } from './wire.ts';
 
 /** Signatures and rights go by different names. */

@@ -1,0 +1,55 @@
+/** Rules for accounts: what AWS keeps inside of one, and what may lie in another. */
+import type { PlatformSpec } from './platform.ts';
+
+/** Faults of `account`, `deployedFrom`, `regions[].account` and `witnessAccount`. */
+export function accountFaults(spec: PlatformSpec): string[] {
+  return [...formatFaults(spec), ...regionFaults(spec), ...witnessFaults(spec)];
+}
+
+function formatFaults(spec: PlatformSpec): string[] {
+  const faults: string[] = [];
+  for (const [field, account] of [
+    ['account', spec.account],
+    ...(spec.deployedFrom ?? []).map((each, index) => [`deployedFrom[${index}]`, each] as const),
+    ...spec.regions.map((region, index) => [`regions[${index}].account`, region.account] as const),
+    ['witnessAccount', spec.witnessAccount],
+  ] as const) {
+    if (account !== undefined && !/^\d{12}$/.test(account)) {
+      faults.push(`${field}: "${account}" is not an AWS account id of 12 digits`);
+    }
+  }
+  const own = new Set([spec.account, ...spec.regions.map(({ account }) => account)]);
+  for (const [index, account] of (spec.deployedFrom ?? []).entries()) {
+    if (own.has(account)) {
+      faults.push(`deployedFrom[${index}]: ${account} is the platform's own account; leave it out`);
+    }
+  }
+  return faults;
+}
+
+function regionFaults(spec: PlatformSpec): string[] {
+  const primary = spec.regions.find(({ role }) => role === 'primary');
+  const expected = primary?.account ?? spec.account;
+  return spec.regions.flatMap(({ region, role, account: given, certificateArn }, index) => {
+    const at = `regions[${index}]`;
+    const account = given ?? spec.account;
+    return [
+      ...(primary === undefined || role === 'primary' || account === expected
+        ? []
+        : [
+            `${at}.account: ${region} is in ${account}, the primary ${primary.region} in ${expected}; RDS has no read replicas across accounts (nor has Secrets Manager copies, or KMS keys of several regions), so ${region} could not follow the primary. Give all regions one account; another may have the names (account), the witness (witnessAccount), or a whole environment`,
+          ]),
+      ...(account === spec.account || certificateArn !== undefined
+        ? []
+        : [
+            `${at}.certificateArn: missing; the hosted zone is in ${spec.account} and ${region} in ${account}, and CloudFormation proves a certificate by a zone of its own account only. Request one in ${region} for the domain and the region's names, and put its record of proof into the zone by hand, once`,
+          ]),
+    ];
+  });
+}
+
+function witnessFaults({ witnessRegion, witnessAccount }: PlatformSpec): string[] {
+  return witnessAccount !== undefined && witnessRegion === undefined
+    ? ['witnessAccount: there is no witness; name its region (witnessRegion), or leave the account out']
+    : [];
+}

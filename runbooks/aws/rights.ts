@@ -1,0 +1,66 @@
+/** Parts of which the policies of several books are made. */
+import { cacheName, objectKeys, storageKeyAlias } from '../../lib/platform/names.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
+import type { BucketIn } from './aws-world.ts';
+
+export interface Statement {
+  readonly Sid: string;
+  readonly Effect: 'Allow';
+  readonly Action: readonly string[];
+  readonly Resource: readonly string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+}
+
+export interface PolicyBuckets {
+  readonly claims: readonly BucketIn[];
+  readonly takeovers: readonly BucketIn[];
+  /** Where journals are kept. */
+  readonly journals: readonly string[];
+}
+
+export const allow = (Sid: string, Action: readonly string[], Resource: readonly string[]): Statement => ({
+  Sid,
+  Effect: 'Allow',
+  Action,
+  Resource,
+});
+
+/** Keys have no names, their aliases do. */
+export const throughKeys = (
+  Sid: string,
+  actions: readonly string[],
+  platform: Platform,
+  aliases: readonly string[],
+): Statement => ({
+  ...allow(
+    Sid,
+    actions,
+    [...platform.regions, ...platform.satellites].map(
+      ({ region, account }) => `arn:aws:kms:${region}:${account}:key/*`,
+    ),
+  ),
+  Condition: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': aliases.map((alias) => `alias/${alias}`) } },
+});
+
+/** Journal, claim and backups lie in buckets with a key of ours: without it S3 refuses what the statements above allow. */
+export const useOfKeys = (platform: Platform): Statement =>
+  throughKeys('UseTheBucketsKeys', ['kms:Decrypt', 'kms:GenerateDataKey'], platform, [storageKeyAlias(platform)]);
+
+/** Who writes, without the right to change it. */
+export const claimReader = ({ claims }: PolicyBuckets): Statement =>
+  allow(
+    'ReadTheClaim',
+    ['s3:GetObject'],
+    claims.map(({ bucket }) => `arn:aws:s3:::${bucket}/${objectKeys.claim}`),
+  );
+
+/** Six characters that AWS adds end a secret's ARN. */
+export const secretArns = (platform: Platform, ...names: readonly string[]): string[] =>
+  platform.regions.flatMap(({ region, account }) =>
+    names.map((name) => `arn:aws:secretsmanager:${region}:${account}:secret:${name}-??????`),
+  );
+
+export const caches = (platform: Platform): string[] =>
+  platform.regions.map(
+    ({ region, account }) => `arn:aws:elasticache:${region}:${account}:replicationgroup:${cacheName(platform)}`,
+  );
