@@ -2,6 +2,7 @@
  * The claim in its buckets: read from all, changed by compare-and-swap on a majority. One bucket is a majority of one. What
  * is in doubt is read again; nothing here trusts a time-out.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { type Claim, newest } from './claim.ts';
 
 /** What one bucket holds, and the token that its next compare-and-swap needs. */
@@ -92,7 +93,8 @@ export class ClaimStore {
     // An answer that did not come may belong to a write that did: only the buckets can say.
     const after = await this.read(signal);
     if (after.heard.filter(({ found }) => isSame(found.claim, next)).length >= this.majority) return { is: 'done' };
-    if (after.newest !== undefined && isOlder(next, after.newest)) return { is: 'lost', reading: after };
+    const isOthers = after.newest !== undefined && !isOlder(after.newest, next) && !isSame(after.newest, next);
+    if (isOthers) return { is: 'lost', reading: after };
     const unheard = after.unheard.map(({ bucket, because }) => `${bucket}: ${because}`);
     return { is: 'unknown', because: unheard.join('; ') || 'another claim was written at the same time' };
   }
@@ -101,7 +103,7 @@ export class ClaimStore {
 const isOlder = (claim: Claim | undefined, than: Claim): boolean =>
   claim === undefined || claim.epoch < than.epoch || (claim.epoch === than.epoch && claim.sequence < than.sequence);
 
-const isSame = (claim: Claim | undefined, other: Claim): boolean =>
-  claim !== undefined && claim.epoch === other.epoch && claim.sequence === other.sequence && claim.run === other.run;
+/** In everything: whoever was faster may have used the same sequence, in the same epoch and run. */
+const isSame = (claim: Claim | undefined, other: Claim): boolean => isDeepStrictEqual(claim, other);
 
 const messageOf = (reason: unknown): string => (reason instanceof Error ? reason.message : String(reason));

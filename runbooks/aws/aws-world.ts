@@ -9,12 +9,12 @@ import {
   cacheName,
   cacheSecretName,
   clusterArn,
-  clusterName,
   database,
   databaseIdentifier,
   databaseSecretName,
   deploymentRoleArn,
   dnsStackName,
+  eksClusterName,
   entranceName,
   gatewaySecretName,
   kubernetes,
@@ -196,7 +196,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     publishReadiness: (results, signal) => putReadiness(clients, results, signal),
     upgrades: awsUpgrades(clients, {
       databaseIn: (name) => databaseIdentifier(platform, regionOf(name)),
-      clusterIn: (name) => clusterName(platform, name),
+      clusterIn: (name) => eksClusterName(platform, name),
     }),
     credentials: awsCredentials(clients, {
       kubectl,

@@ -25,9 +25,9 @@ export function awsRegionDatabase(clients: AwsClients, place: RegionDatabasePlac
       const role = roleOf(instance);
       const [row, lagSeconds] = await Promise.all([
         rows.read(signal),
-        role === 'primary' ? 0 : lagIfKnown(clients, region, identifier, signal),
+        role === 'replica' ? lagIfKnown(clients, region, identifier, signal) : undefined,
       ]);
-      return { role, row, lagSeconds };
+      return { role, row, lagSeconds: role === 'primary' ? 0 : lagSeconds };
     },
     promote: (token, signal, by = 'stack') => promote(clients, place, by, token, signal),
     close: (signal) => rows.close(signal),

@@ -1,6 +1,6 @@
 /** Steps that move the right to write. Every act is a compare-and-swap, or harmless when it comes twice or too late. */
-import { type Claim, opened, seizure } from '../../../gateway/region/claim.ts';
-import type { ClaimReading } from '../../../gateway/region/claim-store.ts';
+import { type Claim, opened, type RegionRow, seizure } from '../../../gateway/region/claim.ts';
+import type { ClaimReading, SwapResult } from '../../../gateway/region/claim-store.ts';
 import { waitSeconds } from '../../../gateway/region/right-to-write.ts';
 import type { Act, Step, StepContext, Undo, Verdict } from '../../engine/step.ts';
 import type { PromotionWay, RegionWorld } from '../region-world.ts';
@@ -74,16 +74,21 @@ const mostSwaps = 20;
 const betweenSwapsSeconds = 0.2;
 
 /**
- * The writer renews all the time: whoever loses against it reads and tries again. So does who cannot tell, which is also
- * what it looks like when the writer was faster by a moment.
+ * Changes the claim by compare-and-swap. The writer renews all the time: whoever loses against it reads and decides anew. So
+ * does who cannot tell, which is also what it looks like when the writer was faster by a moment.
+ * @param next undefined = the claim is as it shall be. What it throws ends the act.
+ * @param by `newest` = what any bucket shows, for who takes the right; `agreed` = what a majority shows, for who has it.
  */
-export function swapping(next: (claim: Claim, context: StepContext) => Claim | undefined): Act<RegionWorld> {
+export function swapping(
+  next: (claim: Claim, context: StepContext) => Claim | undefined,
+  by: 'newest' | 'agreed' = 'newest',
+): Act<RegionWorld> {
   return async (world, context) => {
     for (let count = 1; ; count++) {
       const reading = await world.claims.read(context.signal);
-      const wanted = reading.newest && next(reading.newest, context);
-      if (wanted === undefined) return;
-      const result = await world.claims.swap(reading, wanted, context.signal);
+      const claim = reading[by];
+      const result =
+        claim === undefined ? unread(reading) : await swapped(world, reading, next(claim, context), context);
       if (result.is === 'done') return;
       context.signal.throwIfAborted();
       if (result.is === 'lost') continue;
@@ -91,6 +96,31 @@ export function swapping(next: (claim: Claim, context: StepContext) => Claim | u
       await world.wait(betweenSwapsSeconds, context.signal);
     }
   };
+}
+
+const swapped = async (
+  { claims }: RegionWorld,
+  reading: ClaimReading,
+  wanted: Claim | undefined,
+  { signal }: StepContext,
+): Promise<SwapResult> => (wanted === undefined ? { is: 'done' } : claims.swap(reading, wanted, signal));
+
+const unread = (reading: ClaimReading): SwapResult => ({
+  is: 'unknown',
+  because: unheard(reading) || 'its buckets disagree, or hold none',
+});
+
+/** The claim with which the epoch's writer begins; undefined = it has begun. @throws when the right has moved on. */
+export function openedOrHeld(claim: Claim, epoch: number, row: RegionRow): Claim | undefined {
+  if (claim.epoch !== epoch) {
+    throw new Error(`the claim is of epoch ${claim.epoch} by now and names ${claim.writer}, this run's is ${epoch}`);
+  }
+  if (claim.phase === 'held') return undefined;
+  const next = opened(claim, epoch, row);
+  if (next === undefined) {
+    throw new Error(`the row is of epoch ${row.epoch} and names ${row.writer}, the claim of ${epoch} ${claim.writer}`);
+  }
+  return next;
 }
 
 export const waitLeaseOutStep = ({ target, former }: RegionPlan): RegionStep => ({
@@ -220,10 +250,8 @@ export const openStep = ({ target }: RegionPlan): RegionStep => ({
   },
   act: async (world, context) => {
     const { signal } = context;
-    const reading = await world.claims.read(signal);
     const { row } = await world.database(target).view(signal);
-    const claim = reading.agreed && opened(reading.agreed, epochOf(context), row);
-    if (claim !== undefined) await world.claims.swap(reading, claim, signal);
+    await swapping((claim) => openedOrHeld(claim, epochOf(context), row), 'agreed')(world, context);
   },
   undo: { irreversible: 'the new writer may have acknowledged writes; region-failback returns in order' },
 });

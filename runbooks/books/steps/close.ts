@@ -1,9 +1,9 @@
 /** Steps of a planned move: the writer stops by itself, and the replica is seen to have everything. */
-import { abortion, opened } from '../../../gateway/region/claim.ts';
+import { abortion } from '../../../gateway/region/claim.ts';
 import { renewedEpoch } from '../../../gateway/region/claim-upkeep.ts';
 import type { Act, Step, Verdict } from '../../engine/step.ts';
 import type { RegionWorld } from '../region-world.ts';
-import { type RegionPlan, swapping } from './claim.ts';
+import { openedOrHeld, type RegionPlan, swapping } from './claim.ts';
 import { lookStep } from './look.ts';
 
 type RegionStep = Step<RegionWorld>;
@@ -122,14 +122,15 @@ export function giveRightBack(former: string): Act<RegionWorld> {
       if (claim.writer !== former) return abortion(claim, runId, former);
       return isClosed && row.epoch === claim.epoch ? renewedEpoch(claim, runId, former) : undefined;
     })(world, context);
-    const reading = await world.claims.read(signal);
-    const claim = reading.agreed;
+    const claim = (await world.claims.read(signal)).agreed;
     if (claim?.writer !== former) throw new Error(`${former} has not got the right to write back; look at the claim`);
     if (claim.phase === 'held') return;
     await database.raise(claim.epoch, former, signal);
-    const next = opened(claim, claim.epoch, (await database.view(signal)).row);
-    if (next === undefined) throw new Error(`the row of ${former} does not follow the claim`);
-    // The replica of the other region was never promoted, so it may still be promoted in an emergency.
-    await world.claims.swap(reading, { ...next, candidates: claim.candidates }, signal);
+    const raised = (await database.view(signal)).row;
+    await swapping((found) => {
+      const next = openedOrHeld(found, claim.epoch, raised);
+      // The replica of the other region was never promoted, so it may still be promoted in an emergency.
+      return next && { ...next, candidates: found.candidates };
+    }, 'agreed')(world, context);
   };
 }

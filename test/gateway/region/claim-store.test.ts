@@ -70,6 +70,17 @@ describe('the claim in three buckets', () => {
     expect(await store.swap(await store.read(signal), { ...first, sequence: 1 }, signal)).toEqual({ is: 'done' });
   });
 
+  it('takes no other claim of the same epoch, run and sequence for its own', async () => {
+    const { store } = await threeBuckets();
+    const reading = await store.read(signal);
+    const renewal = { ...first, sequence: 1 };
+    expect(await store.swap(reading, renewal, signal)).toEqual({ is: 'done' });
+    expect(await store.swap(reading, { ...renewal, candidates: [] }, signal)).toMatchObject({
+      is: 'lost',
+      reading: { agreed: renewal },
+    });
+  });
+
   it('stays with the writer when a seizure reached one bucket only, and the resumed run completes it', async () => {
     const { buckets, store } = await threeBuckets();
     const [x] = buckets;

@@ -36,7 +36,7 @@ import { migratedDatabase } from '../../support/gateway.ts';
 import { until } from '../../support/processes.ts';
 import { query } from '../../support/query.ts';
 import { SimulatedWorld } from '../books/simulated-world.ts';
-import { optionsFor } from '../engine/world.ts';
+import { optionsFor, realClock } from '../engine/world.ts';
 
 const available = await motoIsInstalled();
 const { signal } = new AbortController();
@@ -172,13 +172,13 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         maxLagSeconds: 5,
         bakeSeconds: 10,
       });
-      const clock = {
-        date: () => new Date(),
-        now: () => performance.now(),
-        sleep: (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds)),
-      };
       const journal = new MemoryJournal();
-      const more = { confirm: async (_: unknown, expected: string) => expected, clock, pollSeconds: 0.05, journal };
+      const more = {
+        confirm: async (_: unknown, expected: string) => expected,
+        clock: realClock,
+        pollSeconds: 0.05,
+        journal,
+      };
 
       const from = front.calls.length;
       // The description does not say it yet: what to write is told, and nothing was built.

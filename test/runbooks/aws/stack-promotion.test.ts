@@ -16,7 +16,7 @@ import { type AwsFront, startAwsFront } from '../../support/aws/front.ts';
 import { freshMoto, motoIsInstalled } from '../../support/aws/moto.ts';
 import { until } from '../../support/processes.ts';
 import { TwoRegions } from '../books/two-regions.ts';
-import { Crash, CrashingJournal, optionsFor } from '../engine/world.ts';
+import { Crash, CrashingJournal, optionsFor, realClock } from '../engine/world.ts';
 
 const available = await motoIsInstalled();
 const { primary } = shipped;
@@ -78,12 +78,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       const book = regionFailover({ target: 'b', former: 'a' });
       const from = front.calls.length;
       const journal = new MemoryJournal();
-      const clock = {
-        date: () => new Date(),
-        now: () => performance.now(),
-        sleep: (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds)),
-      };
-      const more = { confirm: async (_: unknown, expected: string) => expected, clock, pollSeconds: 0.1 };
+      const more = { confirm: async (_: unknown, expected: string) => expected, clock: realClock, pollSeconds: 0.1 };
       // The write that would say that the promotion was asked for.
       const killed = new CrashingJournal(journal, await positionOfAsking(), 'before');
       await expect(run(optionsFor<RegionWorld>(book, world, { ...more, journal: killed }))).rejects.toThrow(Crash);

@@ -2,22 +2,30 @@
  * The upgrade of databases and clusters over HTTP with AWS's own clients. moto has neither upgrade: the answers are written
  * from the services' published models (botocore, rds/2014-10-31 and eks/2017-11-01, service-2.json).
  */
-import { createServer } from 'node:http';
 import { expect, it, onTestFinished } from 'vitest';
-import { AwsClients } from '../../../runbooks/aws/clients.ts';
-import { awsUpgrades } from '../../../runbooks/aws/upgrades.ts';
+import { definePlatform } from '../../../lib/platform/platform.ts';
+import { type AwsWorld, awsWorld } from '../../../runbooks/aws/aws-world.ts';
+import { policyOf } from '../../../runbooks/aws/policy.ts';
 import { upgrade } from '../../../runbooks/books/upgrade.ts';
 import { run } from '../../../runbooks/engine/run.ts';
+import { brought, spec } from '../../lib/specs.ts';
+import { refusedCalls, unusedRights } from '../../support/aws/allowed.ts';
+import { refusal, result, startWire, type Wire, type WireService } from '../../support/aws/wire.ts';
 import { SimulatedWorld } from '../books/simulated-world.ts';
 import { optionsFor } from '../engine/world.ts';
 
 const [east, west] = ['us-east-1', 'us-west-2'] as const;
+/** One region's cluster was there before the platform, under a name of its own. */
+const platform = definePlatform(
+  spec({ regions: spec().regions.map((one) => (one.region === east ? { ...one, ...brought } : one)) }),
+);
 
 interface FakeAws {
   readonly versions: Map<string, string>;
   readonly acts: string[];
   insight: 'PASSING' | 'ERROR';
-  readonly clients: AwsClients;
+  readonly wire: Wire;
+  readonly world: AwsWorld;
 }
 
 async function fakeAws(version: string): Promise<FakeAws> {
@@ -43,87 +51,65 @@ async function fakeAws(version: string): Promise<FakeAws> {
     fake.acts.push(`${region} ${to}`);
     fake.pending.set(region, { to, looks: 2 });
   };
-  const server = createServer((request, response) => {
-    void (async () => {
-      const pieces: Buffer[] = [];
-      for await (const piece of request) pieces.push(Buffer.from(piece));
-      const body = Buffer.concat(pieces).toString();
-      const [, region = '', service] = /\/\d+\/([\w-]+)\/(\w+)\//.exec(request.headers.authorization ?? '') ?? [];
-      if (service === 'eks') {
-        response.setHeader('content-type', 'application/json');
-        if (request.url?.endsWith('/insights') === true) {
-          const insightStatus = { status: fake.insight, reason: 'flowcontrol v1beta3 is used' };
-          response.end(JSON.stringify({ insights: [{ name: 'Deprecated APIs', insightStatus }] }));
-        } else if (request.method === 'POST') {
-          begin(region, String(JSON.parse(body).version));
-          response.end(JSON.stringify({ update: { id: '1', status: 'InProgress' } }));
-        } else {
-          const { version: now, isSettled } = look(region);
-          response.end(JSON.stringify({ cluster: { version: now, status: isSettled ? 'ACTIVE' : 'UPDATING' } }));
-        }
-        return;
-      }
-      const form = new URLSearchParams(body);
-      const action = form.get('Action') ?? '';
-      const xml = (inner: string): string =>
-        `<${action}Response xmlns="http://rds.amazonaws.com/doc/2014-10-31/"><${action}Result>${inner}</${action}Result></${action}Response>`;
-      response.setHeader('content-type', 'text/xml');
-      if (action === 'ModifyDBInstance') {
-        begin(region, form.get('EngineVersion') ?? '');
-        response.end(xml('<DBInstance/>'));
-      } else if (action === 'DescribeDBEngineVersions') {
+  const eks: WireService = ({ path, method, region, body }) => {
+    if (path.endsWith('/insights')) {
+      const insightStatus = { status: fake.insight, reason: 'flowcontrol v1beta3 is used' };
+      return { json: { insights: [{ name: 'Deprecated APIs', insightStatus }] } };
+    }
+    if (method === 'POST') {
+      begin(region, String(JSON.parse(body).version));
+      return { json: { update: { id: '1', status: 'InProgress' } } };
+    }
+    const { version: now, isSettled } = look(region);
+    return { json: { cluster: { version: now, status: isSettled ? 'ACTIVE' : 'UPDATING' } } };
+  };
+  const rds: WireService = ({ action, fields, region }) => {
+    switch (action) {
+      case 'ModifyDBInstance':
+        begin(region, fields.get('EngineVersion') ?? '');
+        return result(action, '<DBInstance/>');
+      case 'DescribeDBEngineVersions': {
         const target = '<UpgradeTarget><EngineVersion>18.6</EngineVersion></UpgradeTarget>';
-        response.end(
-          xml(
-            `<DBEngineVersions><DBEngineVersion><ValidUpgradeTarget>${target}</ValidUpgradeTarget></DBEngineVersion></DBEngineVersions>`,
-          ),
-        );
-      } else if (action === 'DescribeDBSnapshots') {
-        if (fake.acts.includes('snapshot')) {
-          response.end(xml('<DBSnapshots><DBSnapshot><Status>available</Status></DBSnapshot></DBSnapshots>'));
-        } else {
-          response.writeHead(404);
-          response.end(
-            '<ErrorResponse><Error><Type>Sender</Type><Code>DBSnapshotNotFound</Code><Message>none</Message></Error></ErrorResponse>',
-          );
-        }
-      } else if (action === 'CreateDBSnapshot') {
+        const found = `<DBEngineVersion><ValidUpgradeTarget>${target}</ValidUpgradeTarget></DBEngineVersion>`;
+        return result(action, `<DBEngineVersions>${found}</DBEngineVersions>`);
+      }
+      case 'DescribeDBSnapshots':
+        return fake.acts.includes('snapshot')
+          ? result(action, '<DBSnapshots><DBSnapshot><Status>available</Status></DBSnapshot></DBSnapshots>')
+          : refusal('DBSnapshotNotFound', 'none', 404);
+      case 'CreateDBSnapshot':
         fake.acts.push('snapshot');
-        response.end(xml('<DBSnapshot/>'));
-      } else {
+        return result(action, '<DBSnapshot/>');
+      default: {
         const { version: now, isSettled } = look(region);
+        const to = fake.pending.get(region)?.to;
         const pending = isSettled
           ? ''
-          : `<PendingModifiedValues><EngineVersion>${fake.pending.get(region)?.to}</EngineVersion></PendingModifiedValues>`;
-        response.end(
-          xml(
-            `<DBInstances><DBInstance><Engine>postgres</Engine><EngineVersion>${now}</EngineVersion><DBInstanceStatus>available</DBInstanceStatus>${pending}</DBInstance></DBInstances>`,
-          ),
-        );
+          : `<PendingModifiedValues><EngineVersion>${to}</EngineVersion></PendingModifiedValues>`;
+        const own = `<Engine>postgres</Engine><EngineVersion>${now}</EngineVersion><DBInstanceStatus>available</DBInstanceStatus>`;
+        return result(action, `<DBInstances><DBInstance>${own}${pending}</DBInstance></DBInstances>`);
       }
-    })().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+    }
+  };
+  const wire = await startWire({ services: { eks, rds } });
+  const world = awsWorld({ platform, access: wire.access, claims: [], takeovers: [], databaseUrl: () => '', key: '' });
+  onTestFinished(async () => {
+    await world.close();
+    await wire.close();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const clients = new AwsClients({
-    endpoint: `http://127.0.0.1:${address.port}`,
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  });
-  onTestFinished(() => {
-    clients.destroy();
-    server.closeAllConnections();
-    server.close();
-  });
-  return Object.assign(fake, { clients });
+  return Object.assign(fake, { wire, world });
 }
+
+/** Of both components: a policy is printed for the book. */
+const policy = policyOf('upgrade', platform, { claims: [], takeovers: [], journals: ['journals'] });
+const ofComponent = (service: 'rds' | 'eks') => (right: string) => right.startsWith(`${service}:`);
 
 function upgraded(fake: FakeAws, component: 'database' | 'cluster', to: string) {
   const world = new SimulatedWorld();
   const real = {
     newestBackup: world.newestBackup.bind(world),
     restores: world.restores,
-    upgrades: awsUpgrades(fake.clients, { databaseIn: (region) => `db-${region}`, clusterIn: (region) => region }),
+    upgrades: fake.world.upgrades,
     verify: async () => [],
   };
   const book = upgrade({ component, to, primary: east, standbys: [west] });
@@ -134,6 +120,9 @@ it('databases: replicas first, a snapshot before the writer, and each is waited 
   const fake = await fakeAws('18.4');
   expect(await upgraded(fake, 'database', '18.6')).toEqual({ is: 'completed' });
   expect(fake.acts).toEqual([`${west} 18.6`, 'snapshot', `${east} 18.6`]);
+  expect(refusedCalls(policy, fake.wire.calls, platform.account)).toEqual([]);
+  // Snapshots take their tags from the database, in the operator's name.
+  expect(unusedRights(policy, fake.wire.calls).filter(ofComponent('rds'))).toEqual(['rds:AddTagsToResource']);
 });
 
 it('a version that RDS does not upgrade to is refused with those that it does, before anything is changed', async () => {
@@ -149,6 +138,8 @@ it('clusters: standbys first, one minor version', async () => {
   const fake = await fakeAws('1.36');
   expect(await upgraded(fake, 'cluster', '1.37')).toEqual({ is: 'completed' });
   expect(fake.acts).toEqual([`${west} 1.37`, `${east} 1.37`]);
+  expect(refusedCalls(policy, fake.wire.calls, platform.account)).toEqual([]);
+  expect(unusedRights(policy, fake.wire.calls).filter(ofComponent('eks'))).toEqual([]);
 });
 
 it('what EKS itself finds in the way ends the run before anything is changed', async () => {

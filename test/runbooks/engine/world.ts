@@ -70,6 +70,13 @@ export function steppingClock(): Clock {
   };
 }
 
+/** For worlds whose effects take real time. */
+export const realClock: Clock = {
+  date: () => new Date(),
+  now: () => performance.now(),
+  sleep: (milliseconds) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds)),
+};
+
 let sessions = 0;
 
 export function optionsFor<World>(

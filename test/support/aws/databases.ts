@@ -1,4 +1,5 @@
 /** RDS: moto's, with what moto lacks of a promotion. CloudFormation's changes go through the same calls as anybody's. */
+import { restoredTag } from '../../../runbooks/aws/restored-tag.ts';
 import type { Moto } from './moto.ts';
 import { AwsRefusal, type Call, scopeHeader } from './query-protocol.ts';
 import type { Change, Resolved } from './stack-update.ts';
@@ -16,24 +17,33 @@ interface Reply {
   readonly text: string;
 }
 
+/** Where a real PostgreSQL answers for the instances of moto, behind which none stands. */
+export interface DatabaseAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 const requestTimeoutMs = 15_000;
 
 export class DatabaseService {
   readonly calls: RdsCall[] = [];
   readonly #moto: Moto;
   readonly #promotionMs: number;
+  readonly #address: DatabaseAddress | undefined;
   /** When each promoted database is ready, by region and identifier. */
   readonly #promoted = new Map<string, number>();
-  readonly #failing = new Set<string>();
+  /** Calls of an action that pass before one fails. */
+  readonly #failing = new Map<string, number>();
   readonly #lost = new Set<string>();
 
-  constructor(moto: Moto, promotionMs: number) {
+  constructor(moto: Moto, promotionMs: number, address: DatabaseAddress | undefined) {
     this.#moto = moto;
     this.#promotionMs = promotionMs;
+    this.#address = address;
   }
 
-  failNext(action: string): void {
-    this.#failing.add(action);
+  failNext(action: string, after = 0): void {
+    this.#failing.set(action, after);
   }
 
   lose(region: string): void {
@@ -89,19 +99,17 @@ export class DatabaseService {
     database: string,
     fields: Readonly<Record<string, string>>,
   ): Promise<Reply> {
-    const form = { Action: action, Version: '2014-10-31', DBInstanceIdentifier: database, ...fields };
-    const body = new URLSearchParams(form).toString();
-    const reply = await this.#call(action, region, database, body, 'CloudFormation');
+    const reply = await this.#call(action, region, database, form(action, database, fields), 'CloudFormation');
     if (reply.status >= 400) throw new AwsRefusal(tag(reply.text, 'Code'), tag(reply.text, 'Message'));
     return reply;
   }
 
   async #call(action: string, region: string, database: string, body: string, from: RdsCall['from']): Promise<Reply> {
     this.calls.push({ action, region, database, from });
-    if (this.#failing.delete(action)) throw new AwsRefusal('InternalFailure', `${action} failed, as it was told to`);
+    this.#failIfTold(action);
     const key = `${region} ${database}`;
     if (action === 'PromoteReadReplica') {
-      const { text } = await this.#send(region, 'rds', describe(database));
+      const { text } = await this.#send(region, 'rds', form('DescribeDBInstances', database));
       const isReplica = text.includes('<ReadReplicaSourceDBInstanceIdentifier>') && !this.#promoted.has(key);
       if (!isReplica) {
         throw new AwsRefusal('InvalidDBInstanceState', `DB Instance ${database} is not a read replica`);
@@ -111,7 +119,35 @@ export class DatabaseService {
     if (action === 'PromoteReadReplica' && reply.status === 200) {
       this.#promoted.set(key, Date.now() + this.#promotionMs);
     }
-    return this.#promoted.has(key) ? { ...reply, text: this.#asPromoted(reply.text, key) } : reply;
+    if (action.startsWith('RestoreDBInstance') && reply.status === 200) await this.#unprotect(region, body);
+    const text = this.#promoted.has(key) ? this.#asPromoted(reply.text, key) : reply.text;
+    return { ...reply, text: this.#atAddress(restoredAlone(text)) };
+  }
+
+  /** moto copies the protection of what it restores from; RDS leaves it out. */
+  async #unprotect(region: string, body: string): Promise<void> {
+    const asked = new URLSearchParams(body);
+    const database = asked.get('TargetDBInstanceIdentifier') ?? asked.get('DBInstanceIdentifier') ?? '';
+    await this.#send(region, 'rds', form('ModifyDBInstance', database, { DeletionProtection: 'false' }));
+  }
+
+  #failIfTold(action: string): void {
+    const after = this.#failing.get(action);
+    if (after === undefined) return;
+    if (after > 0) {
+      this.#failing.set(action, after - 1);
+      return;
+    }
+    this.#failing.delete(action);
+    throw new AwsRefusal('InternalFailure', `${action} failed, as it was told to`);
+  }
+
+  #atAddress(text: string): string {
+    if (this.#address === undefined) return text;
+    const { host, port } = this.#address;
+    return text
+      .replaceAll(/(<Endpoint>.*?<Address>)[^<]*(<\/Address>)/gs, `$1${host}$2`)
+      .replaceAll(/(<Endpoint>.*?<Port>)[^<]*(<\/Port>)/gs, `$1${port}$2`);
   }
 
   /** moto goes on naming the source, and is never in between. */
@@ -137,12 +173,21 @@ export class DatabaseService {
   }
 }
 
-const describe = (database: string): string =>
+const form = (action: string, database: string, fields: Readonly<Record<string, string>> = {}): string =>
   new URLSearchParams({
-    Action: 'DescribeDBInstances',
+    Action: action,
     Version: '2014-10-31',
     DBInstanceIdentifier: database,
+    ...fields,
   }).toString();
+
+/** moto calls what was restored to a point in time a replica of what it was restored from. */
+const restoredAlone = (text: string): string =>
+  text.replaceAll(/<DBInstance>.*?<\/DBInstance>/gs, (instance) =>
+    instance.includes(restoredTag)
+      ? instance.replace(/<ReadReplicaSourceDBInstanceIdentifier>[^<]*<\/ReadReplicaSourceDBInstanceIdentifier>/, '')
+      : instance,
+  );
 
 const tag = (text: string, name: string): string => new RegExp(`<${name}>([^<]*)<`).exec(text)?.[1] ?? text;
 

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { resolveTemplate } from '../../lib/resolve-template.ts';
 import { templateSchema } from '../../lib/synthesize.ts';
-import { DatabaseService, type RdsCall } from './databases.ts';
+import { type DatabaseAddress, DatabaseService, type RdsCall } from './databases.ts';
 import type { Moto } from './moto.ts';
 import { AwsRefusal, type Call, membersOf, scopeHeader, type Xml, xmlOf } from './query-protocol.ts';
 import { afterFailure, type Change, changesBetween, type Resources } from './stack-update.ts';
@@ -37,6 +37,8 @@ interface StackState {
 export interface AwsFrontOptions {
   /** How long a promotion takes; the database is `modifying` so long. */
   readonly promotionMs?: number;
+  /** What RDS names as the address of every database. */
+  readonly databasesAt?: DatabaseAddress;
 }
 
 export interface AwsFront extends Wire {
@@ -44,8 +46,8 @@ export interface AwsFront extends Wire {
   readonly url: string;
   /** Calls that RDS got, from CloudFormation and from outside, in order. */
   readonly rdsCalls: readonly RdsCall[];
-  /** The next call of this action to RDS fails. */
-  failNext(action: string): void;
+  /** The next call of this action to RDS fails; those of which `after` are to pass before it do not. */
+  failNext(action: string, after?: number): void;
   /** Databases of this region answer nothing any more to others: what waits for their replication waits for ever. */
   loseRegion(region: string): void;
 }
@@ -63,7 +65,7 @@ export async function startAwsFront(
   options: AwsFrontOptions = {},
   services: Readonly<Record<string, WireService>> = {},
 ): Promise<AwsFront> {
-  const databases = new DatabaseService(moto, options.promotionMs ?? 0);
+  const databases = new DatabaseService(moto, options.promotionMs ?? 0, options.databasesAt);
   const stacks = new Stacks(databases, moto);
   const wire = await startWire({
     moto,
@@ -80,7 +82,7 @@ export async function startAwsFront(
     ...wire,
     url: wire.access.endpoint ?? '',
     rdsCalls: databases.calls,
-    failNext: (action) => databases.failNext(action),
+    failNext: (action, after) => databases.failNext(action, after),
     loseRegion: (region) => databases.lose(region),
     close: async () => {
       await stacks.settled();
