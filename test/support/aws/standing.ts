@@ -10,7 +10,7 @@ import { bucketName, objectKeys, stackName } from '../../../lib/platform/names.t
 import { definePlatform, type Platform, type PlatformSpec, type Region } from '../../../lib/platform/platform.ts';
 import { type AwsWorld, type AwsWorldOptions, awsWorld } from '../../../runbooks/aws/aws-world.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
-import type { PolicyBuckets } from '../../../runbooks/aws/policy.ts';
+import type { PolicyBuckets } from '../../../runbooks/aws/rights.ts';
 import { S3Journals } from '../../../runbooks/aws/s3-journal.ts';
 import type { Journal } from '../../../runbooks/engine/journal.ts';
 import { stackNamed, synthesize } from '../../lib/synthesize.ts';
