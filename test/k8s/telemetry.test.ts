@@ -25,7 +25,7 @@ describe('the collector on EKS', () => {
     const asked = awsAlarms(platform, platform.primary, deployed)
       .flatMap(({ metrics }) => metrics)
       .filter(({ namespace }) => !/^AWS\/|^CloudWatchSynthetics$|^Holdfast\/Regions$/.test(namespace));
-    expect(asked).toHaveLength(2);
+    expect(asked).toHaveLength(3);
     for (const metric of asked) {
       expect(at(emf, 'namespace')).toBe(metric.namespace);
       expect(listAt(emf, 'metric_declarations.0.metric_name_selectors')).toContain(metric.name);
@@ -39,7 +39,9 @@ describe('the collector on EKS', () => {
   it('sends nothing else there', () => {
     expect(at(config, 'service.pipelines.metrics/exported.processors.1')).toBe('filter/exported');
     expect(listAt(Object(at(config, 'processors'))['filter/exported'], 'metrics.metric')).toEqual([
-      `name != "${metricNames.outboxOldestSeconds}" and name != "${metricNames.outboxPressure}"`,
+      [metricNames.outboxOldestSeconds, metricNames.outboxUnarchivedSeconds, metricNames.outboxPressure]
+        .map((name) => `name != "${name}"`)
+        .join(' and '),
     ]);
   });
 
