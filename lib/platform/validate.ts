@@ -1,17 +1,13 @@
 /** Every rule that a platform description must satisfy, before anything is synthesized. */
 
-import { bucketName } from './names.ts';
-import { partnerRegions } from './partner-regions.ts';
 import type { PlatformSpec } from './platform.ts';
-import { isRegion, zoneLetters } from './regions.ts';
 import { tiers } from './tiers.ts';
 import { cacheFaults } from './validate-cache.ts';
-import { findDatabaseFaults, ownDatabaseFaults } from './validate-databases.ts';
-
-interface CidrRange {
-  readonly first: number;
-  readonly last: number;
-}
+import { clusterFaults } from './validate-cluster.ts';
+import { findDatabaseFaults } from './validate-databases.ts';
+import { networkFaults } from './validate-networks.ts';
+import { regionFaults } from './validate-regions.ts';
+import { satelliteFaults } from './validate-satellites.ts';
 
 /** All faults of a description, in the order of its fields; empty when it can be built. */
 export function findFaults(spec: PlatformSpec): string[] {
@@ -81,117 +77,6 @@ function nameFaults(spec: PlatformSpec): string[] {
   return faults;
 }
 
-function regionFaults(spec: PlatformSpec): string[] {
-  const faults: string[] = [];
-  const seen = new Set<string>();
-  for (const [index, region] of spec.regions.entries()) {
-    const at = `regions[${index}]`;
-    if (!isRegion(region.region)) {
-      faults.push(
-        `${at}.region: "${region.region}" is not an AWS region, for example us-east-1 (all that are known: lib/platform/regions.ts)`,
-      );
-    }
-    if (seen.has(region.region)) faults.push(`${at}.region: "${region.region}" appears twice; name each region once`);
-    seen.add(region.region);
-    if (region.account !== undefined && !/^\d{12}$/.test(region.account)) {
-      faults.push(`${at}.account: "${region.account}" is not an AWS account id of 12 digits`);
-    }
-    faults.push(
-      ...ownNetworkFaults(region, at),
-      ...ownClusterFaults(region, at),
-      ...ownDatabaseFaults(region, region.account ?? spec.account, at),
-    );
-    const ofCertificate = `arn:aws:acm:${region.region}:`;
-    if (region.certificateArn !== undefined && !region.certificateArn.startsWith(ofCertificate)) {
-      faults.push(
-        `${at}.certificateArn: "${region.certificateArn}" must begin with ${ofCertificate}; a load balancer takes certificates of its own region only`,
-      );
-    }
-    if (
-      region.databaseInstanceClass !== undefined &&
-      !/^db\.[a-z0-9]+\.\d*[a-z]+$/.test(region.databaseInstanceClass)
-    ) {
-      faults.push(`${at}.databaseInstanceClass: "${region.databaseInstanceClass}" is not a class such as db.r6g.large`);
-    }
-    if (region.cacheNodeType !== undefined && !/^cache\.[a-z0-9]+\.\d*[a-z]+$/.test(region.cacheNodeType)) {
-      faults.push(`${at}.cacheNodeType: "${region.cacheNodeType}" is not a node type such as cache.r7g.large`);
-    }
-    const letters = zoneLetters(region.region);
-    for (const zone of region.zones) {
-      if (!/^[a-z]$/.test(zone)) faults.push(`${at}.zones: "${zone}" must be the zone's letter alone, for example "a"`);
-      else if (letters.length > 0 && !letters.includes(zone)) {
-        faults.push(`${at}.zones: ${region.region} has no zone "${zone}"; it has ${letters.join(', ')}`);
-      }
-    }
-    if (new Set(region.zones).size !== region.zones.length) {
-      faults.push(`${at}.zones: a zone appears twice in [${region.zones.join(', ')}]`);
-    }
-    if (
-      region.gatewayReplicas !== undefined &&
-      !(Number.isInteger(region.gatewayReplicas) && region.gatewayReplicas >= 2)
-    ) {
-      faults.push(
-        `${at}.gatewayReplicas: ${region.gatewayReplicas} must be a whole number of at least 2; one replica is no redundancy`,
-      );
-    }
-  }
-  for (const [index, { reservedNodesPerZone: kept, cluster }] of spec.regions.entries()) {
-    const at = `regions[${index}].reservedNodesPerZone`;
-    if (kept === undefined) continue;
-    if (!(Number.isInteger(kept) && kept >= 0 && kept <= 50)) {
-      faults.push(`${at}: ${kept} must be a whole number from 0 to 50; each is paid for, used or not`);
-    }
-    if (cluster !== undefined) {
-      faults.push(`${at}: the cluster was brought along, its owner keeps capacity for it; leave it out`);
-    }
-  }
-  if (spec.dnsRegion !== undefined && !isRegion(spec.dnsRegion)) {
-    faults.push(`dnsRegion: "${spec.dnsRegion}" is not an AWS region, for example us-west-2`);
-  }
-  if (spec.dnsRegion !== undefined && spec.topology !== 'single-region') {
-    const primary = spec.regions.find((region) => region.role === 'primary');
-    if (primary?.region === spec.dnsRegion) {
-      faults.push(`dnsRegion: "${spec.dnsRegion}" is the primary; choose another, so that the dns stack outlives it`);
-    }
-  }
-  return faults;
-}
-
-function ownNetworkFaults({ network, zones }: PlatformSpec['regions'][number], at: string): string[] {
-  if (network === undefined) return [];
-  const faults: string[] = [];
-  if (!/^vpc-[0-9a-f]{8,17}$/.test(network.vpcId)) {
-    faults.push(`${at}.network.vpcId: "${network.vpcId}" is not a VPC id such as vpc-0123456789abcdef0`);
-  }
-  for (const field of ['publicSubnetIds', 'privateSubnetIds', 'isolatedSubnetIds'] as const) {
-    const ids = network[field];
-    if (ids.length !== zones.length) {
-      faults.push(
-        `${at}.network.${field}: ${ids.length} subnets for ${zones.length} zones; give one for each, in the order of zones`,
-      );
-    }
-    for (const id of ids) {
-      if (!/^subnet-[0-9a-f]{8,17}$/.test(id)) faults.push(`${at}.network.${field}: "${id}" is not a subnet id`);
-    }
-  }
-  return faults;
-}
-
-function ownClusterFaults({ cluster, network }: PlatformSpec['regions'][number], at: string): string[] {
-  if (cluster === undefined) return [];
-  const faults: string[] = [];
-  if (!/^[0-9A-Za-z][\w-]{0,99}$/.test(cluster.name)) {
-    faults.push(`${at}.cluster.name: "${cluster.name}" is not the name of an EKS cluster`);
-  }
-  if (!/^sg-[0-9a-f]{8,17}$/.test(cluster.securityGroupId)) {
-    faults.push(`${at}.cluster.securityGroupId: "${cluster.securityGroupId}" is not a security group id`);
-  }
-  if (network === undefined) {
-    faults.push(`${at}.cluster: "${cluster.name}" stands in a network already; name it in ${at}.network`);
-  }
-  return faults;
-}
-
 function roleFaults(spec: PlatformSpec): string[] {
   const primaries = spec.regions.filter((region) => region.role === 'primary').map((region) => region.region);
   if (primaries.length === 0)
@@ -238,59 +123,6 @@ function tierFaults(spec: PlatformSpec): string[] {
   return faults;
 }
 
-/** Longest name of a bucket. */
-const bucketNameLimit = 63;
-
-function satelliteFaults(spec: PlatformSpec): string[] {
-  const faults: string[] = [];
-  const { witnessRegion, backupRegion, account } = spec;
-  const names = spec.regions.map(({ region }) => region);
-  for (const [field, region] of [
-    ['witnessRegion', witnessRegion],
-    ['backupRegion', backupRegion],
-  ] as const) {
-    if (region === undefined) continue;
-    if (!isRegion(region)) faults.push(`${field}: "${region}" is not an AWS region, for example us-east-2`);
-    if (names.includes(region)) {
-      faults.push(`${field}: "${region}" is one of regions; it would be lost together with what it is to outlive`);
-    }
-  }
-  const single = spec.topology === 'single-region';
-  if (single && witnessRegion !== undefined) {
-    faults.push('witnessRegion: a single region has nobody to share the right to write with; leave it out');
-  }
-  if (!single && backupRegion !== undefined) {
-    faults.push('backupRegion: several regions hold each other’s backups; leave it out');
-  }
-  if (
-    single &&
-    backupRegion === undefined &&
-    spec.regions.some(({ region }) => isRegion(region) && !partnerRegions[region])
-  ) {
-    faults.push(
-      `backupRegion: ${names.join(', ')} has no partner region under the same law; name the region that backups are copied to`,
-    );
-  }
-  if (spec.tier === 'critical' && !single && names.length < 3 && witnessRegion === undefined) {
-    faults.push(
-      'witnessRegion: tier "critical" needs the claim in three places, so that the loss of any one stops no write; name a third region, a bucket there is enough',
-    );
-  }
-  const places = [...names, witnessRegion, backupRegion].filter((region) => region !== undefined);
-  if (spec.regionSwitchPlan === true && names.length !== 2) {
-    faults.push(`regionSwitchPlan: ARC Region switch knows two regions, regions lists ${names.length}; leave it out`);
-  }
-  const longest = places
-    .map((region) => bucketName(spec, { region, account }, 'takeover'))
-    .reduce((left, right) => (right.length > left.length ? right : left), '');
-  if (longest.length > bucketNameLimit) {
-    faults.push(
-      `name: "${spec.name}" is too long: the bucket ${longest} would have ${longest.length} characters, S3 allows ${bucketNameLimit}; shorten the name by ${longest.length - bucketNameLimit}`,
-    );
-  }
-  return faults;
-}
-
 function operationsFaults({ operations, delivery }: PlatformSpec): string[] {
   const faults: string[] = [];
   for (const [field, date] of [
@@ -315,102 +147,6 @@ function operationsFaults({ operations, delivery }: PlatformSpec): string[] {
     }
   }
   return faults;
-}
-
-function networkFaults(spec: PlatformSpec): string[] {
-  const faults: string[] = [];
-  const ranges: { region: string; cidr: string; range: CidrRange }[] = [];
-  for (const [index, region] of spec.regions.entries()) {
-    const range = parseCidr(region.cidr);
-    if (range === undefined) {
-      faults.push(
-        `regions[${index}].cidr: "${region.cidr}" is not a range such as 10.0.0.0/16 (network address, prefix 16 to 20)`,
-      );
-      continue;
-    }
-    const other = ranges.find((known) => known.range.first <= range.last && range.first <= known.range.last);
-    if (other !== undefined) {
-      faults.push(
-        `regions[${index}].cidr: "${region.cidr}" of ${region.region} overlaps "${other.cidr}" of ${other.region}; regions route to each other`,
-      );
-    }
-    ranges.push({ region: region.region, cidr: region.cidr, range });
-  }
-  return faults;
-}
-
-function clusterFaults(spec: PlatformSpec): string[] {
-  const faults: string[] = [];
-  const { kind = 'eks', ingress, addons = [] } = spec.cluster ?? {};
-  if (ingress !== undefined && kind !== 'generic') {
-    faults.push(
-      `cluster.ingress: "${ingress}" has no effect on "${kind}"; leave it out or set cluster.kind to "generic"`,
-    );
-  }
-  for (const [index, addon] of addons.entries()) {
-    if (addons.indexOf(addon) !== index) faults.push(`cluster.addons[${index}]: "${addon}" appears twice`);
-  }
-  for (const [index, address] of (spec.cluster?.outbound ?? []).entries()) {
-    const [, host = '', port] = /^([\w.-]+(?:\/(?:[89]|[12]\d|3[0-2]))?):(\d{1,5})$/.exec(address) ?? [];
-    if (host === '' || Number(port) < 1 || Number(port) > 65_535 || host.startsWith('169.254.')) {
-      faults.push(
-        `cluster.outbound[${index}]: "${address}" is not HOST:PORT such as llm.models:8000 or 10.20.0.0/16:8000 (no node addresses)`,
-      );
-    }
-  }
-  for (const [name, image] of Object.entries(spec.cluster?.images ?? {})) {
-    if (!/@sha256:[0-9a-f]{64}$|:[^:/@]*\d+\.\d+[^:/@]*$/.test(image)) {
-      faults.push(
-        `cluster.images.${name}: "${image}" may be another image tomorrow; name it by digest (@sha256:...) or by an exact version`,
-      );
-    }
-  }
-  const layers = spec.cluster?.applyByStack?.kubectlLayerArns;
-  if (layers !== undefined && kind !== 'eks') {
-    faults.push(`cluster.applyByStack: stacks reach clusters of kind "eks" alone; leave it out`);
-  }
-  for (const { region } of layers === undefined ? [] : spec.regions) {
-    const [arn, ofRegion] = [layers?.[region], `arn:aws:lambda:${region}:`];
-    if (arn?.startsWith(ofRegion) !== true || !/:layer:[\w-]+:\d+$/.test(arn)) {
-      faults.push(
-        `cluster.applyByStack.kubectlLayerArns.${region}: "${arn ?? ''}" is not the ARN of a layer version, ${ofRegion}ACCOUNT:layer:NAME:VERSION; a function takes layers of its own region only`,
-      );
-    }
-  }
-  const { objectStoreUrl } = spec.cluster ?? {};
-  if (objectStoreUrl !== undefined && !/^https?:\/\/[\w.-]+(:\d+)?\/?$/.test(objectStoreUrl)) {
-    faults.push(`cluster.objectStoreUrl: "${objectStoreUrl}" is not an address such as https://minio.storage:9000`);
-  }
-  if (objectStoreUrl !== undefined && kind === 'eks') {
-    faults.push('cluster.objectStoreUrl: on "eks" backups go to S3 by the pods’ roles; leave it out');
-  }
-  for (const [index, arn] of (spec.cluster?.adminRoleArns ?? []).entries()) {
-    if (!/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(arn)) {
-      faults.push(
-        `cluster.adminRoleArns[${index}]: "${arn}" is not a role ARN such as arn:aws:iam::${spec.account}:role/Admin`,
-      );
-    }
-  }
-  for (const [index, range] of (spec.cluster?.publicApiCidrs ?? []).entries()) {
-    if (!/^(\d{1,3}\.){3}\d{1,3}\/([89]|[12]\d|3[0-2])$/.test(range)) {
-      faults.push(
-        `cluster.publicApiCidrs[${index}]: "${range}" is not a range such as 198.51.100.0/24 (prefix 8 to 32); the Kubernetes API is never open to everyone`,
-      );
-    }
-  }
-  return faults;
-}
-
-/** A VPC range, or undefined when it is malformed, not on its network address, or too small for three tiers of subnets. */
-function parseCidr(cidr: string): CidrRange | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(cidr);
-  if (match === null) return undefined;
-  const octets = match.slice(1, 5).map(Number);
-  const prefix = Number(match[5]);
-  if (octets.some((octet) => octet > 255) || prefix < 16 || prefix > 20) return undefined;
-  const first = octets.reduce((address, octet) => address * 256 + octet, 0);
-  const size = 2 ** (32 - prefix);
-  return first % size === 0 ? { first, last: first + size - 1 } : undefined;
 }
 
 const isDomain = (name: string): boolean =>

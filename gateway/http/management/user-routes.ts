@@ -10,7 +10,7 @@ import { forbidden, invalid, notFound, seesAll } from './actor.ts';
 import { alias, flag, id, ids, inertFields, limitFields, metadata, models, paging } from './fields.ts';
 import { keyAnswers } from './key-answers.ts';
 import { keyFields } from './key-body.ts';
-import { makeKey } from './key-routes.ts';
+import { makeKey } from './key-changes.ts';
 import {
   budgetsOf,
   changed,
