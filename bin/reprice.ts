@@ -6,7 +6,7 @@ import { readConfig } from '../gateway/read-config.ts';
 import { readSettings } from '../gateway/settings.ts';
 import { describeStartError } from '../gateway/start-error.ts';
 import { describeUrl } from '../gateway/stores/postgres.ts';
-import { repriceLedger } from '../gateway/stores/repricing.ts';
+import { ReplicaOf, repriceLedger } from '../gateway/stores/repricing.ts';
 import { fail, say } from './say.ts';
 
 const whyNot = {
@@ -25,16 +25,9 @@ export async function repriceSpend({ config: file }: { readonly config?: string 
     const databaseUrl = settings.databaseUrl ?? config.databaseUrl;
     if (databaseUrl === undefined)
       return fail('Set DATABASE_URL (or POSTGRES_HOST and so on) to the database whose spend shall be priced.', 2);
-    const done = await repriceLedger(databaseUrl, entryPricer(config), ({ next }) => {
+    const { seen, priced, micros } = await repriceLedger(databaseUrl, entryPricer(config), ({ next }) => {
       if (next !== undefined) say(`... up to ${next.day}`);
     });
-    if (done === undefined) {
-      say(
-        `${describeUrl(databaseUrl)} is a replica: nothing was changed. Its rows come from the database that takes writes.`,
-      );
-      return 0;
-    }
-    const { seen, priced, micros } = done;
     say(
       `${describeUrl(databaseUrl)}: ${seen} requests had no cost; ${priced} have one now, ${toDollars(micros)} dollars together.${
         seen > priced
@@ -44,6 +37,11 @@ export async function repriceSpend({ config: file }: { readonly config?: string 
     );
     return 0;
   } catch (error) {
+    if (error instanceof ReplicaOf)
+      return fail(
+        `The database is a replica: nothing was changed. Run this in the region that writes (${error.writer}), or POST /spend/reprice to a gateway of any region, which passes it on`,
+        1,
+      );
     if (error instanceof NotWriter) return fail(`${whyNot[error.reason]}. Nothing was changed; try again.`, 1);
     const { message, exitCode } = describeStartError(error);
     return fail(message, exitCode);

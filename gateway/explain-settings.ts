@@ -1,7 +1,8 @@
 /** Where the settings of a process come from. Precedence, strongest first: command line, environment, file, default. */
 import { type Explained, explainConfig, shownValue } from './config/explain.ts';
 import { findConfig, sourceName } from './find-config.ts';
-import { type Settings, variableNames } from './settings.ts';
+import { variableNames } from './settings/variables.ts';
+import type { Settings } from './settings.ts';
 
 /** A stronger variable, and those that count only without it. */
 const stronger: readonly (readonly [strong: string, weak: readonly string[]])[] = [

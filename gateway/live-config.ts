@@ -15,7 +15,7 @@ import { type FoundConfig, sourceName } from './find-config.ts';
 import { type PreparedGeneration, prepareGeneration } from './generation.ts';
 import type { Ground } from './ground.ts';
 import { checkWhoMaySignIn, loadText } from './read-config.ts';
-import type { HaSettings } from './settings.ts';
+import type { HaSettings } from './settings/high-availability.ts';
 import { KubernetesLease } from './stores/kubernetes-lease.ts';
 import { LastConfigFile } from './stores/last-config.ts';
 import type { LeaderLease } from './stores/leader-lease.ts';

@@ -107,7 +107,7 @@ const rooms: readonly { readonly room: string; readonly may: readonly string[] }
       'gateway/telemetry/log.ts',
     ],
   },
-  { room: 'gateway/settings.ts', may: ['gateway/contract.ts', 'gateway/telemetry/log.ts'] },
+  { room: 'gateway/settings', may: ['gateway/contract.ts', 'gateway/telemetry/log.ts'] },
   {
     room: 'gateway/app.ts',
     may: ['gateway/http/', 'gateway/domain/', 'gateway/contract.ts', 'gateway/telemetry/log.ts'],

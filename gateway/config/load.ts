@@ -5,7 +5,9 @@ import { type Environment, resolveEnvironment } from './environment.ts';
 import { faultsOf } from './faults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import { withOverrides } from './overrides.ts';
-import { configSchema, knownKeys, modelEntry, routerSettings } from './schema.ts';
+import { modelEntry } from './schema/model-entry.ts';
+import { routerSettings } from './schema/router-settings.ts';
+import { configSchema, knownKeys } from './schema.ts';
 
 export interface LoadedConfig {
   readonly config: GatewayConfig;

@@ -4,7 +4,7 @@ import type { PassedHeaders } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
 import { UpstreamError } from '../domain/errors.ts';
 import { attemptSeconds } from '../pipeline/attempt.ts';
-import type { NotReached } from '../pipeline/reach.ts';
+import type { NotReached } from '../pipeline/not-reached.ts';
 import type { Served } from '../pipeline/serve.ts';
 
 type Headers = Record<string, string | number>;

@@ -9,7 +9,7 @@ import { responsesDialect } from '../dialects/responses/responses.ts';
 import { ClientGone, DeadlineExceeded, Refusal } from '../domain/errors.ts';
 import { type Operation, operationNames, specOf } from '../domain/operation.ts';
 import type { Caller } from '../domain/request.ts';
-import { NotReached } from '../pipeline/reach.ts';
+import { NotReached } from '../pipeline/not-reached.ts';
 import { readRequest } from '../pipeline/read-request.ts';
 import { type ServeDependencies, type Served, serve } from '../pipeline/serve.ts';
 import type { Logger } from '../telemetry/log.ts';

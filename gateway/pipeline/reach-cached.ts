@@ -3,7 +3,8 @@ import type { Reached } from '../domain/answer.ts';
 import { type AnswerCache, LeftWaiting } from '../domain/answer-cache.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { Caller, ModelRequest } from '../domain/request.ts';
-import { NotReached, type ReachDependencies, reach } from './reach.ts';
+import { NotReached } from './not-reached.ts';
+import { type ReachDependencies, reach } from './reach.ts';
 
 export interface CachedReachDependencies extends ReachDependencies {
   /** Undefined = answers are not cached. */

@@ -1,73 +1,27 @@
 /** From a request to an answer: choose, attempt, and after each failure do what `nextMove` says. */
 import type { Answer, Reached } from '../domain/answer.ts';
 import type { Deployment } from '../domain/deployment.ts';
-import { DeadlineExceeded, Refusal, UpstreamError } from '../domain/errors.ts';
+import { Refusal, UpstreamError } from '../domain/errors.ts';
 import type { RecoverySettings } from '../domain/recovery.ts';
 import type { ModelRequest } from '../domain/request.ts';
-import type { ProviderAdapter } from '../providers/adapter.ts';
 import { mockFailure } from '../providers/mock-answer.ts';
-import type { Transport } from '../providers/transport.ts';
-import type { LoadBook } from '../routing/load.ts';
 import type { RetryBudget } from '../routing/retry-budget.ts';
-import type { Router, Wanted } from '../routing/router.ts';
-import { attempt, attemptSeconds, nativeOf, type SignCall, type Stopwatch } from './attempt.ts';
-import type { PromptCounter } from './count-prompt.ts';
-import { acceptedFrom, continuationRefusal, NotTranslatable } from './native-only.ts';
+import { attemptSeconds, nativeOf, type Stopwatch } from './attempt.ts';
+import { continuationRefusal, NotTranslatable } from './native-only.ts';
 import { nextMove } from './next-move.ts';
-import { pretenceOf, pretend } from './pretend.ts';
-import { promptTextBytes, tokensOfBytes } from './prompt-tokens.ts';
+import { NotReached } from './not-reached.ts';
+import { pretenceOf } from './pretend.ts';
 import { changedBy } from './requested-fallbacks.ts';
 import { Trail } from './trail.ts';
+import { type TryDependencies, tryOne } from './try-one.ts';
+import { type WantedDependencies, wantedBy } from './wanted.ts';
 
-export interface ReachDependencies {
-  readonly router: Router;
-  readonly load: LoadBook;
+export interface ReachDependencies extends TryDependencies, WantedDependencies {
   readonly retries: RetryBudget;
-  readonly transport: Transport;
-  readonly adapterFor: (provider: string) => ProviderAdapter;
-  /** For deployments whose calls must be signed. */
-  readonly sign: SignCall;
   readonly recovery: RecoverySettings;
   readonly random: () => number;
-  /** Monotonic, milliseconds. */
-  readonly now: () => number;
-  /** Resolves after so many milliseconds on that clock; rejects when the signal fires first. */
-  readonly wait: (milliseconds: number, signal: AbortSignal) => Promise<void>;
-  /** Where prompts are compared with context windows. */
-  readonly counter?: PromptCounter;
-  readonly onAttempt: (deployment: Deployment, outcome: 'success' | UpstreamError) => void;
   /** The provider may bill an attempt that failed, and another attempt follows: the request's own row is not about it. */
   readonly onDoubt: (requestId: string, deployment: Deployment, error: UpstreamError) => void;
-}
-
-/** What a failed request leaves for its spend row and its answer. */
-export class NotReached extends Error {
-  readonly last: Error;
-  readonly deployment: Deployment | undefined;
-  readonly attempts: number;
-  readonly fallbacks: number;
-  /** Whether any of the attempts may have cost something. */
-  readonly mayBeBilled: boolean;
-  /** That the last attempt, or the request as a whole, had. */
-  readonly timeoutSeconds: number | undefined;
-
-  constructor(
-    last: Error,
-    deployment: Deployment | undefined,
-    attempts: number,
-    fallbacks: number,
-    mayBeBilled: boolean,
-    timeoutSeconds: number | undefined,
-  ) {
-    super(last.message, { cause: last });
-    this.name = 'NotReached';
-    this.last = last;
-    this.deployment = deployment;
-    this.attempts = attempts;
-    this.fallbacks = fallbacks;
-    this.mayBeBilled = mayBeBilled;
-    this.timeoutSeconds = timeoutSeconds;
-  }
 }
 
 /**
@@ -85,7 +39,7 @@ export async function reach(
   const { router, load, retries, recovery, random, now, adapterFor } = dependencies;
   const trail = new Trail(router.directory, group, request.model);
   let asking = request;
-  const counted = wantedBy(asking, trail, signal, dependencies);
+  const counted = wantedBy(asking, trail.current, signal, dependencies);
   let wanted = counted instanceof Promise ? await counted : counted;
   /** Why the deployments that are not `accept`ed cannot serve it. */
   let refusal = continuationRefusal(asking);
@@ -185,11 +139,11 @@ export async function reach(
         if (asking !== request || move.to.members !== undefined) {
           // Each fallback starts from what the client sent, not from what the one before it made of that.
           asking = move.to.members === undefined ? request : changedBy(request, move.to.members);
-          wanted = await wantedBy(asking, trail, signal, dependencies);
+          wanted = await wantedBy(asking, trail.current, signal, dependencies);
           refusal = continuationRefusal(asking);
         } else if (dependencies.counter !== undefined) {
           // Other windows may need another count.
-          const { promptTokens } = await wantedBy(asking, trail, signal, dependencies);
+          const { promptTokens } = await wantedBy(asking, trail.current, signal, dependencies);
           wanted = { ...wanted, promptTokens };
         }
         // A client may name anything; only what exists is counted, since counting takes memory.
@@ -201,27 +155,6 @@ export async function reach(
   }
 }
 
-/** A promise only where a prompt has to be counted, since it is near a window of the group that is entered. */
-function wantedBy(
-  request: ModelRequest,
-  { current }: Trail,
-  signal: AbortSignal,
-  { router, counter }: ReachDependencies,
-): Wanted | Promise<Wanted> {
-  const textBytes = promptTextBytes(request);
-  const estimate = { textBytes, tokens: tokensOfBytes(textBytes) };
-  const counted = counter?.tokensFor(request, router.directory.deployments(current), estimate, signal);
-  const { allowedRegions } = request.overrides;
-  const withTokens = (promptTokens: number): Wanted => ({
-    tags: request.tags,
-    stream: request.stream,
-    promptTokens,
-    ...(allowedRegions === undefined ? {} : { regions: allowedRegions }),
-    ...acceptedFrom(request),
-  });
-  return counted instanceof Promise ? counted.then(withTokens) : withTokens(counted ?? estimate.tokens);
-}
-
 /** `mock_testing_fallbacks` and its kin: nobody of the group is asked. */
 function groupFailure({ mock, model }: ModelRequest): UpstreamError | undefined {
   if (mock?.groupFails === undefined) return undefined;
@@ -229,69 +162,6 @@ function groupFailure({ mock, model }: ModelRequest): UpstreamError | undefined 
 }
 
 const nobody = { all: 0, eligible: 0, untried: 0 };
-
-interface Try {
-  /** Counting this one. */
-  readonly attempts: number;
-  readonly answerAs: string | undefined;
-  readonly signal: AbortSignal;
-  readonly stopwatch: Stopwatch;
-}
-
-/** An attempt and what the router learns from it. Failures come back as values, since the loop decides about them. */
-async function tryOne(
-  request: ModelRequest,
-  deployment: Deployment,
-  { attempts, answerAs, signal, stopwatch }: Try,
-  dependencies: ReachDependencies,
-): Promise<Answer | Error> {
-  const { router, load, transport, adapterFor, sign, wait, onAttempt, now } = dependencies;
-  const startedAt = now();
-  const ofClient = pretenceOf(request, attempts);
-  const pretence = ofClient ?? deployment.mock;
-  try {
-    const answer = await (pretence === undefined
-      ? attempt(request, deployment, {
-          adapter: adapterFor(deployment.provider),
-          transport,
-          sign,
-          answerAs,
-          signal,
-          stopwatch,
-        })
-      : pretend(pretence, request, { timeoutSeconds: attemptSeconds(request, deployment), signal, wait }));
-    if (ofClient !== undefined) {
-      // What a client pretends says nothing about a deployment.
-      router.withdraw(deployment);
-      return answer;
-    }
-    router.record(deployment, 'success');
-    const completionTokens = answer.kind === 'whole' ? answer.usage?.completionTokens : undefined;
-    load.measured(deployment.id, { seconds: (now() - startedAt) / 1000, stream: request.stream, completionTokens });
-    onAttempt(deployment, 'success');
-    return answer;
-  } catch (error) {
-    if (ofClient !== undefined) {
-      router.withdraw(deployment);
-    } else if (error instanceof UpstreamError) {
-      // A slow failure must not look faster than an answer.
-      if (error.kind === 'timeout')
-        load.measured(deployment.id, {
-          seconds: (now() - startedAt) / 1000,
-          stream: request.stream,
-          completionTokens: 1,
-        });
-      router.record(deployment, error);
-      onAttempt(deployment, error);
-    } else if (error instanceof DeadlineExceeded) {
-      // The upstream used up all the time that was left.
-      router.record(deployment, { kind: 'timeout', status: 408, retryAfterSeconds: undefined });
-    } else {
-      router.withdraw(deployment);
-    }
-    return error instanceof Error ? error : new Error(String(error));
-  }
-}
 
 /** Waits; returns the signal's reason when it fires first. */
 async function pause(

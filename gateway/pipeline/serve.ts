@@ -7,7 +7,7 @@ import type { Caller, ModelRequest } from '../domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../domain/spend.ts';
 import { requireModel, underRules } from './authenticate.ts';
 import { withMaxOutput } from './estimate.ts';
-import { NotReached } from './reach.ts';
+import { NotReached } from './not-reached.ts';
 import { type CachedReachDependencies, reachCached } from './reach-cached.ts';
 import { intentOf, Settlement } from './settlement.ts';
 

@@ -39,22 +39,30 @@ type EntryRow = Omit<UnpricedEntry, 'usageDetail'> & { readonly usageDetail: unk
 const readDetail = (stored: unknown): UnpricedEntry['usageDetail'] =>
   stored === null ? null : usageDetailSchema.safeParse(stored).data;
 
+/** Nothing was done: rows of a replica come from the database that takes writes, which is in this region. */
+export class ReplicaOf extends Error {
+  readonly writer: string;
+  constructor(writer: string) {
+    super(`a replica of the database in ${writer}`);
+    this.name = 'ReplicaOf';
+    this.writer = writer;
+  }
+}
+
 /**
  * The whole ledger, batch by batch, each its own control-plane write: it may be ended and begun again at any time. The
  * database is asked which region writes, so a job needs no setting for it.
- * @returns undefined when the database is a replica: nothing was done, its rows come from the one that takes writes.
- * @throws NotWriter when nobody has the right to write now; OutcomeUnknown for a batch, which may be repeated.
+ * @throws ReplicaOf when the database is a replica, NotWriter when nobody has the right to write now; OutcomeUnknown for a batch, which may be repeated.
  */
 export async function repriceLedger(
   url: string,
   price: PriceEntry,
   onBatch: (batch: Repriced) => void,
-): Promise<Omit<Repriced, 'next'> | undefined> {
+): Promise<Omit<Repriced, 'next'>> {
   const pool = openPool({ url, poolSize: 1, onError: () => undefined });
   let [seen, priced, micros] = [0, 0, 0n];
   try {
     const region = await writerRegion(pool);
-    if (region === undefined) return undefined;
     let after: LedgerPlace | undefined;
     do {
       const batch = await inWriteTransaction(pool, region, (client) => repriceBatch(client, price, after));
@@ -70,12 +78,14 @@ export async function repriceLedger(
   }
 }
 
-async function writerRegion(pool: Pool): Promise<string | undefined> {
+async function writerRegion(pool: Pool): Promise<string> {
   const { rows } = await pool.query<{ replica: boolean; region: string }>(
     'SELECT pg_is_in_recovery() AS replica, writer_region AS region FROM region_epoch',
   );
   const [row] = rows;
-  return row === undefined || row.replica ? undefined : row.region;
+  if (row === undefined) throw new Error('the database does not say which region writes');
+  if (row.replica) throw new ReplicaOf(row.region);
+  return row.region;
 }
 
 async function inWriteTransaction<T>(pool: Pool, region: string, work: (client: PoolClient) => Promise<T>): Promise<T> {

@@ -1,44 +1,33 @@
 /** `/customer/*`, also as `/end_user/*`: the customers of callers, whom requests name in `user`. */
 import { z } from 'zod';
-import { accountId } from '../../domain/entitlements.ts';
-import { applyLimitFields } from '../../domain/limit-fields.ts';
 import { noLimits } from '../../domain/limits.ts';
 import type { IdentityReader, Rows } from '../../domain/management.ts';
 import { forbidden, invalid, notFound, seesAll } from './actor.ts';
-import { alias, id, ids, limitFields, pageOf, paging } from './fields.ts';
-import {
-  budgetsOf,
-  changed,
-  limitsIn,
-  limitsInForce,
-  moneyOf,
-  putAccounts,
-  sharedLimits,
-  toBudgetTable,
-} from './objects.ts';
+import { alias, id, ids, pageOf, paging } from './fields.ts';
+import { boundAnswers, boundFields, boundValues, newHolder } from './holders.ts';
+import { changed, limitsInForce, putAccounts } from './objects.ts';
 import { defineRoute } from './route.ts';
 
 const paths = (name: string) => [`/customer/${name}`, `/end_user/${name}`] as const;
 
-async function toAnswers(rows: readonly Rows['endUser'][], reader: IdentityReader) {
-  const accounts = await reader.accounts(rows.map((row) => accountId('endUser', row.endUserId)));
-  const budgets = await budgetsOf(rows, reader);
-  return rows.map((row) => ({
-    user_id: row.endUserId,
-    alias: row.alias ?? null,
-    blocked: row.blocked,
-    allowed_model_region: row.rules.allowedModelRegion ?? null,
-    default_model: row.extra['default_model'] ?? null,
-    ...moneyOf('endUser', row.endUserId, row, accounts),
-    litellm_budget_table: toBudgetTable(row.budgetId === undefined ? undefined : budgets.get(row.budgetId)),
-  }));
-}
+const toAnswers = (rows: readonly Rows['endUser'][], reader: IdentityReader) =>
+  boundAnswers(
+    'endUser',
+    rows,
+    ({ endUserId }) => endUserId,
+    (row) => ({
+      user_id: row.endUserId,
+      alias: row.alias ?? null,
+      blocked: row.blocked,
+      allowed_model_region: row.rules.allowedModelRegion ?? null,
+      default_model: row.extra['default_model'] ?? null,
+    }),
+    reader,
+  );
 
 const fields = {
   alias: alias.nullish(),
-  blocked: z.boolean().optional(),
-  ...limitFields,
-  budget_id: id.nullish(),
+  ...boundFields,
   allowed_model_region: z.string().max(20).nullish(),
 };
 /** This version does not choose models for customers. */
@@ -54,14 +43,10 @@ const create = defineRoute({
   body: z.strictObject({ user_id: id, ...fields }),
   example: { user_id: 'customer-7', max_budget: 1, budget_duration: '24h' },
   write: async (writer, { body, principal, extra }) => {
-    const budgetId = body.budget_id ?? undefined;
-    await sharedLimits(budgetId, writer);
     const row = await writer.insert('endUser', {
       endUserId: body.user_id,
       alias: body.alias ?? undefined,
-      blocked: body.blocked ?? false,
-      budgetId,
-      limits: applyLimitFields(noLimits, limitsIn(body)),
+      ...(await boundValues(body, newHolder, writer)),
       rules: { allowedModelRegion: body.allowed_model_region ?? undefined },
       extra,
       createdBy: principal.actor.userId ?? principal.actor.name,
@@ -86,17 +71,14 @@ const update = defineRoute({
     const endUserId = body.user_id;
     const before = await writer.lock('endUser', { endUserId });
     if (before === undefined) throw notFound('Customer', endUserId);
-    const budgetId = changed(body.budget_id, before.budgetId);
-    await sharedLimits(budgetId, writer);
+    const values = await boundValues(body, before, writer);
     const limitsBefore = await limitsInForce(before, writer);
     const [row] = await writer.update(
       'endUser',
       { endUserId },
       {
         alias: changed(body.alias, before.alias),
-        blocked: body.blocked ?? before.blocked,
-        budgetId,
-        limits: applyLimitFields(before.limits, limitsIn(body)),
+        ...values,
         rules: { allowedModelRegion: changed(body.allowed_model_region, before.rules.allowedModelRegion) },
         extra: { ...before.extra, ...extra },
       },

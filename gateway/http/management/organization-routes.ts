@@ -1,52 +1,29 @@
 /** `/organization/*` */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { accountId } from '../../domain/entitlements.ts';
-import { applyLimitFields } from '../../domain/limit-fields.ts';
 import { noLimits } from '../../domain/limits.ts';
 import type { IdentityReader, Rows } from '../../domain/management.ts';
 import { administersOrganization, forbidden, invalid, notFound, type Principal, seesAll } from './actor.ts';
-import { alias, id, ids, inertFields, limitFields, metadata, models, pageOf, paging } from './fields.ts';
+import { alias, id, ids, inertFields, pageOf, paging } from './fields.ts';
+import { boundAnswers, describedAnswer, holderFields, holderValues, newHolder } from './holders.ts';
 import { provideUser } from './key-making.ts';
-import {
-  budgetsOf,
-  changed,
-  isoOf,
-  limitsIn,
-  limitsInForce,
-  moneyOf,
-  putAccounts,
-  sharedLimits,
-  toBudgetTable,
-} from './objects.ts';
+import { changed, isoOf, limitsInForce, putAccounts } from './objects.ts';
 import { defineRoute } from './route.ts';
 import { teamAnswers } from './team-answers.ts';
 import { byEmail } from './team-members.ts';
 
-async function toAnswers(rows: readonly Rows['organization'][], reader: IdentityReader) {
-  const accounts = await reader.accounts(rows.map((row) => accountId('organization', row.organizationId)));
-  const budgets = await budgetsOf(rows, reader);
-  return rows.map((row) => ({
-    organization_id: row.organizationId,
-    organization_alias: row.organizationAlias ?? null,
-    ...moneyOf('organization', row.organizationId, row, accounts),
-    models: row.models,
-    blocked: row.blocked,
-    metadata: row.metadata,
-    created_by: row.createdBy ?? null,
-    created_at: isoOf(row.createdAtMs),
-    updated_at: isoOf(row.updatedAtMs),
-    litellm_budget_table: toBudgetTable(row.budgetId === undefined ? undefined : budgets.get(row.budgetId)),
-  }));
-}
-
-const fields = {
-  models: models.nullish(),
-  ...limitFields,
-  budget_id: id.nullish(),
-  blocked: z.boolean().optional(),
-  metadata: metadata.nullish(),
-};
+const toAnswers = (rows: readonly Rows['organization'][], reader: IdentityReader) =>
+  boundAnswers(
+    'organization',
+    rows,
+    ({ organizationId }) => organizationId,
+    (row) => ({
+      organization_id: row.organizationId,
+      organization_alias: row.organizationAlias ?? null,
+      ...describedAnswer(row),
+    }),
+    reader,
+  );
 
 const create = defineRoute({
   method: 'POST',
@@ -55,20 +32,14 @@ const create = defineRoute({
   summary: 'Make an organization: a budget and models above teams',
   needs: 'admin',
   inert: inertFields,
-  body: z.strictObject({ organization_id: id.optional(), organization_alias: alias, ...fields }),
+  body: z.strictObject({ organization_id: id.optional(), organization_alias: alias, ...holderFields }),
   example: { organization_alias: 'research', models: ['gpt-4o'], max_budget: 1_000, budget_duration: '30d' },
   write: async (writer, { body, principal, extra }) => {
     const organizationId = body.organization_id ?? randomUUID();
-    const budgetId = body.budget_id ?? undefined;
-    await sharedLimits(budgetId, writer);
     const row = await writer.insert('organization', {
       organizationId,
       organizationAlias: body.organization_alias,
-      models: body.models ?? [],
-      blocked: body.blocked ?? false,
-      budgetId,
-      limits: applyLimitFields(noLimits, limitsIn(body)),
-      metadata: body.metadata ?? {},
+      ...(await holderValues(body, newHolder, writer)),
       extra,
       createdBy: principal.actor.userId ?? principal.actor.name,
     });
@@ -87,25 +58,20 @@ const update = defineRoute({
   summary: 'Change an organization; absent fields stay, null clears',
   needs: 'admin',
   inert: inertFields,
-  body: z.strictObject({ organization_id: id, organization_alias: alias.nullish(), ...fields }),
+  body: z.strictObject({ organization_id: id, organization_alias: alias.nullish(), ...holderFields }),
   example: { organization_id: 'research', max_budget: 2_000 },
   write: async (writer, { body, extra }) => {
     const organizationId = body.organization_id;
     const before = await writer.lock('organization', { organizationId });
     if (before === undefined) throw notFound('Organization', organizationId);
-    const budgetId = changed(body.budget_id, before.budgetId);
-    await sharedLimits(budgetId, writer);
+    const values = await holderValues(body, before, writer);
     const limitsBefore = await limitsInForce(before, writer);
     const [row] = await writer.update(
       'organization',
       { organizationId },
       {
         organizationAlias: changed(body.organization_alias, before.organizationAlias),
-        models: body.models === undefined ? before.models : (body.models ?? []),
-        blocked: body.blocked ?? before.blocked,
-        budgetId,
-        limits: applyLimitFields(before.limits, limitsIn(body)),
-        metadata: body.metadata === undefined ? before.metadata : (body.metadata ?? {}),
+        ...values,
         extra: { ...before.extra, ...extra },
       },
     );

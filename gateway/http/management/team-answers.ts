@@ -2,35 +2,33 @@
 import { accountId } from '../../domain/entitlements.ts';
 import { memberId } from '../../domain/identity.ts';
 import type { IdentityReader, Rows } from '../../domain/management.ts';
-import { budgetsOf, isoOf, moneyOf, toBudgetTable } from './objects.ts';
+import { boundAnswers, describedAnswer } from './holders.ts';
+import { moneyOf } from './objects.ts';
 
 /** A team of more members is listed in pages by `/user/list`. */
 export const mostMembers = 1_000;
 
 export async function teamAnswers(rows: readonly Rows['team'][], reader: IdentityReader) {
-  const accounts = await reader.accounts(rows.map((row) => accountId('team', row.teamId)));
-  const budgets = await budgetsOf(rows, reader);
   const teamIds = rows.map((row) => row.teamId);
   const members =
     rows.length === 0 ? [] : await reader.list('member', { teamId: teamIds }, { page: 1, size: mostMembers });
-  return rows.map((row) => ({
-    team_id: row.teamId,
-    team_alias: row.teamAlias ?? null,
-    organization_id: row.organizationId ?? null,
-    ...moneyOf('team', row.teamId, row, accounts),
-    models: row.models,
-    model_aliases: row.rules.aliases ?? {},
-    tags: row.rules.tags ?? null,
-    blocked: row.blocked,
-    metadata: row.metadata,
-    members_with_roles: members
-      .filter(({ teamId }) => teamId === row.teamId)
-      .map(({ userId, role }) => ({ user_id: userId, role })),
-    created_by: row.createdBy ?? null,
-    created_at: isoOf(row.createdAtMs),
-    updated_at: isoOf(row.updatedAtMs),
-    litellm_budget_table: toBudgetTable(row.budgetId === undefined ? undefined : budgets.get(row.budgetId)),
-  }));
+  return boundAnswers(
+    'team',
+    rows,
+    ({ teamId }) => teamId,
+    (row) => ({
+      team_id: row.teamId,
+      team_alias: row.teamAlias ?? null,
+      organization_id: row.organizationId ?? null,
+      model_aliases: row.rules.aliases ?? {},
+      tags: row.rules.tags ?? null,
+      members_with_roles: members
+        .filter(({ teamId }) => teamId === row.teamId)
+        .map(({ userId, role }) => ({ user_id: userId, role })),
+      ...describedAnswer(row),
+    }),
+    reader,
+  );
 }
 
 export async function membershipAnswers(rows: readonly Rows['member'][], reader: IdentityReader) {

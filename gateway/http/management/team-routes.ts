@@ -1,7 +1,6 @@
 /** `/team/*` */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { applyLimitFields } from '../../domain/limit-fields.ts';
 import { noLimits } from '../../domain/limits.ts';
 import type { IdentityReader, IdentityWriter, Rows } from '../../domain/management.ts';
 import {
@@ -15,21 +14,10 @@ import {
   type Principal,
   seesAll,
 } from './actor.ts';
-import {
-  alias,
-  aliases,
-  id,
-  ids,
-  inertFields,
-  limitFields,
-  metadata,
-  models,
-  names,
-  pageOf,
-  paging,
-} from './fields.ts';
+import { alias, aliases, id, ids, inertFields, models, names, pageOf, paging } from './fields.ts';
+import { holderFields, holderValues, newHolder } from './holders.ts';
 import { keyAnswers } from './key-answers.ts';
-import { changed, limitsIn, limitsInForce, putAccounts, sharedLimits } from './objects.ts';
+import { changed, limitsInForce, putAccounts } from './objects.ts';
 import { defineRoute } from './route.ts';
 import { membershipAnswers, mostMembers, teamAnswers } from './team-answers.ts';
 import { addMember, memberField, removeAllKeys, teamMemberRoutes } from './team-members.ts';
@@ -37,11 +25,8 @@ import { addMember, memberField, removeAllKeys, teamMemberRoutes } from './team-
 const fields = {
   team_alias: alias.nullish(),
   organization_id: id.nullish(),
-  models: models.nullish().describe('model groups; empty = all'),
-  ...limitFields,
-  budget_id: id.nullish(),
-  blocked: z.boolean().optional(),
-  metadata: metadata.nullish(),
+  ...holderFields,
+  models: holderFields.models.describe('model groups; empty = all'),
   model_aliases: aliases.nullish(),
   tags: names.nullish(),
 };
@@ -94,18 +79,13 @@ const create = defineRoute({
     const organizationId = body.organization_id ?? undefined;
     await requireAbove(principal, organizationId, 'Making a team', writer);
     await requireOrganization(organizationId, writer);
-    await sharedLimits(body.budget_id ?? undefined, writer);
     const teamId = body.team_id ?? randomUUID();
     const row = await writer.insert('team', {
       teamId,
       teamAlias: body.team_alias ?? undefined,
       organizationId,
-      models: body.models ?? [],
-      blocked: body.blocked ?? false,
-      budgetId: body.budget_id ?? undefined,
-      limits: applyLimitFields(noLimits, limitsIn(body)),
+      ...(await holderValues(body, newHolder, writer)),
       rules: { aliases: body.model_aliases ?? undefined, tags: body.tags ?? undefined },
-      metadata: body.metadata ?? {},
       extra,
       createdBy: principal.actor.userId ?? principal.actor.name,
     });
@@ -138,8 +118,7 @@ const update = defineRoute({
       await requireAbove(principal, organizationId, `Moving team ${body.team_id}`, writer);
       await requireOrganization(organizationId, writer);
     }
-    const budgetId = changed(body.budget_id, before.budgetId);
-    await sharedLimits(budgetId, writer);
+    const values = await holderValues(body, before, writer);
     const limitsBefore = await limitsInForce(before, writer);
     const [row] = await writer.update(
       'team',
@@ -147,16 +126,12 @@ const update = defineRoute({
       {
         teamAlias: changed(body.team_alias, before.teamAlias),
         organizationId,
-        models: body.models === undefined ? before.models : (body.models ?? []),
-        blocked: body.blocked ?? before.blocked,
-        budgetId,
-        limits: applyLimitFields(before.limits, limitsIn(body)),
+        ...values,
         rules: {
           ...before.rules,
           aliases: changed(body.model_aliases, before.rules.aliases),
           tags: changed(body.tags, before.rules.tags),
         },
-        metadata: body.metadata === undefined ? before.metadata : (body.metadata ?? {}),
         extra: { ...before.extra, ...extra },
       },
     );

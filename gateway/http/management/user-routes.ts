@@ -7,55 +7,38 @@ import { applyLimitFields, toMicros } from '../../domain/limit-fields.ts';
 import { noLimits } from '../../domain/limits.ts';
 import type { IdentityReader, Rows } from '../../domain/management.ts';
 import { forbidden, invalid, notFound, seesAll } from './actor.ts';
-import { alias, flag, id, ids, inertFields, limitFields, metadata, models, paging } from './fields.ts';
+import { alias, flag, id, ids, inertFields, paging } from './fields.ts';
+import { boundAnswers, describedAnswer, holderFields, holderValues, newHolder } from './holders.ts';
 import { keyAnswers } from './key-answers.ts';
 import { keyFields } from './key-body.ts';
-import { makeKey } from './key-routes.ts';
-import {
-  budgetsOf,
-  changed,
-  isoOf,
-  limitsIn,
-  limitsInForce,
-  moneyOf,
-  putAccounts,
-  sharedLimits,
-  toBudgetTable,
-} from './objects.ts';
+import { makeKey } from './key-changes.ts';
+import { changed, isoOf, limitsIn, limitsInForce, putAccounts } from './objects.ts';
 import { defineRoute } from './route.ts';
 import { teamAnswers } from './team-answers.ts';
 import { addMember, byEmail, removeAllKeys } from './team-members.ts';
 import { teamsOf } from './team-routes.ts';
 
-export async function userAnswers(rows: readonly Rows['user'][], reader: IdentityReader) {
-  const accounts = await reader.accounts(rows.map((row) => accountId('user', row.userId)));
-  const budgets = await budgetsOf(rows, reader);
-  return rows.map((row) => ({
-    user_id: row.userId,
-    user_alias: row.userAlias ?? null,
-    user_email: row.userEmail ?? null,
-    user_role: row.userRole,
-    ...moneyOf('user', row.userId, row, accounts),
-    models: row.models,
-    blocked: row.blocked,
-    metadata: row.metadata,
-    created_by: row.createdBy ?? null,
-    created_at: isoOf(row.createdAtMs),
-    updated_at: isoOf(row.updatedAtMs),
-    litellm_budget_table: toBudgetTable(row.budgetId === undefined ? undefined : budgets.get(row.budgetId)),
-  }));
-}
+export const userAnswers = (rows: readonly Rows['user'][], reader: IdentityReader) =>
+  boundAnswers(
+    'user',
+    rows,
+    ({ userId }) => userId,
+    (row) => ({
+      user_id: row.userId,
+      user_alias: row.userAlias ?? null,
+      user_email: row.userEmail ?? null,
+      user_role: row.userRole,
+      ...describedAnswer(row),
+    }),
+    reader,
+  );
 
 const fields = {
   user_alias: alias.nullish(),
   user_email: z.email().max(320).nullish(),
   user_role: z.enum(userRoles).optional(),
-  models: models.nullish(),
-  ...limitFields,
-  budget_id: id.nullish(),
+  ...holderFields,
   spend: z.number().min(0).optional(),
-  blocked: z.boolean().optional(),
-  metadata: metadata.nullish(),
 };
 
 const create = defineRoute({
@@ -78,7 +61,6 @@ const create = defineRoute({
   write: async (writer, asked) => {
     const { body, principal, options, extra } = asked;
     const userId = body.user_id ?? randomUUID();
-    await sharedLimits(body.budget_id ?? undefined, writer);
     const userRole = body.user_role ?? 'internal_user';
     // The operator's budget is for users; who administers has none.
     const defaults = userRole === 'internal_user' && body.budget_id == null ? options.policy.userBudget : {};
@@ -88,11 +70,8 @@ const create = defineRoute({
       userAlias: body.user_alias ?? undefined,
       userEmail: body.user_email ?? undefined,
       userRole,
-      models: body.models ?? [],
-      blocked: body.blocked ?? false,
-      budgetId: body.budget_id ?? undefined,
+      ...(await holderValues(body, newHolder, writer)),
       limits: applyLimitFields(noLimits, { ...defaults, ...stated }),
-      metadata: body.metadata ?? {},
       extra,
       createdBy: principal.actor.userId ?? principal.actor.name,
     });
@@ -138,8 +117,7 @@ const update = defineRoute({
     if (userId === undefined) throw invalid('user_id', 'user_id: name the user, by user_id or by a known user_email');
     const before = await writer.lock('user', { userId });
     if (before === undefined) throw notFound('User', userId);
-    const budgetId = changed(body.budget_id, before.budgetId);
-    await sharedLimits(budgetId, writer);
+    const values = await holderValues(body, before, writer);
     const limitsBefore = await limitsInForce(before, writer);
     const [row] = await writer.update(
       'user',
@@ -148,11 +126,7 @@ const update = defineRoute({
         userAlias: changed(body.user_alias, before.userAlias),
         userEmail: changed(body.user_email, before.userEmail),
         userRole: body.user_role ?? before.userRole,
-        models: body.models === undefined ? before.models : (body.models ?? []),
-        blocked: body.blocked ?? before.blocked,
-        budgetId,
-        limits: applyLimitFields(before.limits, limitsIn(body)),
-        metadata: body.metadata === undefined ? before.metadata : (body.metadata ?? {}),
+        ...values,
         extra: { ...before.extra, ...extra },
       },
     );

@@ -1,5 +1,10 @@
 /** Real gateways in two regions, from the first forwarded change to the failover that makes the standby the writer. */
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { opened, seizure } from '../../../gateway/region/claim.ts';
 import { migrate } from '../../../gateway/stores/migrate.ts';
@@ -134,6 +139,44 @@ describe('a standby region', () => {
     // A replica takes no lease, and that is no failure.
     expect(there['leader_election']).toMatchObject({ is_leader: false, consecutive_renewal_failures: 0 });
     expect((await call('b', '/llmrouter/config/sync/status')).body['version']).toBe(version);
+  });
+
+  it('has spend priced by the writer; the command on its replica changes nothing, and says where it would', async () => {
+    const key = await newKey('a');
+    expect((await chat('b', key)).status).toBe(200);
+    const costs = () =>
+      inDatabase(
+        'a',
+        `SELECT cost_micros IS NULL AS unknown FROM spend_entry WHERE key_hash = encode(sha256('${key}'), 'hex')`,
+      );
+    await until(async () => (await costs()).length === 1, 15_000);
+    expect(await costs()).toEqual([{ unknown: true }]);
+    const priced = configFor([upstream.url]).replace(
+      'api_key:',
+      'input_cost_per_token: 1, output_cost_per_token: 1, api_key:',
+    );
+    const file = join(await temporaryDirectory(), 'config.yaml');
+    await writeFile(file, priced);
+    const command = await promisify(execFile)(
+      process.execPath,
+      [fileURLToPath(new URL('../../../bin/holdfast.ts', import.meta.url)), 'spend', 'reprice', '--config', file],
+      { env: { PATH: process.env['PATH'], DATABASE_URL: lab.region('b').operatorUrl } },
+    ).catch((error: unknown) => error);
+    expect(command).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/is a replica.* region that writes \(a\)/),
+    });
+    expect(await costs()).toEqual([{ unknown: true }]);
+    const version = Number((await call('a', '/config/sync/status')).body['version']);
+    const [gateway] = lab.region('b').gateways;
+    await fetch(`${gateway?.url}/config/push`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${labMasterKey}`, 'content-type': 'application/yaml' },
+      body: priced,
+    });
+    await until(async () => Number((await call('a', '/config/sync/status')).body['version']) > version, 15_000);
+    expect((await call('b', '/spend/reprice', {})).body).toMatchObject({ next: null });
+    expect(await costs()).toEqual([{ unknown: false }]);
   });
 
   it('stays ready whatever it may write, and says where it stands', async () => {

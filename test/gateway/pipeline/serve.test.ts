@@ -6,7 +6,7 @@ import { ClientGone, DeadlineExceeded, Refusal } from '../../../gateway/domain/e
 import type { JsonObject, ModelRequest } from '../../../gateway/domain/request.ts';
 import type { SpendEvent, SpendIntent } from '../../../gateway/domain/spend.ts';
 import { makeEstimator } from '../../../gateway/pipeline/estimate.ts';
-import { NotReached } from '../../../gateway/pipeline/reach.ts';
+import { NotReached } from '../../../gateway/pipeline/not-reached.ts';
 import { type ServeDependencies, type Served, serve } from '../../../gateway/pipeline/serve.ts';
 import { openAIAdapter } from '../../../gateway/providers/openai.ts';
 import { type Reply, Transport } from '../../../gateway/providers/transport.ts';

@@ -122,7 +122,7 @@ it('rows without a cost get theirs with the sums per day and the accounts, once,
       ),
     ),
   );
-  expect(again.map((one) => one?.priced ?? -1).toSorted((a, b) => a - b)).toEqual([0, 1]);
+  expect(again.map(({ priced: count }) => count).toSorted((a, b) => a - b)).toEqual([0, 1]);
   expect((await states()).days).toEqual({ unpriced: 0, cost: 132n, requests: 8 });
 });
 
