@@ -85,6 +85,11 @@ export interface RegionSettings {
   readonly addresses: ReadonlyMap<string, string>;
   /** Signs what regions say to each other. */
   readonly secret: string;
+  /**
+   * Changes and new slices of budgets are refused while every replica that could take over is farther behind; undefined =
+   * they never are.
+   */
+  readonly refuseBeyondRpoSeconds: number | undefined;
   /** Undefined: the database's row alone says who writes, and an isolated primary writes on. */
   readonly claim: ClaimSettings | undefined;
 }
@@ -231,6 +236,7 @@ const schema = z.object({
     .optional(),
   HOLDFAST_REGION_ADDRESSES: pairs('NAME=URL', /^https?:\/\/[^/\s]+$/, '=').optional(),
   HOLDFAST_REGION_SECRET: z.string().min(20, 'must have at least 20 characters').optional(),
+  HOLDFAST_REFUSE_BEYOND_RPO_SECONDS: seconds.min(10, 'must be at least 10').optional(),
   HOLDFAST_CLAIM_BUCKETS: pairs('BUCKET@REGION', /^[a-z0-9-]+$/, '@')
     .refine((buckets) => buckets.size === 1 || buckets.size === 3, 'must be one bucket or three')
     .optional(),
@@ -307,7 +313,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
 function regionFaults(variables: Variables): string[] {
   const { HOLDFAST_REGION: name, HOLDFAST_REGION_SECRET: secret, LITELLM_SALT_KEY: saltKey } = variables;
   const faults: string[] = [];
-  const others = ['HOLDFAST_REGION_ADDRESSES', 'HOLDFAST_CLAIM_BUCKETS'] as const;
+  const others = ['HOLDFAST_REGION_ADDRESSES', 'HOLDFAST_CLAIM_BUCKETS', 'HOLDFAST_REFUSE_BEYOND_RPO_SECONDS'] as const;
   for (const other of others) {
     if (name === undefined && variables[other] !== undefined) {
       faults.push(`HOLDFAST_REGION: must name this region, since ${other} is set`);
@@ -335,6 +341,7 @@ function regionSettings(variables: Variables): RegionSettings | undefined {
     name,
     addresses: variables.HOLDFAST_REGION_ADDRESSES ?? new Map(),
     secret: variables.HOLDFAST_REGION_SECRET ?? variables.LITELLM_SALT_KEY ?? '',
+    refuseBeyondRpoSeconds: variables.HOLDFAST_REFUSE_BEYOND_RPO_SECONDS,
     claim:
       buckets === undefined
         ? undefined
