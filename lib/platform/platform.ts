@@ -220,6 +220,12 @@ export interface PlatformSpec {
   readonly dnsRegion?: string;
   /** A third place for the claim beside two regions: a bucket there, and nothing else. `critical` needs three places. */
   readonly witnessRegion?: string;
+  /**
+   * Changes of keys, budgets and configuration, and new slices of budgets, are refused while every replica is farther behind
+   * than the tier's RPO: a failover then loses no more of them than the tier allows, at the price that nothing can be changed
+   * meanwhile. Requests are served either way. Off if not given.
+   */
+  readonly refuseBeyondRpo?: boolean;
   /** Where a single region's backups are copied to; a partner region under the same law if not given. */
   readonly backupRegion?: string;
   /** Raised at each failback: the new replica in the old home gets a new identifier. */
@@ -317,6 +323,7 @@ export interface Platform {
   readonly regionLoss?: { readonly optOutReason: string };
   readonly bootstrapQualifier?: string;
   readonly regionSwitchPlan: boolean;
+  readonly refuseBeyondRpo: boolean;
   readonly globalCache: boolean;
   readonly delivery?: DeliverySpec;
   readonly operations: Omit<OperationsSpec, 'alertEmails' | 'canaryModel'> &
@@ -370,6 +377,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     ...(spec.regionLoss !== undefined && { regionLoss: spec.regionLoss }),
     ...(spec.bootstrapQualifier !== undefined && { bootstrapQualifier: spec.bootstrapQualifier }),
     regionSwitchPlan: spec.regionSwitchPlan ?? false,
+    refuseBeyondRpo: spec.refuseBeyondRpo ?? false,
     globalCache: spec.globalCache ?? false,
     operations: { alertEmails: [], canaryModel: 'gpt-4o-mini', ...spec.operations },
     cluster: resolveCluster(spec.cluster),
