@@ -14,6 +14,7 @@ const whyNot = {
   'another-epoch': 'No region may write now: the right to write is moving from one to another',
   'lease-over':
     'The right to write has run out, and nobody has renewed it: does a gateway run in the region that writes?',
+  'beyond-rpo': 'Every replica is farther behind than may be lost (HOLDFAST_REFUSE_BEYOND_RPO_SECONDS)',
 } as const;
 
 export async function repriceSpend({ config: file }: { readonly config?: string }): Promise<number> {

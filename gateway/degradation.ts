@@ -9,6 +9,8 @@ export type DegradedReason =
   | 'outbox'
   | 'leader'
   | 'config'
+  | 'budgets'
+  | 'rpo'
   | 'restart-required';
 
 export interface Degradation {
@@ -28,6 +30,10 @@ export interface StandingFacts {
   readonly leaderKnown: boolean;
   readonly configFault: string | undefined;
   readonly restartRequired: readonly string[];
+  /** Granted while a replica that would show it is cut off, millionths of a US dollar. */
+  readonly unconfirmedMicros?: number | undefined;
+  /** Changes and new slices are refused, since a failover would lose them. */
+  readonly beyondRpo?: boolean | undefined;
 }
 
 export function degradationsOf(facts: StandingFacts): readonly Degradation[] {
@@ -57,6 +63,16 @@ export function degradationsOf(facts: StandingFacts): readonly Degradation[] {
       'config',
       'the newest configuration could not be read or used, the one before goes on; /config/sync/status says why',
     );
+  }
+  if (facts.unconfirmedMicros !== undefined && facts.unconfirmedMicros > 0) {
+    const dollars = (facts.unconfirmedMicros / 1e6).toFixed(2);
+    add(
+      'budgets',
+      `a failover now could grant $${dollars} of budgets again: no replica has shown that they were granted`,
+    );
+  }
+  if (facts.beyondRpo === true) {
+    add('rpo', 'every replica is farther behind than may be lost: changes and new slices of budgets are refused');
   }
   if (facts.restartRequired.length > 0) {
     add('restart-required', `these settings wait for a restart: ${facts.restartRequired.join(', ')}`);

@@ -127,7 +127,13 @@ export function openGround(options: GroundOptions): Ground {
     region: settings.region?.name,
     logger,
   });
-  const region = openRegion(settings, stores, logger, (id, text) => redis?.cooldowns.notify(id, text));
+  const region = openRegion(
+    settings,
+    stores,
+    logger,
+    (id, text) => redis?.cooldowns.notify(id, text),
+    () => config.admission.strictAcrossRegions,
+  );
   const load = new LoadBook({ now, latencyTtlSeconds: config.routing.latencyTtlSeconds });
   const cooldowns = new CooldownBook();
   const metrics = new Metrics({
@@ -212,6 +218,8 @@ export function openGround(options: GroundOptions): Ground {
       // In a standby region nobody leads: its database takes no lease.
       leaderKnown: standing?.role !== 'unknown' || (region !== undefined && region.office.state.standing !== 'writer'),
       configFault: standing?.fault,
+      unconfirmedMicros: region?.office.grants.overdueMicros,
+      beyondRpo: region?.office.isBeyondRpo,
       restartRequired,
     };
   }, Date.now);

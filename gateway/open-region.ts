@@ -26,6 +26,7 @@ export function openRegion(
   stores: Stores,
   logger: Logger,
   tellSiblings: (id: string, text: string) => void,
+  strictBudgets: () => boolean,
 ): OpenedRegion | undefined {
   const { region } = settings;
   const { pool, keys, ledger, budgets, management } = stores;
@@ -50,6 +51,8 @@ export function openRegion(
     keys,
     local: ledger,
     localBudgets: budgets,
+    strictBudgets,
+    refuseBeyondRpoSeconds: region.refuseBeyondRpoSeconds,
     dataDirectory: settings.dataDirectory,
     isLeader: () => election.leadership.is === 'leader',
     onNewEpoch: () => pool.dropConnections(),

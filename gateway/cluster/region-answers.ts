@@ -1,11 +1,14 @@
 /** What this region answers when another one asks. Every question is signed; every one may be repeated. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { NotWriter, OutcomeUnknown, StoreUnavailable } from '../domain/keys.ts';
 import type { RegionAnswer, RegionState } from '../domain/region.ts';
-import { type BudgetSlices, LogClosed } from '../domain/slices.ts';
+import { type BudgetSlices, LogClosed, type ShownSlices } from '../domain/slices.ts';
 import { type SpendLedger, SpendRefused } from '../domain/spend.ts';
 import type { LinkSignature } from '../region/signature.ts';
 import type { KeyDenials } from '../stores/key-denials.ts';
+import type { RegionRows } from '../stores/region.ts';
+import { showSlices } from './confirmed-grants.ts';
 import type { Denials } from './denials.ts';
 import { linkStatus } from './peer-link.ts';
 
@@ -15,7 +18,11 @@ export interface RegionAnswersOptions {
   readonly wallNow: () => number;
   /** The own database, whichever it is: it refuses what it may not take. */
   readonly local: SpendLedger;
-  readonly localBudgets: BudgetSlices;
+  /** What the own database grants, as far as it may be spent. */
+  readonly budgets: BudgetSlices;
+  /** What the own database shows, be it a replica or not. */
+  readonly slices: ShownSlices;
+  readonly rows: Pick<RegionRows, 'shownLease'>;
   readonly rowsOf: (keyHash: string) => Promise<readonly object[]>;
   readonly denials: () => Denials | undefined;
   readonly stored: KeyDenials;
@@ -40,6 +47,7 @@ const questions = {
   close: z.object({ logId, lastSeq: position }),
   touch: z.object({ logId }),
   grant: z.object({ logId, claims: z.array(claimed).max(10_000) }),
+  slices: z.object({ logId, wanted: z.array(z.tuple([z.string(), z.number()])).max(10_000) }),
   key: z.object({ keyHash: hash }),
   denials: z.object({ epoch: position, after: position }),
   deny: z.object({ denials: z.array(z.object({ id: z.uuid(), keyHash: hash, actor: z.string() })).max(1_000) }),
@@ -74,7 +82,7 @@ export class RegionAnswers {
   }
 
   async #answerOf(call: string, question: unknown, lines: readonly string[]): Promise<unknown> {
-    const { local, localBudgets, rowsOf, stored } = this.#options;
+    const { local, budgets, slices, rows, rowsOf, stored } = this.#options;
     switch (call) {
       case 'ship': {
         const { logId: log, firstSeq } = questions.ship.parse(question);
@@ -99,8 +107,15 @@ export class RegionAnswers {
       case 'grant': {
         this.#requireWriter();
         const { logId: log, claims } = questions.grant.parse(question);
-        return localBudgets.grant(log, claims);
+        return budgets.grant(log, claims);
       }
+      case 'slices': {
+        const { logId: log, wanted } = questions.slices.parse(question);
+        const now = (): number => performance.now();
+        return { shown: [...(await showSlices(slices, log, wanted, { now, sleep }))] };
+      }
+      case 'replayed':
+        return rows.shownLease();
       case 'key':
         this.#requireWriter();
         return { rows: await rowsOf(questions.key.parse(question).keyHash) };

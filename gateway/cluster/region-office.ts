@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { StoreUnavailable } from '../domain/keys.ts';
 import type { PassedOn, RegionAnswer, RegionDesk, RegionState, WriteRoute } from '../domain/region.ts';
-import type { BudgetSlices } from '../domain/slices.ts';
+import type { BudgetSlices, ShownSlices } from '../domain/slices.ts';
 import type { SpendLedger } from '../domain/spend.ts';
 import type { ClaimStore } from '../region/claim-store.ts';
 import { type RegionRules, regionRules } from '../region/rules.ts';
@@ -13,6 +13,8 @@ import type { Pool } from '../stores/postgres.ts';
 import { RegionRows } from '../stores/region.ts';
 import type { WriteRight } from '../stores/write-transaction.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { Candidates } from './candidates.ts';
+import { ConfirmedGrants } from './confirmed-grants.ts';
 import { DenialLog } from './denial-log.ts';
 import { Denials } from './denials.ts';
 import { PeerLink } from './peer-link.ts';
@@ -32,7 +34,11 @@ export interface RegionOfficeOptions {
   readonly pool: Pool;
   readonly keys: IdentityStore;
   readonly local: SpendLedger;
-  readonly localBudgets: BudgetSlices;
+  readonly localBudgets: BudgetSlices & ShownSlices;
+  /** A slice may be spent only once all candidates show it; read each time. */
+  readonly strictBudgets: () => boolean;
+  /** What is not in any replica for longer is refused: changes and new slices. Undefined = nothing is. */
+  readonly refuseBeyondRpoSeconds: number | undefined;
   readonly dataDirectory: string;
   /** Only the leader of the region's database renews the claim. */
   readonly isLeader: () => boolean;
@@ -57,6 +63,9 @@ export class RegionOffice implements RegionDesk {
   /** Spend and budgets, at the writer. */
   readonly ledger: WriterLedger;
   readonly shown: ShownSpend;
+  /** Replicas that a failover may promote, seen from the writer region. */
+  readonly candidates: Candidates;
+  readonly grants: ConfirmedGrants;
   readonly denials: Denials;
   readonly #options: RegionOfficeOptions;
   readonly #link: PeerLink;
@@ -69,10 +78,11 @@ export class RegionOffice implements RegionDesk {
     const signature = new LinkSignature(options.secret);
     const wallNow = Date.now;
     const state = (): RegionState => this.watch.state;
+    const rows = new RegionRows(pool);
     this.watch = new RegionWatch({
       region,
       claims: options.claims,
-      rows: new RegionRows(pool),
+      rows,
       rules,
       isLeader: options.isLeader,
       onChange: (next) => this.#changed(next),
@@ -83,12 +93,24 @@ export class RegionOffice implements RegionDesk {
       epoch: () => (state().epoch === 0 ? undefined : state().epoch),
       ttlSeconds: () => state().ttlSeconds,
       refused: () => this.watch.look(),
+      isBeyondRpo: () => this.isBeyondRpo,
     };
     const onHeard = (epoch: number, writer: string): void => this.watch.hear(epoch, writer);
     this.#link = new PeerLink({ region, addresses, signature, wallNow, onHeard });
     const look = (): Promise<void> => this.watch.look();
     const onError = (what: string) => (error: Error) => logger.debug({ err: error }, what);
-    this.ledger = new WriterLedger({ region, state, local, localBudgets, link: this.#link, look });
+    const now = (): number => performance.now();
+    const link = this.#link;
+    this.candidates = new Candidates({ region, state, rows, link, now, onError: onError('a candidate was not heard') });
+    this.grants = new ConfirmedGrants({
+      local: localBudgets,
+      candidates: this.candidates,
+      link,
+      isStrict: options.strictBudgets,
+      isBeyondRpo: () => this.isBeyondRpo,
+      now,
+    });
+    this.ledger = new WriterLedger({ region, state, local, localBudgets: this.grants, link, look });
     this.shown = new ShownSpend({
       region,
       state,
@@ -97,7 +119,8 @@ export class RegionOffice implements RegionDesk {
       rules,
       onError: onError('a candidate did not show its spend'),
     });
-    const stored = new KeyDenials(pool, this.right);
+    // Shutting a key out only restricts, so nothing that a failover may lose forbids it.
+    const stored = new KeyDenials(pool, { ...this.right, isBeyondRpo: () => false });
     this.denials = new Denials({
       region,
       state,
@@ -115,7 +138,9 @@ export class RegionOffice implements RegionDesk {
       signature,
       wallNow,
       local,
-      localBudgets,
+      budgets: this.grants,
+      slices: localBudgets,
+      rows,
       rowsOf: (keyHash) => keys.rowsOf(keyHash),
       denials: () => this.denials,
       stored,
@@ -128,6 +153,16 @@ export class RegionOffice implements RegionDesk {
     return this.watch.state;
   }
 
+  get candidateLagsMs(): ReadonlyMap<string, number> {
+    return this.candidates.lagsMs;
+  }
+
+  /** A failover would lose more than may be lost, and whoever runs this wants nothing to be taken then. */
+  get isBeyondRpo(): boolean {
+    const { refuseBeyondRpoSeconds: most } = this.#options;
+    return most !== undefined && this.candidates.shortestLagMs > most * 1000;
+  }
+
   /** Seconds since each other region's feed of denials was heard; undefined = never. */
   get feedSilentSeconds(): ReadonlyMap<string, number | undefined> {
     return new Map(this.#link.others.map((name) => [name, this.denials.silentSeconds(name)]));
@@ -137,12 +172,13 @@ export class RegionOffice implements RegionDesk {
   async start(withinMs: number): Promise<void> {
     await this.denials.start();
     this.shown.start();
+    this.candidates.start();
     await Promise.race([this.watch.look(), new Promise<void>((resolve) => setTimeout(resolve, withinMs).unref())]);
     this.watch.start();
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.watch.stop(), this.denials.stop(), this.shown.stop()]);
+    await Promise.all([this.watch.stop(), this.denials.stop(), this.shown.stop(), this.candidates.stop()]);
   }
 
   writeRoute(forwarded: boolean): WriteRoute {

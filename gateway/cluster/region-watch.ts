@@ -89,7 +89,14 @@ export class RegionWatch {
     const { region } = this.#options;
     // The candidates of an older epoch are none: the new writer may be among them.
     const candidates = this.#state.candidates && [];
-    this.#state = { ...this.#state, epoch, writer, candidates, standing: writer === region ? 'fenced' : 'standby' };
+    this.#state = {
+      ...this.#state,
+      epoch,
+      writer,
+      candidates,
+      phase: undefined,
+      standing: writer === region ? 'fenced' : 'standby',
+    };
     this.#options.onChange(this.#state);
     void this.look();
   }
@@ -154,7 +161,7 @@ export class RegionWatch {
       standing,
       epoch: seen.epoch,
       writer: seen.writer,
-      phase: claim?.phase ?? (seen.epoch === before.epoch ? before.phase : undefined),
+      phase: phaseOf(seen.epoch, claim, before),
       leaseRemainingMs: view?.leaseRemainingMs ?? (view === undefined ? 0 : null),
       replayLagMs: view?.replayLagMs ?? 0,
       candidates: before.candidates && candidatesOf(seen.epoch, claim, before),
@@ -169,6 +176,12 @@ export class RegionWatch {
 const claimToObey = (reading: ClaimReading | undefined): Claim | undefined => reading?.agreed ?? reading?.newest;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Of this epoch, as last read; the claim of an older one says nothing of it. */
+function phaseOf(epoch: number, claim: Claim | undefined, before: RegionState): Claim['phase'] | undefined {
+  if (claim?.epoch === epoch) return claim.phase;
+  return before.epoch === epoch ? before.phase : undefined;
+}
 
 /** Of this epoch, as last read; of a newer one that the buckets have not told of, none: the new writer may be among them. */
 function candidatesOf(epoch: number, claim: Claim | undefined, before: RegionState): readonly string[] {

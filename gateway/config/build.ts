@@ -196,6 +196,7 @@ function buildAdmission(
   return {
     budgetExceededStatus: general.budget_exceeded_status ?? 429,
     budgetUnavailable: general.budget_unavailable ?? 'refuse',
+    strictAcrossRegions: general.strict_budgets_across_regions ?? true,
     unpricedModels: general.unpriced_models ?? 'allow',
     capOutputToBudget: general.cap_output_to_budget ?? false,
     defaultOutputTokens: general.default_output_tokens ?? defaultOutputTokens,

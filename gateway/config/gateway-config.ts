@@ -48,6 +48,8 @@ export interface GatewayConfig {
 export interface AdmissionConfig {
   readonly budgetExceededStatus: 400 | 422 | 429;
   readonly budgetUnavailable: 'refuse' | 'share' | 'allow';
+  /** Spent only once every candidate replica shows the grant. */
+  readonly strictAcrossRegions: boolean;
   readonly unpricedModels: 'allow' | 'refuse';
   readonly capOutputToBudget: boolean;
   /** Output that is reckoned with when a request states no maximum. */

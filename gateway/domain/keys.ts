@@ -28,8 +28,11 @@ export class StoreUnavailable extends Error {
   }
 }
 
-/** Why changes are not taken here: the database is a replica; another region or epoch writes; the right to write has run out. */
-export type NotWriterReason = 'replica' | 'another-epoch' | 'lease-over';
+/**
+ * Why changes are not taken here: the database is a replica; another region or epoch writes; the right to write has run out;
+ * a failover would lose them, being farther behind than may be lost.
+ */
+export type NotWriterReason = 'replica' | 'another-epoch' | 'lease-over' | 'beyond-rpo';
 
 /** This region takes no changes now; nothing was changed. */
 export class NotWriter extends StoreUnavailable {

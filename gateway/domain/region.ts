@@ -17,6 +17,7 @@ export interface RegionState {
   /** The highest that was ever seen, here or by a peer: it is never taken back. */
   readonly epoch: number;
   readonly writer: string | undefined;
+  /** Undefined while the claim of this epoch was not read. */
   readonly phase: 'held' | 'seized' | undefined;
   /** Null when it never ends. */
   readonly leaseRemainingMs: number | null;
@@ -70,6 +71,8 @@ export class WriterUnreachable extends Error {
 export interface RegionDesk {
   readonly region: string;
   readonly state: RegionState;
+  /** How far each candidate is behind, milliseconds; empty outside of the writer region. */
+  readonly candidateLagsMs: ReadonlyMap<string, number>;
   /** @param forwarded it comes from another region already: it goes no further. */
   writeRoute(forwarded: boolean): WriteRoute;
   /** Looks at claim and database now. */

@@ -52,6 +52,12 @@ export interface BudgetSlices {
   grant(logId: string, claims: readonly BudgetClaim[]): Promise<readonly BudgetReply[]>;
 }
 
+/** A database that shows what was granted, be it the one that grants or a replica of it. */
+export interface ShownSlices {
+  /** @returns `granted` by account; accounts of which the log holds nothing are missing. */
+  shown(logId: string, accounts: readonly string[]): Promise<ReadonlyMap<string, number>>;
+}
+
 /** This process was given up: what it held has been returned, and it must start over under another name. */
 export class LogClosed extends Error {
   constructor(cause: unknown) {

@@ -22,6 +22,7 @@ export function registerRegionRoutes(app: FastifyInstance, desk: RegionDesk | un
       lease_remaining_ms: leaseRemainingMs,
       replay_lag_ms: replayLagMs,
       candidates: candidates ?? null,
+      candidate_lag_ms: Object.fromEntries([...desk.candidateLagsMs].map(([name, ms]) => [name, Math.round(ms)])),
       faults,
     });
   });

@@ -7,6 +7,11 @@ export interface RegionSettings {
   readonly addresses: ReadonlyMap<string, string>;
   /** Signs what regions say to each other. */
   readonly secret: string;
+  /**
+   * Changes and new slices of budgets are refused while every replica that could take over is farther behind; undefined =
+   * they never are.
+   */
+  readonly refuseBeyondRpoSeconds: number | undefined;
   /** Undefined: the database's row alone says who writes, and an isolated primary writes on. */
   readonly claim: ClaimSettings | undefined;
 }
@@ -29,7 +34,7 @@ export interface ArchiveSettings {
 export function regionFaults(variables: Variables): string[] {
   const { HOLDFAST_REGION: name, HOLDFAST_REGION_SECRET: secret, LITELLM_SALT_KEY: saltKey } = variables;
   const faults: string[] = [];
-  const others = ['HOLDFAST_REGION_ADDRESSES', 'HOLDFAST_CLAIM_BUCKETS'] as const;
+  const others = ['HOLDFAST_REGION_ADDRESSES', 'HOLDFAST_CLAIM_BUCKETS', 'HOLDFAST_REFUSE_BEYOND_RPO_SECONDS'] as const;
   for (const other of others) {
     if (name === undefined && variables[other] !== undefined) {
       faults.push(`HOLDFAST_REGION: must name this region, since ${other} is set`);
@@ -57,6 +62,7 @@ export function regionSettings(variables: Variables): RegionSettings | undefined
     name,
     addresses: variables.HOLDFAST_REGION_ADDRESSES ?? new Map(),
     secret: variables.HOLDFAST_REGION_SECRET ?? variables.LITELLM_SALT_KEY ?? '',
+    refuseBeyondRpoSeconds: variables.HOLDFAST_REFUSE_BEYOND_RPO_SECONDS,
     claim:
       buckets === undefined
         ? undefined

@@ -116,6 +116,7 @@ export const variablesSchema = z.object({
     .optional(),
   HOLDFAST_REGION_ADDRESSES: pairs('NAME=URL', /^https?:\/\/[^/\s]+$/, '=').optional(),
   HOLDFAST_REGION_SECRET: z.string().min(20, 'must have at least 20 characters').optional(),
+  HOLDFAST_REFUSE_BEYOND_RPO_SECONDS: seconds.min(10, 'must be at least 10').optional(),
   HOLDFAST_CLAIM_BUCKETS: pairs('BUCKET@REGION', /^[a-z0-9-]+$/, '@')
     .refine((buckets) => buckets.size === 1 || buckets.size === 3, 'must be one bucket or three')
     .optional(),

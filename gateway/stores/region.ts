@@ -64,6 +64,33 @@ export class RegionRows {
     return rowCount === 1;
   }
 
+  /** The renewal that this database shows: its own, or on a replica the newest that was replayed. */
+  async shownLease(): Promise<{ readonly epoch: number; readonly until: string }> {
+    const { rows } = await this.#pool.query<{ epoch: bigint; until: string }>(
+      'SELECT epoch, until::text FROM region_lease',
+    );
+    const [row] = rows;
+    if (row === undefined) throw new Error('the database has no region row; run: holdfast migrate');
+    return { epoch: Number(row.epoch), until: row.until };
+  }
+
+  /**
+   * How old the renewal is that a replica shows, on this database's clock, which has stamped it.
+   * @param until as `shownLease` of the replica gave it.
+   * @returns the age, and what of it the replica lacks: nothing when it shows the newest renewal.
+   */
+  async behind(until: string, ttlSeconds: number): Promise<{ readonly ageMs: number; readonly lagMs: number }> {
+    const { rows } = await this.#pool.query<{ age_ms: bigint; is_newest: boolean }>(
+      `SELECT floor(extract(epoch FROM clock_timestamp() - ($1::timestamptz - make_interval(secs => $2))) * 1000)::bigint
+                AS age_ms, until <= $1::timestamptz AS is_newest FROM region_lease`,
+      [until, ttlSeconds],
+    );
+    const [row] = rows;
+    if (row === undefined) throw new Error('the database has no region row; run: holdfast migrate');
+    const ageMs = Math.max(0, Number(row.age_ms));
+    return { ageMs, lagMs: row.is_newest ? 0 : ageMs };
+  }
+
   /** An installation of one region becomes the first writer of several; nothing changes in any other. */
   async nameFirst(region: string): Promise<void> {
     await this.#pool.query('SELECT name_first_region($1)', [region]);

@@ -1,5 +1,11 @@
 /** Slices of budgets out of PostgreSQL. One statement a call and no session state, so PgBouncer may stand in between. */
-import { type BudgetClaim, type BudgetReply, type BudgetSlices, LogClosed } from '../domain/slices.ts';
+import {
+  type BudgetClaim,
+  type BudgetReply,
+  type BudgetSlices,
+  LogClosed,
+  type ShownSlices,
+} from '../domain/slices.ts';
 import { codeOf, type Pool } from './postgres.ts';
 
 interface ReplyRow {
@@ -22,7 +28,7 @@ const mostAttempts = 3;
 /** Raised by the functions when the log is closed. */
 const logClosed = 'HF010';
 
-export class PostgresBudgetSlices implements BudgetSlices {
+export class PostgresBudgetSlices implements BudgetSlices, ShownSlices {
   readonly #pool: Pool;
 
   constructor(pool: Pool) {
@@ -57,6 +63,13 @@ export class PostgresBudgetSlices implements BudgetSlices {
         if (attempt === mostAttempts || !worthRepeating.has(codeOf(error))) throw error;
       }
     }
+  }
+
+  async shown(logId: string, accounts: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const text = 'SELECT account_id, granted_micros FROM slice WHERE log_id = $1 AND account_id = ANY($2)';
+    const query = { text, values: [logId, accounts], query_timeout: timeoutMs };
+    const { rows } = await this.#pool.query<{ account_id: string; granted_micros: bigint }>(query);
+    return new Map(rows.map(({ account_id, granted_micros }) => [account_id, Number(granted_micros)]));
   }
 }
 

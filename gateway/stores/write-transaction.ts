@@ -16,6 +16,8 @@ export interface WriteRight {
   ttlSeconds(): number;
   /** The database disagreed: whoever watches the region looks again. Resolves when it has. */
   refused(): Promise<void>;
+  /** Every replica that could take over is farther behind than may be lost, and then no change is taken; absent = never. */
+  isBeyondRpo?(): boolean;
 }
 
 /** Of an installation of one region, as its migrations leave it. */
@@ -49,6 +51,7 @@ export class WriteTransaction {
   /** @throws NotWriter, with nothing changed. */
   async begin(): Promise<void> {
     const { region, rules } = this.#right;
+    if (this.#right.isBeyondRpo?.() === true) throw new NotWriter('beyond-rpo');
     const { marginMs, transactionMs } = timingOf(this.#right.ttlSeconds());
     const limitMs = Math.min(transactionMs, longestStatementMs);
     await this.#client.query(

@@ -44,6 +44,10 @@ export interface RegionMetrics {
   readonly state: RegionState;
   /** Seconds since each other region's feed of denials was heard; undefined = never. */
   readonly feedSilentSeconds: ReadonlyMap<string, number | undefined>;
+  /** Milliseconds; empty outside of the writer region. */
+  readonly candidateLagsMs: ReadonlyMap<string, number>;
+  readonly isBeyondRpo: boolean;
+  readonly grants: { readonly unconfirmedMicros: number };
 }
 
 const pressureNumbers = { none: 0, soft: 1, hard: 2 } as const;
@@ -227,6 +231,14 @@ export class Metrics {
     gauge(metricNames.regionLeaseSeconds, lease, () => seconds(region()?.leaseRemainingMs), 'max');
     const lag = 'What the replica of this region still has to replay, seconds.';
     gauge(metricNames.regionReplayLagSeconds, lag, () => seconds(region()?.replayLagMs), 'max');
+    const behind = 'How far the farthest candidate replica is behind the writer, seconds; absent where there is none.';
+    gauge(metricNames.regionCandidateLagSeconds, behind, () => longestLag(sources.region?.()), 'max');
+    const refuses =
+      '1 while changes and new slices are refused, since every replica is farther behind than may be lost.';
+    gauge(metricNames.regionBeyondRpo, refuses, () => asNumber(sources.region?.()?.isBeyondRpo), 'max');
+    const unconfirmed =
+      'US dollars of budgets that were granted and no replica has shown yet: a failover could grant them again.';
+    gauge(metricNames.budgetUnconfirmed, unconfirmed, () => dollars(sources.region?.()?.grants.unconfirmedMicros));
     const faults = 'Parts of the last look at claim and database that failed.';
     gauge(metricNames.regionFaults, faults, () => region()?.faults.length, 'max');
     const silent = "Since the last of the other regions' feeds of shut-out keys was heard, seconds; -1 = never.";
@@ -325,6 +337,13 @@ const numberOf = (pressure: Pressure | undefined): number | undefined =>
 const isWriter = (state: RegionState | undefined): boolean | undefined => state && state.standing === 'writer';
 const seconds = (milliseconds: number | null | undefined): number | undefined =>
   milliseconds === null || milliseconds === undefined ? undefined : milliseconds / 1000;
+
+const dollars = (micros: number | undefined): number | undefined => micros && micros / 1e6;
+
+const longestLag = (region: RegionMetrics | undefined): number | undefined =>
+  region === undefined || region.candidateLagsMs.size === 0
+    ? undefined
+    : Math.max(...region.candidateLagsMs.values()) / 1000;
 
 function longestSilence(region: RegionMetrics | undefined): number | undefined {
   const silences = [...(region?.feedSilentSeconds.values() ?? [])];

@@ -28,5 +28,8 @@ export function regionVariables(platform: Platform, region: Region): k8s.EnvVar[
     },
     { name: 'HOLDFAST_CLAIM_BUCKETS', value: claims.join(',') },
     { name: 'HOLDFAST_CLAIM_KEY', value: objectKeys.claim },
+    ...(platform.refuseBeyondRpo
+      ? [{ name: 'HOLDFAST_REFUSE_BEYOND_RPO_SECONDS', value: String(platform.tier.rpoSeconds) }]
+      : []),
   ];
 }

@@ -39,6 +39,16 @@ export const dataAlerts: readonly Alert[] = [
     origin: 'High availability patterns',
   },
   {
+    name: 'ChangesRefusedBeyondRpo',
+    expression: `max by (region) (${metricNames.regionBeyondRpo}{${gatewayJob}}) > 0`,
+    forSeconds: 60,
+    severity: 'critical',
+    summary: 'Every replica is farther behind than may be lost: {{ $labels.region }} takes no changes',
+    firstResponse:
+      'Requests are served; keys, budgets and configuration cannot be changed, and budgets last only as far as gateways hold them. `curl GATEWAY/health/region` (`candidate_lag_ms`) says which replica is how far behind: mend the link or the replica (DatabaseReplicationLag). If the other region is gone for long: `npx holdfast region detach` takes it out of the claim, and changes go on without a replica.',
+    origin: 'Holdfast',
+  },
+  {
     // Somebody has to run the watch; where nobody does there is no such series, and this never rings.
     name: 'RegionNotReady',
     expression: `min by (region, check) (${standbyMetrics.ready}) == 0`,

@@ -103,6 +103,7 @@ export interface Platform {
   readonly regionLoss?: { readonly optOutReason: string };
   readonly bootstrapQualifier?: string;
   readonly regionSwitchPlan: boolean;
+  readonly refuseBeyondRpo: boolean;
   readonly globalCache: boolean;
   readonly delivery?: DeliverySpec;
   readonly operations: Omit<OperationsSpec, 'alertEmails' | 'canaryModel'> &
@@ -156,6 +157,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     ...(spec.regionLoss !== undefined && { regionLoss: spec.regionLoss }),
     ...(spec.bootstrapQualifier !== undefined && { bootstrapQualifier: spec.bootstrapQualifier }),
     regionSwitchPlan: spec.regionSwitchPlan ?? false,
+    refuseBeyondRpo: spec.refuseBeyondRpo ?? false,
     globalCache: spec.globalCache ?? false,
     operations: { alertEmails: [], canaryModel: 'gpt-4o-mini', ...spec.operations },
     cluster: resolveCluster(spec.cluster),

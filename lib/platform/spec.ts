@@ -211,6 +211,12 @@ export interface PlatformSpec {
   readonly witnessRegion?: string;
   /** Account of that bucket, so that whoever ruins the regions' account does not reach all of the claim; theirs if not given. */
   readonly witnessAccount?: string;
+  /**
+   * Changes of keys, budgets and configuration, and new slices of budgets, are refused while every replica is farther behind
+   * than the tier's RPO: a failover then loses no more of them than the tier allows, at the price that nothing can be changed
+   * meanwhile. Requests are served either way. Off if not given.
+   */
+  readonly refuseBeyondRpo?: boolean;
   /** Where a single region's backups are copied to; a partner region under the same law if not given. */
   readonly backupRegion?: string;
   /** Raised at each failback: the new replica in the old home gets a new identifier. */

@@ -235,6 +235,9 @@ function satelliteFaults(spec: PlatformSpec): string[] {
   if (single && witnessRegion !== undefined) {
     faults.push('witnessRegion: a single region has nobody to share the right to write with; leave it out');
   }
+  if (single && spec.refuseBeyondRpo === true) {
+    faults.push('refuseBeyondRpo: a single region has no replica elsewhere that could be behind; leave it out');
+  }
   if (!single && backupRegion !== undefined) {
     faults.push('backupRegion: several regions hold each other’s backups; leave it out');
   }

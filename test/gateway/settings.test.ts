@@ -84,6 +84,8 @@ describe('the region', () => {
     [{ ...region, HOLDFAST_REGION_ADDRESSES: 'us-west-2' }, /HOLDFAST_REGION_ADDRESSES: must be a list of NAME=URL/],
     [{ ...region, HOLDFAST_CLAIM_BUCKETS: 'one@a,two@b' }, /HOLDFAST_CLAIM_BUCKETS: must be one bucket or three/],
     [{ HOLDFAST_CLAIM_BUCKETS: 'one@a' }, /HOLDFAST_REGION: must name this region/],
+    [{ HOLDFAST_REFUSE_BEYOND_RPO_SECONDS: '60' }, /HOLDFAST_REGION: must name this region/],
+    [{ ...region, HOLDFAST_REFUSE_BEYOND_RPO_SECONDS: '1' }, /HOLDFAST_REFUSE_BEYOND_RPO_SECONDS: must be at least 10/],
   ])('with a fault is refused with the mend: %o', (environment, message) => {
     expect(() => readSettings(environment)).toThrow(message);
   });

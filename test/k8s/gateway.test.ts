@@ -241,3 +241,15 @@ describe('the right to a Kubernetes Lease', () => {
     expect(objects.map(({ kind }) => kind)).not.toContain('Role');
   });
 });
+
+it('refuses changes beyond the tier’s RPO only where the platform says so', () => {
+  const valueIn = (platform: ReturnType<typeof ofTier>): unknown =>
+    listAt(
+      find(objectsOf(platform, 'us-east-1'), 'Deployment', kubernetes.gateway),
+      'spec.template.spec.containers.0.env',
+    )
+      .filter((variable) => at(variable, 'name') === 'HOLDFAST_REFUSE_BEYOND_RPO_SECONDS')
+      .map((variable) => at(variable, 'value'));
+  expect(valueIn(ofTier('high'))).toEqual([]);
+  expect(valueIn(ofTier('high', {}, { refuseBeyondRpo: true }))).toEqual(['900']);
+});

@@ -214,6 +214,11 @@ const refusedPlaces: readonly (readonly [string, Partial<PlatformSpec>, RegExp])
     { regionSwitchPlan: true },
     /^regionSwitchPlan: ARC Region switch knows two regions/,
   ],
+  [
+    'an RPO without a replica',
+    { tier: 'standard', topology: 'single-region', regions: [first], refuseBeyondRpo: true },
+    /^refuseBeyondRpo: a single region has no replica/,
+  ],
   ['a qualifier that is none', { bootstrapQualifier: 'Much-Too-Long' }, /^bootstrapQualifier/],
   [
     'a certificate of another region',

@@ -35,6 +35,12 @@ export const generalSettings = z.looseObject({
   budget_exceeded_status: number(z.literal([400, 422, 429])).optional(),
   /** Requests whose budget cannot be checked: refuse (503), share what was left among the processes, or allow. */
   budget_unavailable: z.enum(['refuse', 'share', 'allow']).optional(),
+  /**
+   * With several regions: what the writer grants of a budget is spent only once every replica that a failover may promote shows
+   * it, so that none is granted twice; one that is cut off is waited for for a minute. False: a failover may overrun a budget
+   * by what its replica lacked of grants, and nobody waits.
+   */
+  strict_budgets_across_regions: boolean.optional(),
   /** Requests with a budget for a model without a price. */
   unpriced_models: z.enum(['allow', 'refuse']).optional(),
   /** A request without max_tokens gets the largest that its budgets allow. */

@@ -260,7 +260,7 @@ const unavailable = (message: string, retryAfterSeconds: number | undefined, typ
 
 function toRefusal(error: unknown): unknown {
   if (error instanceof NotWriter) {
-    const type = error.reason === 'lease-over' ? 'writer_fenced' : 'not_writer';
+    const type = notWriterTypes[error.reason] ?? 'not_writer';
     return unavailable(`${notWriterWords[error.reason]}. Nothing was changed`, 5, type);
   }
   if (error instanceof StoreUnavailable) return unavailable('The database cannot be reached. Nothing was changed', 5);
@@ -285,10 +285,17 @@ function toRefusal(error: unknown): unknown {
   return error;
 }
 
+const notWriterTypes: Readonly<Partial<Record<NotWriterReason, string>>> = {
+  'lease-over': 'writer_fenced',
+  'beyond-rpo': 'beyond_rpo',
+};
+
 const notWriterWords: Readonly<Record<NotWriterReason, string>> = {
   replica: 'The database of this region is a replica and takes no changes',
   'another-epoch': 'Another region takes changes now, or a switch between regions is under way',
   'lease-over': 'This region has lost the right to take changes, and serves on without it',
+  'beyond-rpo':
+    'Every replica is farther behind than may be lost (HOLDFAST_REFUSE_BEYOND_RPO_SECONDS), so a failover would lose this change',
 };
 
 const conflictWords: Readonly<Record<string, readonly [string, string]>> = {

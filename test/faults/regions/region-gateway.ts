@@ -101,6 +101,8 @@ export class RegionGateway {
       keys,
       local,
       localBudgets: new PostgresBudgetSlices(this.#pool),
+      strictBudgets: () => true,
+      refuseBeyondRpoSeconds: undefined,
       dataDirectory: join(directory, `${name}-${index}`),
       isLeader: () => index === 0,
       onNewEpoch: () => undefined,

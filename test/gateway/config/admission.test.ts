@@ -8,6 +8,7 @@ describe('budgets and limits in the config', () => {
     expect(admissionWith('')).toEqual({
       budgetExceededStatus: 429,
       budgetUnavailable: 'refuse',
+      strictAcrossRegions: true,
       unpricedModels: 'allow',
       capOutputToBudget: false,
       defaultOutputTokens: 4_096,
@@ -21,6 +22,7 @@ describe('budgets and limits in the config', () => {
     const text = `general_settings:
   budget_exceeded_status: os.environ/STATUS
   budget_unavailable: share
+  strict_budgets_across_regions: false
   unpriced_models: refuse
   cap_output_to_budget: true
   default_output_tokens: 500
@@ -30,6 +32,7 @@ litellm_settings: {max_budget: 12.5, budget_duration: 30d}`;
     expect(load(withOne(text), { environment: { STATUS: '400' } }).config.admission).toEqual({
       budgetExceededStatus: 400,
       budgetUnavailable: 'share',
+      strictAcrossRegions: false,
       unpricedModels: 'refuse',
       capOutputToBudget: true,
       defaultOutputTokens: 500,

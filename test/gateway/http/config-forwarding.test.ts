@@ -94,6 +94,7 @@ function twoRegions(caller: Caller = administrator, reaches = true) {
   const deskOf = (name: string): RegionDesk => ({
     region: name,
     state,
+    candidateLagsMs: new Map(),
     writeRoute: (forwarded) => writeRouteOf(state, name, () => true, forwarded),
     look: () => Promise.resolve(),
     passOn: async (_region, { method, path, headers, body }) => {

@@ -337,6 +337,21 @@ export const alertCases: readonly AlertCase[] = [
     fires: [{ labels: { region: 'r1' }, summary: 'Spend in r1 is 10m 0s behind' }],
   },
   {
+    alert: 'ChangesRefusedBeyondRpo',
+    because: 'a gateway of the writer region refuses them',
+    series: {
+      [`holdfast_region_beyond_rpo{${job},region="r1",instance="a"}`]: '1+0x10',
+      [`holdfast_region_beyond_rpo{${job},region="r2",instance="b"}`]: '0+0x10',
+    },
+    atMinutes: 5,
+    fires: [
+      {
+        labels: { region: 'r1' },
+        summary: 'Every replica is farther behind than may be lost: r1 takes no changes',
+      },
+    ],
+  },
+  {
     alert: 'OutboxNotArchived',
     because: 'the archive has taken nothing for twenty minutes',
     series: {
