@@ -35,7 +35,7 @@ export class DatabaseSecret extends Construct {
     acknowledge(
       this.secret,
       'AwsSolutions-SMG4',
-      'A rotation Lambda would act in one region while another may be promoted; the password is rotated by runbook, in peace.',
+      'A rotation Lambda would act in one region while another may be promoted. A schedule calls for the runbook, which gives each region logins of its own, two that take turns.',
     );
   }
 

@@ -296,6 +296,10 @@ export const alarmArn = (platform: Platform, { region, account }: BucketPlace, n
 export const topicName = (platform: Platform, severity: 'critical' | 'warning'): string =>
   `${prefix(platform)}-${severity}`;
 
+/** EventBridge schedule that calls for the rotation of credentials. */
+export const rotationScheduleName = (platform: Platform, region: string): string =>
+  `${prefix(platform)}-${region}-rotation`;
+
 /** KMS key of a region that unseals Vault. */
 export const vaultKeyAlias = (platform: Platform): string => `alias/${prefix(platform)}-vault`;
 

@@ -48,6 +48,8 @@ export interface Tier {
     readonly healthyThreshold: number;
     readonly unhealthyThreshold: number;
   };
+  /** How often each region's credentials of database and cache get a successor. */
+  readonly credentialRotationDays: number;
   /** ARC zonal autoshift moves traffic out of an impaired zone without an operator. */
   readonly zonalAutoshift: boolean;
   /** AWS's name for the disaster recovery strategy that this tier buys. */
@@ -89,6 +91,7 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
       healthyThreshold: 2,
       unhealthyThreshold: 3,
     },
+    credentialRotationDays: 90,
     zonalAutoshift: false,
     strategy: 'backup-and-restore',
   },
@@ -115,6 +118,7 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
       healthyThreshold: 2,
       unhealthyThreshold: 2,
     },
+    credentialRotationDays: 90,
     zonalAutoshift: false,
     strategy: 'warm standby',
   },
@@ -141,6 +145,7 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
       healthyThreshold: 2,
       unhealthyThreshold: 2,
     },
+    credentialRotationDays: 30,
     zonalAutoshift: true,
     strategy: 'multi-site active-active',
   },

@@ -283,6 +283,9 @@ export function deploymentSection({ platform, deployable }: Review): Section {
         `Once gateways answer, put a key of theirs with a small budget into the secret ${canarySecretName(platform)} of each region: until then the canary fails, and CanaryFailing rings.`,
       ),
       ...wrap(
+        `Every ${platform.tier.credentialRotationDays} days, and once at the beginning, each region's topic of warnings calls for a successor of its credentials (runbook credential-rotation): until the first one all regions have the administrator's login.`,
+      ),
+      ...wrap(
         `While another region is lost, a new stack here takes --parameters ${parameters.crossRegionCopies}=off; standing ones need nothing.`,
       ),
       ...(platform.cluster.adminRoleArns.length === 0

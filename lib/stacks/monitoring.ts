@@ -3,6 +3,7 @@ import * as rds from 'aws-cdk-lib/aws-rds';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { type RunbookId, runbookPage } from '../../runbooks/catalog.ts';
 import { awsAlarms } from '../alerts/aws-alarms.ts';
 import { AlertTopic } from '../constructs/alert-topic.ts';
 import { CanaryResults } from '../constructs/canary-results.ts';
@@ -10,6 +11,7 @@ import { CompletionCanary } from '../constructs/completion-canary.ts';
 import { CustomerKey } from '../constructs/customer-key.ts';
 import { RegionAlarm } from '../constructs/region-alarm.ts';
 import { RegionDashboard } from '../constructs/region-dashboard.ts';
+import { RotationReminder } from '../constructs/rotation-reminder.ts';
 import {
   alarmArn,
   alarmName,
@@ -20,8 +22,10 @@ import {
   databaseIdentifier,
   prefix,
   regionalDomain,
+  rotationScheduleName,
   topicName,
 } from '../platform/names.ts';
+import type { Platform } from '../platform/platform.ts';
 import type { IngressStack } from './ingress.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
 
@@ -69,6 +73,14 @@ export class MonitoringStack extends RegionalStack {
       alarmArns: alarms.map(({ name }) => alarmArn(platform, region, name)),
     });
     this.watchDatabase(props, key);
+    new RotationReminder(this, 'Rotation', {
+      name: rotationScheduleName(platform, region.region),
+      account: region.account,
+      everyDays: platform.tier.credentialRotationDays,
+      topic: this.warning,
+      key,
+      message: rotationMessage(platform, region.region),
+    });
     const resultsBucket = bucketName(platform, region, 'canary');
     const results = new CanaryResults(this, 'Results', { name: resultsBucket, accessLogs: props.accessLogs });
     const canary = new CompletionCanary(this, 'Completion', {
@@ -94,4 +106,20 @@ export class MonitoringStack extends RegionalStack {
     });
     subscription.node.addDependency(key);
   }
+}
+
+/** What the topic's subscribers read. */
+function rotationMessage({ cluster, operations: { runbookUrl } }: Platform, region: string): string {
+  const book: RunbookId = 'credential-rotation';
+  const page = runbookUrl === undefined ? runbookPage(book) : `${runbookUrl}/${runbookPage(book)}`;
+  // Without it nothing carries secrets into the cluster, and the book refuses.
+  const commands =
+    cluster.secretStore === undefined
+      ? ['by hand, step by step as the runbook says (or set cluster.secretStore, and the book does it)']
+      : ['database', 'cache'].map((one) => `npx holdfast runbook run ${book} region=${region} credential=${one}`);
+  return [
+    `Credentials of ${region} are due for a successor:`,
+    ...commands,
+    `Nothing breaks meanwhile; both versions are accepted while gateways change over. ${page}`,
+  ].join('\n');
 }

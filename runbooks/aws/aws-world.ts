@@ -35,6 +35,7 @@ import { awsCredentials } from './credentials.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
 import { awsFoundation } from './foundation.ts';
+import { awsGlobalCache } from './global-cache.ts';
 import { kubectlProgram } from './kubectl.ts';
 import { lostWritesLists } from './lost-writes.ts';
 import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
@@ -264,6 +265,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       wait,
     }),
     releases,
+    ...(platform.globalCache && { globalCache: awsGlobalCache(clients, cacheName(platform)) }),
     database: (name) =>
       awsRegionDatabase(clients, {
         region: name,

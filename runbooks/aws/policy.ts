@@ -11,7 +11,15 @@ import {
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { RunbookId } from '../catalog.ts';
 import { awsBooks, type BucketIn } from './aws-world.ts';
-import { allow, claimReader, type PolicyBuckets, type Statement, secretArns, useOfKeys } from './rights.ts';
+import {
+  allow,
+  claimReader,
+  movingTheCache,
+  type PolicyBuckets,
+  type Statement,
+  secretArns,
+  useOfKeys,
+} from './rights.ts';
 import { replacement, replacing, restoring, returning, seeingBackups } from './rights-over-databases.ts';
 import { leavingZones, rebuilding, releasing, rotating, upgrading } from './rights-over-regions.ts';
 
@@ -106,6 +114,7 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
       ),
       // CloudWatch knows no resources for reading.
       allow('ReadTheLag', ['cloudwatch:GetMetricData'], ['*']),
+      ...movingTheCache(platform, 'Failover', ...(id === 'region-failover' ? (['Disassociate'] as const) : [])),
       ...(id === 'region-failback' ? returning(platform) : []),
     ],
   };

@@ -1,5 +1,5 @@
 /** Parts of which the policies of several books are made. */
-import { cacheName, objectKeys, storageKeyAlias } from '../../lib/platform/names.ts';
+import { cacheName, objectKeys, prefix, storageKeyAlias } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import type { BucketIn } from './aws-world.ts';
 
@@ -59,6 +59,22 @@ export const secretArns = (platform: Platform, ...names: readonly string[]): str
   platform.regions.flatMap(({ region, account }) =>
     names.map((name) => `arn:aws:secretsmanager:${region}:${account}:secret:${name}-??????`),
   );
+
+/** The first part of a Global Datastore's id is AWS's invention; what it is ends in our prefix. Regions have no part in its ARN. */
+export const movingTheCache = (platform: Platform, ...verbs: readonly ('Failover' | 'Disassociate')[]): Statement[] =>
+  platform.globalCache
+    ? [
+        allow('SeeTheCaches', ['elasticache:DescribeReplicationGroups'], caches(platform)),
+        allow(
+          'MoveTheCacheOverRegions',
+          [
+            'elasticache:DescribeGlobalReplicationGroups',
+            ...verbs.map((verb) => `elasticache:${verb}GlobalReplicationGroup`),
+          ],
+          [`arn:aws:elasticache::${platform.primary.account}:globalreplicationgroup:*-${prefix(platform)}`],
+        ),
+      ]
+    : [];
 
 export const caches = (platform: Platform): string[] =>
   platform.regions.map(

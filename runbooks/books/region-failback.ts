@@ -11,6 +11,7 @@ import { bakeStep } from './steps/bake.ts';
 import { capacityStep } from './steps/capacity.ts';
 import { openStep, promoteStep, type RegionPlan, raiseStep, seizeStep, swapping } from './steps/claim.ts';
 import { closeStep, giveRightBack, lagStep, replayedStep, waitTransactionsStep } from './steps/close.ts';
+import { type CacheMove, cacheSteps } from './steps/global-cache.ts';
 import { lookStep } from './steps/look.ts';
 import { verifyStep } from './steps/verify.ts';
 
@@ -18,6 +19,7 @@ export interface FailbackPlan extends RegionPlan {
   readonly maxLagSeconds: number;
   readonly bakeSeconds: number;
   readonly gate?: GateLimits;
+  readonly cache?: Exclude<CacheMove, 'detach'>;
 }
 
 /** What the failback needs besides: the new replica, and what the old database alone has. */
@@ -81,6 +83,7 @@ export function regionFailback(plan: FailbackPlan): Runbook<FailbackWorld> {
       promoteStep(plan, 'in-turn'),
       raiseStep(plan),
       openStep(plan),
+      ...cacheSteps(target, plan.cache),
       verifyStep({ region: target, write: true }),
     ],
   };

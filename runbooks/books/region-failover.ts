@@ -7,10 +7,15 @@ import type { Runbook } from '../engine/step.ts';
 import type { RegionWorld } from './region-world.ts';
 import { capacityStep } from './steps/capacity.ts';
 import { openStep, promoteStep, type RegionPlan, raiseStep, seizeStep, waitLeaseOutStep } from './steps/claim.ts';
+import { type CacheMove, cacheSteps } from './steps/global-cache.ts';
 import { takeoverStep } from './steps/takeover.ts';
 import { verifyStep } from './steps/verify.ts';
 
-export function regionFailover(plan: RegionPlan): Runbook<RegionWorld> {
+export interface FailoverPlan extends RegionPlan {
+  readonly cache?: CacheMove;
+}
+
+export function regionFailover(plan: FailoverPlan): Runbook<RegionWorld> {
   const { target, former } = plan;
   return {
     id: 'region-failover',
@@ -38,6 +43,7 @@ export function regionFailover(plan: RegionPlan): Runbook<RegionWorld> {
       promoteStep(plan, 'at-start'),
       raiseStep(plan),
       openStep(plan),
+      ...cacheSteps(target, plan.cache),
       verifyStep({ region: target, write: true }),
     ],
   };

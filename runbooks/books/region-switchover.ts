@@ -7,12 +7,14 @@ import type { RegionWorld } from './region-world.ts';
 import { capacityStep } from './steps/capacity.ts';
 import { openStep, promoteStep, type RegionPlan, raiseStep, seizeStep } from './steps/claim.ts';
 import { closeStep, giveRightBack, lagStep, replayedStep, waitTransactionsStep } from './steps/close.ts';
+import { type CacheMove, cacheSteps } from './steps/global-cache.ts';
 import { takeoverStep } from './steps/takeover.ts';
 import { verifyStep } from './steps/verify.ts';
 
 export interface SwitchoverPlan extends RegionPlan {
   /** More than this, and the switchover is refused: writes would be held for as long. */
   readonly maxLagSeconds: number;
+  readonly cache?: Exclude<CacheMove, 'detach'>;
 }
 
 export function regionSwitchover(plan: SwitchoverPlan): Runbook<RegionWorld> {
@@ -41,6 +43,7 @@ export function regionSwitchover(plan: SwitchoverPlan): Runbook<RegionWorld> {
       raiseStep(plan),
       openStep(plan),
       takeoverStep(target),
+      ...cacheSteps(target, plan.cache),
       verifyStep({ region: target, write: true }),
     ],
   };

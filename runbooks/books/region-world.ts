@@ -27,6 +27,21 @@ export interface RegionWorld extends VerifiedWorld, WaitingWorld, CapacityWorld 
   /** Of one region. */
   database(region: string): RegionDatabase;
   readonly traffic: RegionTraffic;
+  /** Absent where every region has a cache of its own. */
+  readonly globalCache?: GlobalCache;
+}
+
+/** One cache over all regions, of which one region's part takes writes. Its verbs are harmless when repeated. */
+export interface GlobalCache {
+  /** `alone` = it belongs to none, and takes writes as well. */
+  view(region: string, signal: AbortSignal): Promise<GlobalCacheView>;
+  promote(region: string, signal: AbortSignal): Promise<void>;
+  detach(region: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface GlobalCacheView {
+  readonly is: 'leads' | 'follows' | 'moving' | 'alone';
+  readonly note: string;
 }
 
 export interface RegionDatabase {

@@ -48,13 +48,22 @@ const target = region.describe('region that becomes the writer');
 const former = region.describe('region that is the writer until then');
 const maxLagSeconds = seconds.default(5).describe('refuse above this lag of the replica');
 const promoteWith = z.enum(['stack', 'rds']).default('stack').describe('what promotes: the stack, or the RDS API');
+const cache = z
+  .enum(['none', 'promote'])
+  .default('none')
+  .describe('whether the cache of all regions moves along (globalCache)');
+const failoverCache = z
+  .enum(['none', 'promote', 'detach'])
+  .default('none')
+  .describe('how the cache of all regions moves along (globalCache): detach where AWS refuses to promote it');
 const bakeSeconds = seconds.default(300).describe('how long each share or part is watched');
 const primary = region.describe('region of the writer');
 const standbys = list.describe('the other regions, separated by commas');
 const way = z.enum(['snapshot', 'point-in-time', 'dump']).describe('what to restore from');
 const at = z.iso.datetime().optional().describe('data as of then (ISO 8601); absent = as new as can be had');
 
-const toStandby = ({ primary: { region: from }, standbys: [standby] }: Platform): Parameters => ({
+const toStandby = ({ primary: { region: from }, standbys: [standby], globalCache }: Platform): Parameters => ({
+  ...(globalCache && { cache: 'promote' }),
   former: from,
   ...(standby === undefined ? {} : { target: standby.region }),
 });
@@ -65,17 +74,25 @@ const allRegions = (platform: Platform): Parameters => ({
 });
 
 const definitions: Readonly<Record<Exclude<RunbookId, 'drill'>, Definition>> = {
-  'region-failover': define(z.strictObject({ target, former, promoteWith }), toStandby, regionFailover),
+  'region-failover': define(
+    z.strictObject({ target, former, promoteWith, cache: failoverCache }),
+    toStandby,
+    regionFailover,
+  ),
   'region-switchover': define(
-    z.strictObject({ target, former, promoteWith, maxLagSeconds }),
+    z.strictObject({ target, former, promoteWith, maxLagSeconds, cache }),
     toStandby,
     regionSwitchover,
   ),
   'region-failback': define(
-    z.strictObject({ target, former, promoteWith, maxLagSeconds, bakeSeconds }),
+    z.strictObject({ target, former, promoteWith, maxLagSeconds, bakeSeconds, cache }),
     (platform) => {
-      const { former: home, target: standby } = toStandby(platform);
-      return { ...(home === undefined ? {} : { target: home }), ...(standby === undefined ? {} : { former: standby }) };
+      const { former: home, target: standby, ...rest } = toStandby(platform);
+      return {
+        ...rest,
+        ...(home === undefined ? {} : { target: home }),
+        ...(standby === undefined ? {} : { former: standby }),
+      };
     },
     regionFailback,
   ),
@@ -238,6 +255,7 @@ const placeholders: Parameters = {
   to: 'VERSION',
   environment: 'staging',
   fault: 'partition',
+  cache: 'promote',
 };
 
 /** The book as it is printed into this repository: with names to fill in. */

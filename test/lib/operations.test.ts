@@ -20,6 +20,46 @@ const inStack = (
 ): Resource[] => resourcesOf([stackNamed(stacks, stackName(shipped, region, kind))], type);
 const deployed = { loadBalancer: 'app/x/1', targetGroup: 'targetgroup/x/1', certificateArn: 'arn' };
 
+describe('rotation of credentials', () => {
+  test('is called for in each region as often as the tier asks, by a role that may tell this topic and nothing else', () => {
+    for (const { region } of shipped.regions) {
+      const [schedule, ...others] = inStack('monitoring', 'AWS::Scheduler::Schedule', region);
+      expect(others).toEqual([]);
+      expect(schedule?.Properties).toMatchObject({
+        ScheduleExpression: `rate(${shipped.tier.credentialRotationDays} days)`,
+        Target: { Arn: { Ref: expect.stringMatching(/^warning/) }, Input: expect.stringContaining(region) },
+      });
+    }
+    const [policy] = inStack('monitoring', 'AWS::IAM::Policy').filter(({ Properties }) =>
+      String(Properties['PolicyName']).startsWith('Rotation'),
+    );
+    const { Statement } = Object(policy?.Properties['PolicyDocument']);
+    expect(Statement).toMatchObject([
+      { Action: 'sns:Publish', Resource: { Ref: expect.stringMatching(/^warning/) } },
+      {
+        Action: ['kms:Decrypt', 'kms:GenerateDataKey'],
+        Resource: { 'Fn::GetAtt': [expect.stringMatching(/^Key/), 'Arn'] },
+      },
+    ]);
+  });
+
+  test('names the book only where it can run: where something carries secrets into the cluster', () => {
+    const of = (secretStore?: string) => {
+      const platform = definePlatform({
+        ...specOf('critical', 'single-region'),
+        regionLoss: { optOutReason: 'A trial.' },
+        ...(secretStore && { cluster: { secretStore } }),
+      });
+      const monitoring = stackNamed(synthesize(platform).stacks, stackName(platform, 'us-east-1', 'monitoring'));
+      const [schedule] = resourcesOf([monitoring], 'AWS::Scheduler::Schedule');
+      return JSON.stringify(schedule?.Properties);
+    };
+    expect(of('aws')).toContain('runbook run credential-rotation region=us-east-1 credential=database');
+    expect(of('aws')).toContain('rate(30 days)');
+    expect(of()).toContain('by hand');
+  });
+});
+
 describe('every alarm of a region', () => {
   const alarms = inStack('monitoring', 'AWS::CloudWatch::Alarm');
   const defined = awsAlarms(shipped, standby, deployed);

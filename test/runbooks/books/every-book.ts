@@ -35,7 +35,7 @@ const of = (id: RunbookId, parameters: Parameters, world: () => SimulatedWorld):
 const regions = { primary: 'a', standbys: 'b' } as const;
 
 export const everyBook: readonly BookCase[] = [
-  of('region-failover', { target: 'b', former: 'a' }, withoutA),
+  of('region-failover', { target: 'b', former: 'a', cache: 'promote' }, withoutA),
   of('region-switchover', { target: 'b', former: 'a' }, () => new SimulatedWorld()),
   of('region-failback', { target: 'a', former: 'b', bakeSeconds: '30' }, () => SimulatedWorld.failedOver()),
   of('zone-evacuation', { region: 'a', zone: 'a1' }, withCluster),

@@ -4,6 +4,7 @@ import type { RestoreRequest } from '../../../runbooks/books/backup-world.ts';
 import type { Vitals } from '../../../runbooks/books/canary-world.ts';
 import type { CredentialState } from '../../../runbooks/books/credential-rotation.ts';
 import type { DrillConditions, DrillMeasurements } from '../../../runbooks/books/drill.ts';
+import type { GlobalCache } from '../../../runbooks/books/region-world.ts';
 import type { ReleasePart } from '../../../runbooks/books/release.ts';
 import type { UpgradeComponent } from '../../../runbooks/books/upgrade.ts';
 import type { World } from '../../../runbooks/books/world.ts';
@@ -105,6 +106,7 @@ export class SimulatedWorld extends TwoRegions implements World {
       takeovers: [...this.takeovers],
       acts: Object.fromEntries(this.acts),
       growing: Object.fromEntries(this.#growing),
+      cache: this.cacheLeader,
       share: this.shareOfA,
       shifts: [...this.shifts],
       placed: this.placed,
@@ -134,6 +136,24 @@ export class SimulatedWorld extends TwoRegions implements World {
     this.#growing.set(name, left - 1);
     return 'creating';
   }
+
+  cacheLeader = 'a';
+  readonly globalCache: GlobalCache = {
+    view: async (region) => {
+      const state = this.#state('cache');
+      if (state === 'ready' && this.nextCacheLeader !== undefined) this.cacheLeader = this.nextCacheLeader;
+      const note = `${this.cacheLeader} leads`;
+      if (state === 'creating') return { is: 'moving', note };
+      return { is: this.cacheLeader === region ? 'leads' : 'follows', note };
+    },
+    promote: async (region) => {
+      this.#act('cache');
+      this.nextCacheLeader = region;
+      this.#grow('cache');
+    },
+    detach: async () => this.#act('cache cut off'),
+  };
+  nextCacheLeader: string | undefined;
 
   readonly shares = {
     read: async () => this.shareOfA,

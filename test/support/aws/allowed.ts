@@ -61,7 +61,9 @@ function resourcesOf(call: WireCall, account: string): string[] {
     case 'cloudformation':
       return [arn(`stack/${fields.get('StackName') ?? ''}/0f0f`)];
     case 'elasticache':
-      return [arn(`replicationgroup:${fields.get('ReplicationGroupId') ?? ''}`)];
+      return fields.has('GlobalReplicationGroupId')
+        ? [`arn:aws:elasticache::${account}:globalreplicationgroup:${fields.get('GlobalReplicationGroupId')}`]
+        : [arn(`replicationgroup:${fields.get('ReplicationGroupId') ?? ''}`)];
     case 'eks':
       return [arn(`cluster/${path.split('/')[2] ?? ''}`)];
     case 'ecr':
