@@ -20,6 +20,8 @@ export interface HealthRouteOptions {
   readonly isLeaving: () => boolean;
   readonly inFlight: () => number;
   readonly version: string;
+  /** What regions are compared by; undefined = not known, or there is none. */
+  readonly versions: () => { readonly schema: string | undefined; readonly config: bigint | undefined };
   /** Prometheus text of this process, or of all workers together. */
   readonly metrics: () => Promise<{ contentType: string; body: string }>;
 }
@@ -42,6 +44,7 @@ export function registerHealthRoutes(app: FastifyInstance, options: HealthRouteO
     app.get(path, (_request, reply) => {
       if (options.isLeaving()) return reply.code(503).send({ status: 'shutting_down' });
       const stores = options.stores();
+      const { schema, config } = options.versions();
       const reasons = options.degraded().map(({ message }) => message);
       return reply.send({
         status: reasons.length === 0 ? 'healthy' : 'degraded',
@@ -49,6 +52,8 @@ export function registerHealthRoutes(app: FastifyInstance, options: HealthRouteO
         db: stores.database ?? 'Not connected',
         cache: stores.redis === undefined ? null : { type: 'redis', status: stores.redis },
         holdfast_version: options.version,
+        schema_version: schema ?? null,
+        config_version: config === undefined ? null : Number(config),
       });
     });
   }

@@ -29,11 +29,20 @@ export interface SchemaWatchOptions {
 const lookEveryMs = 5_000;
 const lookTimeoutMs = 2_000;
 const undefinedTable = '42P01';
+const question = `SELECT generation, because, (SELECT name FROM migration ORDER BY id DESC LIMIT 1) AS newest
+  FROM schema_requirement`;
+
+interface Found {
+  readonly generation: number;
+  readonly because: string;
+  readonly newest: string | null;
+}
 
 export class SchemaWatch {
   readonly #options: SchemaWatchOptions;
   #timer: NodeJS.Timeout | undefined;
   #fault: GatewayTooOld | undefined;
+  #newest: string | undefined;
 
   constructor(options: SchemaWatchOptions) {
     this.#options = options;
@@ -42,6 +51,11 @@ export class SchemaWatch {
   /** Undefined = all is well, as far as anybody could be asked. */
   get fault(): string | undefined {
     return this.#fault?.message;
+  }
+
+  /** Name of the newest migration of the database, as it was last seen; undefined = not seen yet, or none. */
+  get newest(): string | undefined {
+    return this.#newest;
   }
 
   /**
@@ -79,9 +93,10 @@ export class SchemaWatch {
 
   async #look(): Promise<GatewayTooOld | undefined> {
     try {
-      const query = { text: 'SELECT generation, because FROM schema_requirement', query_timeout: lookTimeoutMs };
-      const { rows } = await this.#options.pool.query<{ generation: number; because: string }>(query);
+      const query = { text: question, query_timeout: lookTimeoutMs };
+      const { rows } = await this.#options.pool.query<Found>(query);
       const [row] = rows;
+      this.#newest = row?.newest ?? undefined;
       return row === undefined || row.generation <= schemaGeneration
         ? undefined
         : new GatewayTooOld(row.generation, row.because);

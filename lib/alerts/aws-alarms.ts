@@ -345,7 +345,7 @@ function standby({ claimRegions }: Platform, { region }: Region): AwsAlarm[] {
       severity: 'warning',
       summary: 'This region could not take over',
       firstResponse:
-        'A failover to it would stop at something, or lose more than the tier allows. `npx holdfast region ready` says at what: version and image, lag, secrets, capacity, quotas, backups, certificate. No data at all: nobody runs `npx holdfast region ready --watch 60 --cloudwatch`.',
+        'A failover to it would stop at something, or lose more than the tier allows. `npx holdfast region ready` says at what: version and image, schema and configuration, lag, secrets, capacity, quotas, backups, certificate. No data at all: nobody runs `npx holdfast region ready --watch 60 --cloudwatch`.',
       metrics: [
         {
           ...readinessMetric,

@@ -56,12 +56,13 @@ export const dataAlerts: readonly Alert[] = [
     severity: 'warning',
     summary: 'The standby {{ $labels.region }} could not take over: {{ $labels.check }}',
     firstResponse:
-      'A failover now would stop at this, or lose more than the tier allows. `npx holdfast region ready` says what it found. `version`, `image`: release there; `lag`: see DatabaseReplicationLag; `secrets`: copies of another version; `capacity`: pods or nodes are missing; `quotas`: ask for more, it takes days; `backups`: see what makes them; `candidate`: the claim does not name its replica.',
+      'A failover now would stop at this, or lose more than the tier allows. `npx holdfast region ready` says what it found. `version`, `image`: release there; `schema`, `config`: its database lags, or its gateways did not take what is stored; `lag`: see DatabaseReplicationLag; `secrets`: copies of another version; `capacity`: pods or nodes are missing; `quotas`: ask for more, it takes days; `backups`: see what makes them; `candidate`: the claim does not name its replica.',
     origin: 'Holdfast',
   },
   {
+    // By the newest of a day: the series of a watch that was scraped end with it, and silence must not look like safety.
     name: 'RegionReadyUnwatched',
-    expression: `time() - max(${standbyMetrics.checkedAt}) > 900`,
+    expression: `time() - max(max_over_time(${standbyMetrics.checkedAt}[1d])) > 900`,
     forSeconds: 300,
     severity: 'warning',
     summary: 'Nobody has looked at the standbys for {{ $value | humanizeDuration }}',

@@ -20,7 +20,11 @@ export interface QuotaNeed {
 /** Pods beside the gateways: stores of state, collectors, agents. */
 const coresBeside = 8;
 
-/** Pure. */
+/**
+ * Pure. The codes, by the names that Service Quotas has for them: "Running On-Demand Standard instances", "EC2-VPC Elastic
+ * IPs", "VPCs per Region", "DB instances", "Clusters"; compared with AWS's own guides and with public tools that ask for them
+ * (Red Hat's installers of OpenShift, quota exporters, tables of emulators), which agree.
+ */
 export function quotaNeeds({ tier, primary }: Platform, { availabilityZones }: Region): readonly QuotaNeed[] {
   const zones = availabilityZones.length;
   const gateways = Math.max(tier.gateway.maxReplicas, primary.gatewayReplicas);

@@ -13,7 +13,13 @@ const pageSchema = z.object({
   candidates: z.array(z.string()).nullish(),
   faults: z.array(z.string()).default([]),
 });
-const readinessSchema = z.object({ status: z.string(), holdfast_version: z.string(), db: z.string() });
+const readinessSchema = z.object({
+  status: z.string(),
+  holdfast_version: z.string(),
+  db: z.string(),
+  schema_version: z.string().nullish(),
+  config_version: z.number().nullish(),
+});
 
 export interface RegionPage {
   readonly standing: string;
@@ -22,6 +28,10 @@ export interface RegionPage {
   readonly replayLagSeconds: number | undefined;
   readonly faults: readonly string[];
   readonly version: string;
+  /** Newest migration of its database; undefined = it does not say. */
+  readonly schemaVersion: string | undefined;
+  /** Version of the stored configuration that is live; undefined = it does not say. */
+  readonly configVersion: number | undefined;
   readonly status: string;
   readonly database: string;
 }
@@ -46,6 +56,8 @@ export async function readPage(address: string, signal: AbortSignal): Promise<Re
     replayLagSeconds: typeof page.replay_lag_ms === 'number' ? page.replay_lag_ms / 1000 : undefined,
     faults: page.faults,
     version: readiness.holdfast_version,
+    schemaVersion: readiness.schema_version ?? undefined,
+    configVersion: readiness.config_version ?? undefined,
     status: readiness.status,
     database: readiness.db,
   };

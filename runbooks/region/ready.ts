@@ -18,6 +18,8 @@ export interface ReadyCheck {
   readonly check:
     | 'answers'
     | 'version'
+    | 'schema'
+    | 'config'
     | 'database'
     | 'lag'
     | 'candidate'
@@ -39,7 +41,9 @@ export function readyChecks({ standby, writer, capacity, isCandidate }: ReadyInp
   if ('because' in standby) return [{ check: 'answers', is: 'failed', note: standby.because }, candidate, room];
   return [
     { check: 'answers', is: standby.status === 'healthy' ? 'ok' : 'failed', note: standby.status },
-    versionCheck(standby, writer),
+    sameCheck('version', standby, writer, ({ version }) => version),
+    sameCheck('schema', standby, writer, ({ schemaVersion }) => schemaVersion),
+    sameCheck('config', standby, writer, ({ configVersion }) => configVersion),
     { check: 'database', is: standby.database === 'connected' ? 'ok' : 'failed', note: standby.database },
     lagCheck(standby, limits),
     candidate,
@@ -47,11 +51,20 @@ export function readyChecks({ standby, writer, capacity, isCandidate }: ReadyInp
   ];
 }
 
-function versionCheck({ version }: RegionPage, writer: ReadyInput['writer']): ReadyCheck {
-  if ('because' in writer) return { check: 'version', is: 'unknown', note: `${version}; the writer does not answer` };
-  return version === writer.version
-    ? { check: 'version', is: 'ok', note: version }
-    : { check: 'version', is: 'failed', note: `${version}, the writer runs ${writer.version}` };
+/** What both regions must have alike: a standby that is behind serves with what the writer had before. */
+function sameCheck(
+  check: 'version' | 'schema' | 'config',
+  standby: RegionPage,
+  writer: ReadyInput['writer'],
+  of: (page: RegionPage) => string | number | undefined,
+): ReadyCheck {
+  const here = of(standby);
+  if (here === undefined) return { check, is: 'unknown', note: 'it does not say' };
+  const there = 'because' in writer ? undefined : of(writer);
+  if (there === undefined) return { check, is: 'unknown', note: `${here}; the writer does not answer, or does not say` };
+  return here === there
+    ? { check, is: 'ok', note: String(here) }
+    : { check, is: 'failed', note: `${here}, the writer has ${there}` };
 }
 
 function lagCheck({ replayLagSeconds: lag }: RegionPage, { maxLagSeconds }: ReadyLimits): ReadyCheck {

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startUpstream, type Upstream } from '../../runbooks/lab/upstream.ts';
 import {
@@ -10,6 +11,11 @@ import {
 } from '../support/gateway.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 
+const newestMigration = readdirSync(new URL('../../gateway/stores/migrations', import.meta.url))
+  .filter((name) => /^\d{4}_.*\.sql$/.test(name))
+  .toSorted()
+  .at(-1)
+  ?.replace(/\.sql$/, '');
 let database: TestDatabase;
 let upstream: Upstream;
 let gateway: TestGateway;
@@ -34,6 +40,8 @@ it('the health pages need no key, answer what probes and people expect, and call
   expect(await json('/health/liveness')).toBe("I'm alive!");
   for (const path of ['/health/readiness', '/health/ready']) {
     expect(await json(path)).toMatchObject({ status: 'healthy', reasons: [], db: 'connected', cache: null });
+    // What regions are compared by.
+    expect(await json(path)).toMatchObject({ schema_version: newestMigration, config_version: expect.any(Number) });
   }
   expect(upstream.requests).toHaveLength(0);
 });

@@ -227,6 +227,20 @@ export const alertCases: readonly AlertCase[] = [
   },
   {
     alert: 'RegionReadyUnwatched',
+    because: 'the watch was scraped, and is gone with its series',
+    series: { holdfast_region_ready_checked_timestamp_seconds: '0+60x10 stale' },
+    atMinutes: 40,
+    fires: [{ labels: {}, summary: 'Nobody has looked at the standbys for 30m 0s' }],
+  },
+  {
+    alert: 'RegionReadyUnwatched',
+    because: 'nobody ever watched here',
+    series: { up: '1+0x60' },
+    atMinutes: 40,
+    fires: [],
+  },
+  {
+    alert: 'RegionReadyUnwatched',
     because: 'it looks every minute',
     series: { holdfast_region_ready_checked_timestamp_seconds: '0+60x60' },
     atMinutes: 30,

@@ -19,12 +19,20 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { SimulatedWorld } from '../books/simulated-world.ts';
 import { fakeHost } from './fake-host.ts';
 
+const ready = {
+  status: 'healthy',
+  holdfast_version: '0.1.0',
+  db: 'connected',
+  schema_version: '0010_processes',
+  config_version: 7,
+};
+
 /** A gateway's pages, as far as these commands read them. */
 async function pages(region: object, readiness: object = {}): Promise<string> {
   const port = await freePort();
   const server = createServer((request, response) => {
     const isRegion = request.url === '/health/region';
-    const page = isRegion ? region : { status: 'healthy', holdfast_version: '0.1.0', db: 'connected', ...readiness };
+    const page = isRegion ? region : { ...ready, ...readiness };
     response.setHeader('content-type', 'application/json').end(JSON.stringify(page));
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
@@ -95,15 +103,16 @@ describe('holdfast region ready', () => {
     expect(await regionReady(fakeHost({ world }), await both())).toBe(0);
   });
 
-  it('ends with 1 and names every doubt: version, database, lag, candidate, capacity', async () => {
+  it('ends with 1 and names every doubt: version, schema, configuration, database, lag, candidate, capacity', async () => {
     const world = new SimulatedWorld();
     const [bucket] = world.buckets;
     if (bucket?.claim !== undefined) bucket.claim = { ...bucket.claim, candidates: [] };
     const host = fakeHost({ world });
     const late = { ...standby, replay_lag_ms: 1_000_000 };
-    const options = await both(late, { holdfast_version: '0.0.9', db: 'disconnected', status: 'degraded' });
+    const behind = { holdfast_version: '0.0.9', schema_version: '0009_estimated-spend', config_version: 6 };
+    const options = await both(late, { ...behind, db: 'disconnected', status: 'degraded' });
     expect(await regionReady(host, options)).toBe(1);
-    for (const check of ['answers', 'version', 'database', 'lag', 'candidate', 'capacity']) {
+    for (const check of ['answers', 'version', 'schema', 'config', 'database', 'lag', 'candidate', 'capacity']) {
       expect(host.output()).toMatch(new RegExp(`b +failed +${check}`));
     }
   });
@@ -211,6 +220,8 @@ describe('holdfast region ready', () => {
       replayLagSeconds: undefined,
       faults: [],
       version: '0.1.0',
+      schemaVersion: '0010_processes',
+      configVersion: undefined,
       status: 'healthy',
       database: 'connected',
     };
@@ -220,6 +231,8 @@ describe('holdfast region ready', () => {
     );
     expect(checks.filter(({ is }) => is === 'unknown').map(({ check }) => check)).toEqual([
       'version',
+      'schema',
+      'config',
       'lag',
       'capacity',
     ]);
