@@ -27,6 +27,12 @@ export interface Plan {
   readonly requests: readonly LimitSlice[];
   readonly tokens: readonly LimitSlice[];
   readonly slots: readonly LimitSlice[];
+  /** The key's own, which its clients are told of. */
+  readonly ofKey: {
+    readonly budget: BudgetSlice | undefined;
+    readonly requests: LimitSlice | undefined;
+    readonly tokens: LimitSlice | undefined;
+  };
   /** Of the limit book; with another one the plan is worked out again. */
   readonly generation: number;
 }
@@ -81,9 +87,17 @@ export function makePlan(
     requests: ofKind('requests'),
     tokens: ofKind('tokens'),
     slots: ofKind('parallel'),
+    ofKey: {
+      budget: budgetLines.find(({ scope }) => scope.level === 'key')?.slice,
+      requests: limitOfKey(limitLines, 'requests'),
+      tokens: limitOfKey(limitLines, 'tokens'),
+    },
     generation: limits.generation,
   };
 }
+
+const limitOfKey = (lines: readonly LimitLine[], kind: LimitKind): LimitSlice | undefined =>
+  lines.find(({ scope, model, slice }) => scope.level === 'key' && model === undefined && slice.kind === kind)?.slice;
 
 /** Refusals name the first level in LiteLLM's order. */
 const inOrder = (scopes: readonly Scope[]): Scope[] =>

@@ -84,4 +84,4 @@ const nameOf = (scope: Scope): string =>
   scope.level === 'global' ? levelNames.global : `${levelNames[scope.level]}: ${scope.name}`;
 
 /** Millionths as dollars, without a trail of zeros. */
-export const dollars = (micros: number): string => String(Number((Math.max(0, micros) / 1e6).toFixed(6)));
+export const dollars = (micros: number): string => String(Math.round(Math.max(0, micros)) / 1e6);

@@ -6,7 +6,7 @@ import type { Plan } from './plan.ts';
 export interface Holder {
   /** @param serial tells in which windows it was given. */
   release(plan: Plan, micros: number, tokens: number, serial: number, cost: number, usedTokens: number): void;
-  headers(plan: Plan): Record<string, string>;
+  headers(plan: Plan): readonly string[];
 }
 
 export class Held implements Reservation {
@@ -51,7 +51,7 @@ export class Held implements Reservation {
     );
   }
 
-  headers(): Record<string, string> {
+  headers(): readonly string[] {
     return this.#holder.headers(this.#plan);
   }
 }

@@ -271,7 +271,7 @@ export class SlicedAdmission implements Admission, Holder {
     if (this.#waiting.length > 0) this.#review();
   }
 
-  headers(plan: Plan): Record<string, string> {
+  headers(plan: Plan): readonly string[] {
     return limitHeaders(plan, this.#options.now());
   }
 

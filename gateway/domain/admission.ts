@@ -30,8 +30,8 @@ export interface Reservation {
    * @param tokens null = unknown: what was set aside counts.
    */
   settle(costMicros: number | null, tokens: number | null): void;
-  /** What a client is told of its limits and its spend; made when asked for. Undefined = it has none. */
-  headers(): Readonly<Record<string, string>> | undefined;
+  /** What a client is told of its limits and its spend: names and values in turn. Undefined = it has none. */
+  headers(): readonly string[] | undefined;
 }
 
 /** As much of a request as decides what binds it. */

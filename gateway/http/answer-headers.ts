@@ -7,75 +7,98 @@ import { attemptSeconds } from '../pipeline/attempt.ts';
 import type { NotReached } from '../pipeline/not-reached.ts';
 import type { Served } from '../pipeline/serve.ts';
 
-type Headers = Record<string, string | number>;
+/**
+ * Names and values in turn, each name once. Node takes them as they are; an object with so many members that are not known
+ * beforehand would become a hash table, for each answer anew.
+ */
+export type HeaderList = (string | number)[];
 
-/** @param elapsedMs since the request was taken up. @returns an object of the caller's own. */
-export function answerHeaders(served: Served, elapsedMs: number): Headers {
-  const { answer, deployment, maxRetries, waitedMs, cache } = served;
+/** @param elapsedMs since the request was taken up. @returns a list of the caller's own. */
+export function answerHeaders(served: Served, elapsedMs: number): HeaderList {
+  const { answer, deployment, attempts, fallbacks, maxRetries, waitedMs, cache } = served;
   const { request } = served.settlement.facts;
-  const headers: Headers = {
-    'x-litellm-call-id': request.callId,
-    ...wayHeaders(deployment, served),
-    'x-litellm-max-retries': maxRetries,
-    'x-litellm-timeout': request.overrides.timeoutSeconds ?? attemptSeconds(request, deployment),
-    'x-litellm-response-duration-ms': Date.now() - request.startedAtMs,
-    'x-litellm-overhead-duration-ms': Math.max(0, Math.round((elapsedMs - waitedMs) * 1000) / 1000),
-  };
-  if (answer.upstreamHeaders !== undefined) addOfUpstream(headers, answer.upstreamHeaders);
-  // The client's own limits say more to it than those of a provider.
+  const headers: HeaderList = ['x-litellm-call-id', request.callId];
+  addWay(headers, deployment, attempts, fallbacks);
+  headers.push(
+    'x-litellm-max-retries',
+    maxRetries,
+    'x-litellm-timeout',
+    request.overrides.timeoutSeconds ?? attemptSeconds(request, deployment),
+    'x-litellm-response-duration-ms',
+    Date.now() - request.startedAtMs,
+    'x-litellm-overhead-duration-ms',
+    Math.max(0, Math.round((elapsedMs - waitedMs) * 1000) / 1000),
+  );
   const own = served.reservation.headers();
-  for (const name in own) headers[name] = own[name] ?? '';
+  if (own !== undefined) addAll(headers, own);
+  if (answer.upstreamHeaders !== undefined) addOfUpstream(headers, answer.upstreamHeaders, own ?? nothing);
   if (cache !== undefined) {
-    headers['x-litellm-cache-key'] = cache.key;
-    headers['x-litellm-cache-hit'] = String(cache.isHit());
+    headers.push('x-litellm-cache-key', cache.key, 'x-litellm-cache-hit', String(cache.isHit()));
   }
   return headers;
 }
 
 /** The same for a request that nobody answered, as far as it holds. */
-export function failureHeaders({ last, deployment, attempts, fallbacks, timeoutSeconds }: NotReached): Headers {
-  const headers: Headers = wayHeaders(deployment, { attempts, fallbacks });
-  if (timeoutSeconds !== undefined) headers['x-litellm-timeout'] = timeoutSeconds;
-  if (last instanceof UpstreamError && last.upstreamHeaders !== undefined) addOfUpstream(headers, last.upstreamHeaders);
-  return headers;
+export function failureHeaders(failure: NotReached): Record<string, string | number> {
+  const { last, deployment, attempts, fallbacks, timeoutSeconds } = failure;
+  const headers: HeaderList = [];
+  addWay(headers, deployment, attempts, fallbacks);
+  if (timeoutSeconds !== undefined) headers.push('x-litellm-timeout', timeoutSeconds);
+  if (last instanceof UpstreamError && last.upstreamHeaders !== undefined) {
+    addOfUpstream(headers, last.upstreamHeaders, nothing);
+  }
+  return byName(headers);
 }
 
-const wayHeaders = (
-  deployment: Deployment | undefined,
-  { attempts, fallbacks }: Pick<Served, 'attempts' | 'fallbacks'>,
-): Headers => ({
-  'x-litellm-version': version,
-  ...(deployment === undefined ? undefined : deploymentHeaders(deployment)),
-  'x-litellm-attempted-retries': Math.max(0, attempts - 1 - fallbacks),
-  'x-litellm-attempted-fallbacks': fallbacks,
-});
+const nothing: readonly string[] = [];
+
+function addWay(headers: HeaderList, deployment: Deployment | undefined, attempts: number, fallbacks: number): void {
+  headers.push('x-litellm-version', version);
+  if (deployment !== undefined) addAll(headers, deploymentHeaders(deployment));
+  headers.push(
+    'x-litellm-attempted-retries',
+    Math.max(0, attempts - 1 - fallbacks),
+    'x-litellm-attempted-fallbacks',
+    fallbacks,
+  );
+}
+
+function addAll(headers: HeaderList, more: readonly (string | number)[]): void {
+  for (let index = 0; index < more.length; index++) headers.push(more[index] ?? '');
+}
 
 /** The same for every answer of a deployment. */
-const headersOf = new WeakMap<Deployment, Headers>();
+const headersOf = new WeakMap<Deployment, string[]>();
 
-function deploymentHeaders(deployment: Deployment): Headers {
+function deploymentHeaders(deployment: Deployment): readonly string[] {
   let headers = headersOf.get(deployment);
   if (headers === undefined) {
     const { id, modelGroup, origin, basePath, region } = deployment;
-    headers = {
-      'x-litellm-model-id': headerText(id),
-      'x-litellm-model-group': headerText(modelGroup),
-      'x-litellm-model-api-base': `${origin}${basePath}`,
-      ...(region === undefined ? undefined : { 'x-litellm-model-region': headerText(region) }),
-    };
+    headers = ['x-litellm-model-id', headerText(id), 'x-litellm-model-group', headerText(modelGroup)];
+    headers.push('x-litellm-model-api-base', `${origin}${basePath}`);
+    if (region !== undefined) headers.push('x-litellm-model-region', headerText(region));
     headersOf.set(deployment, headers);
   }
   return headers;
 }
 
-/** What is left of a provider's limits also goes under OpenAI's own names, which clients look for. */
-function addOfUpstream(headers: Headers, passed: PassedHeaders): void {
+/**
+ * What is left of a provider's limits also goes under OpenAI's own names, which clients look for.
+ * @param own limits of the client, under the same names: they say more to it than those of a provider.
+ */
+function addOfUpstream(headers: HeaderList, passed: PassedHeaders, own: readonly string[]): void {
   for (const name in passed) {
     const value = passed[name];
     if (value === undefined) continue;
-    headers[`llm_provider-${name}`] = value;
-    if (name.startsWith('x-ratelimit-')) headers[name] = value;
+    headers.push(`llm_provider-${name}`, value);
+    if (name.startsWith('x-ratelimit-') && !own.includes(name)) headers.push(name, value);
   }
+}
+
+function byName(list: HeaderList): Record<string, string | number> {
+  const headers: Record<string, string | number> = {};
+  for (let index = 0; index < list.length; index += 2) headers[String(list[index])] = list[index + 1] ?? '';
+  return headers;
 }
 
 /** A header holds no more than ASCII safely; names in other scripts are written as in a URL. */

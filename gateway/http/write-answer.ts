@@ -52,10 +52,9 @@ export function sendWhole(
   options: WriteOptions,
 ): void {
   const headers = answerHeaders(served, options.elapsedMs());
-  if (options.isLeaving()) headers['connection'] = 'close';
-  headers['content-type'] = answer.contentType;
-  headers['content-length'] = body.length;
-  if (costMicros !== null) headers['x-litellm-response-cost'] = String(Number(costMicros) / 1e6);
+  if (options.isLeaving()) headers.push('connection', 'close');
+  headers.push('content-type', answer.contentType, 'content-length', body.length);
+  if (costMicros !== null) headers.push('x-litellm-response-cost', String(Number(costMicros) / 1e6));
   response.writeHead(answer.status, headers);
   // Node joins a text to the head and writes both at once; Latin-1 gives each byte back as it was.
   if (body.length <= longestJoined) response.end(body.toString('latin1'), 'latin1');
@@ -108,14 +107,13 @@ export function relayStream(
     chunks.resume();
   };
   response.on('drain', onDrain);
-  response.writeHead(200, {
-    ...answerHeaders(served, options.elapsedMs()),
-    ...(options.isLeaving() ? { connection: 'close' } : undefined),
-    'content-type': encoder === undefined ? answer.contentType : 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache',
-    // nginx would collect the chunks otherwise.
-    'x-accel-buffering': 'no',
-  });
+  const headers = answerHeaders(served, options.elapsedMs());
+  if (options.isLeaving()) headers.push('connection', 'close');
+  const contentType = encoder === undefined ? answer.contentType : 'text/event-stream; charset=utf-8';
+  headers.push('content-type', contentType, 'cache-control', 'no-cache');
+  // nginx would collect the chunks otherwise.
+  headers.push('x-accel-buffering', 'no');
+  response.writeHead(200, headers);
   chunks.start({
     chunk(canonical) {
       const bytes = encoder?.push(canonical) ?? canonical;

@@ -31,8 +31,8 @@ const idAt = (text: string, start: number): string => text.slice(start, text.ind
 /** @param common what `commonText` made of it before. */
 export function beginText(intent: SpendIntent, common = commonText(intent)): string {
   const { requestId, modelGroup, stream } = intent;
-  const own = usable(`{"begins":${shown(requestId)}${member('model_group', modelGroup)}${member('stream', stream)}}`);
-  return joined(own ?? toText({ begins: requestId, model_group: modelGroup, stream }), common);
+  const own = plain(`{"begins":${shown(requestId)}${member('model_group', modelGroup)}${member('stream', stream)}`);
+  return `${own ?? unclosed({ begins: requestId, model_group: modelGroup, stream })},${common}`;
 }
 
 /** @param common what `commonText` made of its intent before. */
@@ -40,7 +40,7 @@ export function endText(event: SpendEvent, common = commonText(event)): string {
   const { costMicros } = event;
   // PostgreSQL reads a text as well, and JavaScript could not read a number so large.
   const cost = costMicros === null ? undefined : costMicros > safe ? String(costMicros) : Number(costMicros);
-  const own = usable(
+  const own = plain(
     `{"id":${shown(event.requestId)}${member('ending', event.ending)}${member('cost', cost)}` +
       `${member('model_group', event.modelGroup)}${member('stream', event.stream)}` +
       `${member('deployment', event.deploymentId)}${member('provider', event.provider)}` +
@@ -50,10 +50,13 @@ export function endText(event: SpendEvent, common = commonText(event)): string {
       member('cache_hit', event.cacheHit) +
       (event.usageDetail === undefined ? '' : `,"usage_detail":${JSON.stringify(event.usageDetail)}`) +
       `${member('attempts', event.attempts)}${member('fallbacks', event.fallbacks)}` +
-      `${member('first_byte_ms', event.firstByteMs)}${member('duration_ms', event.durationMs)}}`,
+      `${member('first_byte_ms', event.firstByteMs)}${member('duration_ms', event.durationMs)}`,
   );
-  return joined(own ?? toText(endOf(event, cost)), common);
+  return `${own ?? unclosed(endOf(event, cost))},${common}`;
 }
+
+/** The first part of an object that `commonText` completes; they have no member in common, and none is empty. */
+const unclosed = (record: Readonly<Record<string, unknown>>): string => toText(record).slice(0, -1);
 
 const endOf = (event: SpendEvent, cost: string | number | undefined) => ({
   id: event.requestId,
@@ -77,24 +80,21 @@ const endOf = (event: SpendEvent, cost: string | number | undefined) => ({
   duration_ms: event.durationMs,
 });
 
-/** Two objects as one; neither is empty, and they have no member in common. */
-const joined = (one: string, other: string): string => `${one.slice(0, -1)},${other.slice(1)}`;
-
 const safe = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** What the begin and the end of a request both say; printed once for both. */
+/** What the begin and the end of a request both say; printed once for both, as the rest of an object. */
 export function commonText(intent: SpendIntent): string {
   const { accounts, tags = [], metadata } = intent;
-  if (tags.length > 0 || metadata !== undefined) return toText(commonOf(intent));
-  const text = usable(
-    `{"day":"${dayOf(intent.startedAtMs)}"${member('at', intent.startedAtMs)}` +
+  if (tags.length > 0 || metadata !== undefined) return toText(commonOf(intent)).slice(1);
+  const text = plain(
+    `"day":"${dayOf(intent.startedAtMs)}"${member('at', intent.startedAtMs)}` +
       `${member('reserved', intent.reservedMicros)}${accounts.length === 0 ? '' : `,"accounts":${listOf(accounts)}`}` +
       `${member('call', intent.callId)}${member('key', intent.keyHash)}${member('key_id', intent.keyId)}` +
       `${member('team', intent.teamId)}${member('user_id', intent.userId)}` +
       `${member('organization', intent.organizationId)}${member('end_user', intent.endUser)}` +
       `${member('operation', intent.operation)}${member('requested_model', intent.requestedModel)}}`,
   );
-  return text ?? toText(commonOf(intent));
+  return text ?? toText(commonOf(intent)).slice(1);
 }
 
 const commonOf = (intent: SpendIntent) => ({
@@ -116,13 +116,24 @@ const commonOf = (intent: SpendIntent) => ({
 });
 
 // Nearly every record is printed by hand, for a fifth of the price of `JSON.stringify`. A value that needs more than
-// quotes around it leaves a mark, and then the whole is printed by `toText` instead.
-const mark = '\\u';
+// quotes around it is noted, and then the whole is printed by `toText` instead. To look through the text for it would cost
+// as much as printing: a text that was put together is copied before anybody can look through it.
+let needsEscape = false;
 const needsNoEscape = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
 
+/** A text of values that were `shown` since the last one; undefined when one of them is not fit for it. */
+function plain(text: string): string | undefined {
+  const isPlain = !needsEscape;
+  needsEscape = false;
+  return isPlain && text.length <= longestText ? text : undefined;
+}
+
 function shown(value: string | number | boolean): string {
-  if (typeof value === 'string') return needsNoEscape.test(value) ? `"${value}"` : mark;
-  return typeof value === 'boolean' || Number.isFinite(value) ? String(value) : mark;
+  if (typeof value === 'string' ? needsNoEscape.test(value) : typeof value === 'boolean' || Number.isFinite(value)) {
+    return typeof value === 'string' ? `"${value}"` : String(value);
+  }
+  needsEscape = true;
+  return '';
 }
 
 const member = (name: string, value: string | number | boolean | null | undefined): string =>
@@ -137,11 +148,9 @@ function listOf(values: readonly string[]): string {
     text = JSON.stringify(values);
     lists.set(values, text);
   }
+  if (text.includes(escape)) needsEscape = true;
   return text;
 }
-
-const usable = (text: string): string | undefined =>
-  text.length <= longestText && !text.includes(mark) ? text : undefined;
 
 /** A request whose end nobody wrote: its gateway died. The cost is what was set aside for it, an upper bound. */
 export function interruptedText(begin: string): string {
@@ -170,10 +179,12 @@ const longestAccount = 1_000;
 const mostTags = 50;
 const deepest = 20;
 
-/** Escapes stand in JSON only for control characters and lone surrogates: PostgreSQL refuses some of either. */
+/** Stands in JSON only for control characters and lone surrogates: PostgreSQL refuses some of either. */
+const escape = '\\u';
+
 function toText(record: Readonly<Record<string, unknown>>): string {
   const text = JSON.stringify(record);
-  return usable(text) ?? JSON.stringify(presentable(record));
+  return text.length <= longestText && !text.includes(escape) ? text : JSON.stringify(presentable(record));
 }
 
 function presentable(record: Readonly<Record<string, unknown>>): Record<string, unknown> {

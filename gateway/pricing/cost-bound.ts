@@ -7,6 +7,8 @@ import { tierFor } from './price-at.ts';
 export interface CostBound {
   /** By the length of the prompt, the shortest first; the last one that the prompt reaches counts. */
   readonly steps: readonly BoundStep[];
+  /** Whether it matters that input is kept in a cache for an hour. */
+  readonly hasHourPrice: boolean;
   readonly request: number;
   readonly image: number | undefined;
   readonly character: number | undefined;
@@ -45,9 +47,11 @@ function boundOf(prices: ModelPrices, outputTokens: number): CostBound {
   const lists: readonly PriceList[] = [prices, ...(prices.periods ?? [])];
   const thresholds = [0, ...lists.flatMap(({ tiers }) => tiers?.map(({ aboveTokens }) => aboveTokens) ?? [])];
   const dearest = (member: keyof UnitPrices): number | undefined => micros(lists.map((list) => list[member]));
+  // A longer prompt may pay less only by mistake, so each step is as dear as those before it.
+  const steps = [...new Set(thresholds)].toSorted((a, b) => a - b).map((aboveTokens) => stepOf(lists, aboveTokens));
   return {
-    // A longer prompt may pay less only by mistake, so each step is as dear as those before it.
-    steps: [...new Set(thresholds)].toSorted((a, b) => a - b).map((aboveTokens) => stepOf(lists, aboveTokens)),
+    steps,
+    hasHourPrice: steps.some(({ input, hourInput }) => hourInput !== input),
     request: dearest('costPerRequest') ?? 0,
     image: dearest('costPerImage'),
     character: dearest('costPerCharacter'),

@@ -46,7 +46,9 @@ const longestKeyKept = 400;
 
 export class CostEstimator {
   readonly #options: EstimateOptions;
+  /** By group, and by model within a group that is a pattern. */
   readonly #bounds = new Map<string, readonly CostBound[] | undefined>();
+  readonly #boundsAlone = new Map<string, readonly CostBound[] | undefined>();
 
   constructor(options: EstimateOptions) {
     this.#options = options;
@@ -59,23 +61,24 @@ export class CostEstimator {
    */
   estimate(request: ModelRequest, group: string, promptTokens?: number): Estimate {
     const bounds = this.#boundsOf(group, request);
-    const size = sizeOf(request, promptTokens);
+    const size = sizeOf(request, promptTokens, bounds);
     const isUnstated = request.operation === 'chat' && size.outputTokens === undefined;
     const outputTokens = !isUnstated
       ? (size.outputTokens ?? 0)
       : bounds === undefined
         ? this.#options.defaultOutputTokens
-        : Math.max(size.fallbackOutputTokens, ...bounds.map((bound) => bound.outputTokens));
+        : longestOutput(bounds, size);
     const tokens = Math.ceil(size.promptTokens + size.soundTokens + outputTokens * size.copies);
     if (bounds === undefined) return { micros: undefined, tokens };
     const micros = this.#micros(bounds, request, size);
     // What a fallback states of its own is not bounded by what the request is allowed.
     if (micros === undefined || !isUnstated || size.fallbackOutputTokens > 0) return { micros, tokens };
+    const microsPerToken = size.copies * dearestOutput(bounds, size);
+    const openOutput = { tokens: outputTokens, microsPerToken };
+    if (bounds.length === 1) return { micros, tokens, openOutput };
     // What less output would cost must follow from one price, so the parts of several models are added up.
-    const microsPerToken = size.copies * Math.max(0, ...bounds.map((bound) => outputPrice(bound, size)));
     const prompt = this.#micros(bounds, request, { ...size, outputTokens: 0 }) ?? 0;
-    const whole = bounds.length === 1 ? micros : wholeMicros(prompt + outputTokens * microsPerToken);
-    return { micros: whole, tokens, openOutput: { tokens: outputTokens, microsPerToken } };
+    return { micros: wholeMicros(prompt + outputTokens * microsPerToken), tokens, openOutput };
   }
 
   /**
@@ -84,7 +87,7 @@ export class CostEstimator {
    */
   estimateMicros(request: ModelRequest, group: string, promptTokens?: number): number | undefined {
     const bounds = this.#boundsOf(group, request);
-    return bounds === undefined ? undefined : this.#micros(bounds, request, sizeOf(request, promptTokens));
+    return bounds === undefined ? undefined : this.#micros(bounds, request, sizeOf(request, promptTokens, bounds));
   }
 
   #micros(bounds: readonly CostBound[], request: ModelRequest, size: RequestSize): number | undefined {
@@ -108,12 +111,15 @@ export class CostEstimator {
   }
 
   #boundsOfGroup(group: string, model: string, isAlone: boolean): readonly CostBound[] | undefined {
-    const key = `${isAlone ? 1 : 0} ${group} ${model}`;
-    if (this.#bounds.has(key)) return this.#bounds.get(key);
+    const known = isAlone ? this.#boundsAlone : this.#bounds;
+    // A text that is put together has to be hashed for each request anew.
+    const key = model === '' ? group : `${group}\n${model}`;
+    const remembered = known.get(key);
+    if (remembered !== undefined || known.has(key)) return remembered;
     const bounds = boundsOf(this.#options.deploymentsFor(group, model, isAlone), this.#options.defaultOutputTokens);
     if (key.length > longestKeyKept) return bounds;
-    if (this.#bounds.size >= groupsKept) this.#bounds.clear();
-    this.#bounds.set(key, bounds);
+    if (known.size >= groupsKept) known.clear();
+    known.set(key, bounds);
     return bounds;
   }
 }
@@ -123,10 +129,20 @@ const noFallbacks: readonly RequestedFallback[] = [];
 const wholeMicros = (micros: number): number =>
   Math.min(Math.max(0, Math.ceil(micros - binaryFraction)), Number.MAX_SAFE_INTEGER);
 
-const outputPrice = ({ steps }: CostBound, size: RequestSize): number => {
-  const step = stepAt(steps, size.promptTokens + size.soundTokens);
-  return (size.answersInSound ? step.soundOutput : step.output) ?? 0;
-};
+function dearestOutput(bounds: readonly CostBound[], size: RequestSize): number {
+  let dearest = 0;
+  for (const { steps } of bounds) {
+    const step = stepAt(steps, size.promptTokens + size.soundTokens);
+    dearest = Math.max(dearest, (size.answersInSound ? step.soundOutput : step.output) ?? 0);
+  }
+  return dearest;
+}
+
+function longestOutput(bounds: readonly CostBound[], { fallbackOutputTokens }: RequestSize): number {
+  let longest = fallbackOutputTokens;
+  for (const { outputTokens } of bounds) longest = Math.max(longest, outputTokens);
+  return longest;
+}
 
 /** What a request asks for, in the units that are billed. */
 interface RequestSize {
@@ -144,29 +160,44 @@ interface RequestSize {
   readonly billed: Billed;
 }
 
-function sizeOf(request: ModelRequest, counted: number | undefined): RequestSize {
+function sizeOf(
+  request: ModelRequest,
+  counted: number | undefined,
+  bounds: readonly CostBound[] | undefined,
+): RequestSize {
   const { operation, body, bytes } = request;
   const isChat = operation === 'chat';
   const media = isChat ? promptMedia(body) : undefined;
-  const bodies = bodiesOf(request);
-  const stated = isChat ? bodies.map(statedOutput) : [undefined];
   const text = bytes.length - (media === undefined ? 0 : media.imageCharacters + media.soundCharacters);
   return {
     promptTokens: (counted ?? Math.ceil(text / bytesPerToken)) + (media?.images ?? 0) * tokensPerImage,
     soundTokens: Math.ceil((media?.soundCharacters ?? 0) / soundCharactersPerToken),
-    outputTokens: stated.includes(undefined) ? undefined : Math.max(...stated.map((tokens) => tokens ?? 0)),
-    fallbackOutputTokens: Math.max(0, ...stated.slice(1).map((tokens) => tokens ?? 0)),
-    copies: Math.max(...bodies.map(copiesOf)),
-    keepsHour: isChat && bytes.includes(hourMark),
+    ...outputOf(request),
+    // Long prompts are searched only for models that charge for it.
+    keepsHour: isChat && bounds?.some(({ hasHourPrice }) => hasHourPrice) === true && bytes.includes(hourMark),
     answersInSound: isChat && Array.isArray(body['modalities']) && body['modalities'].includes('audio'),
     billed: billedFor(request),
   };
 }
 
-/** As it may be sent: by the client's word, and as its fallbacks change it. Their prompts stand in its bytes. */
-function bodiesOf({ body, overrides: { fallbacks } }: ModelRequest): readonly JsonObject[] {
-  if (fallbacks === undefined) return [body];
-  return [body, ...fallbacks.flatMap(({ members }) => (members === undefined ? [] : [{ ...body, ...members }]))];
+type OutputSize = Pick<RequestSize, 'outputTokens' | 'fallbackOutputTokens' | 'copies'>;
+
+function outputOf({ operation, body, overrides: { fallbacks } }: ModelRequest): OutputSize {
+  const isChat = operation === 'chat';
+  if (fallbacks === undefined) {
+    return { outputTokens: isChat ? statedOutput(body) : undefined, fallbackOutputTokens: 0, copies: copiesOf(body) };
+  }
+  // As it may be sent: by the client's word, and as its fallbacks change it. Their prompts stand in its bytes.
+  const bodies = [
+    body,
+    ...fallbacks.flatMap(({ members }) => (members === undefined ? [] : [{ ...body, ...members }])),
+  ];
+  const stated = isChat ? bodies.map(statedOutput) : [undefined];
+  return {
+    outputTokens: stated.includes(undefined) ? undefined : Math.max(...stated.map((tokens) => tokens ?? 0)),
+    fallbackOutputTokens: Math.max(0, ...stated.slice(1).map((tokens) => tokens ?? 0)),
+    copies: Math.max(...bodies.map(copiesOf)),
+  };
 }
 
 /** Anthropic's `"ttl": "1h"`. */

@@ -57,10 +57,8 @@ const stateNumbers = { serving: 0, probing: 1, cooling: 2 } as const;
 
 export class Metrics {
   readonly registry = new Registry();
-  readonly #requests: Counter<'requested_model' | 'status_code'>;
   readonly #failed: Counter<'requested_model' | 'exception_status'>;
   readonly #seconds: Histogram<'requested_model'>;
-  readonly #attempts: Counter<'model_id' | 'outcome'>;
   readonly #cooled: Counter<'model_id' | 'litellm_model_name'>;
   readonly #dropped: Counter;
   readonly #refused: Counter<'reason'>;
@@ -71,24 +69,27 @@ export class Metrics {
   readonly #cache: { readonly hits: Counter; readonly misses: Counter };
   readonly #unpriced: Counter<'requested_model'>;
 
-  // Looking a child up by its labels costs more than counting it; there are as many as models, deployments and outcomes.
-  readonly #settledChildren = new Map<
-    string,
-    { requests: Counter.Internal; seconds: Histogram.Internal<'requested_model'> }
-  >();
-  readonly #attemptChildren = new Map<string, Counter.Internal>();
+  /** By model group and status. */
+  readonly #settled = new Map<string, Map<number, Settled>>();
+  /** By deployment and outcome. */
+  readonly #attempted = new Map<string, Map<string, Tally<'model_id' | 'outcome'>>>();
 
   #knownModels: ReadonlySet<string> = new Set();
 
   constructor(sources: MetricSources) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
-    this.#requests = new Counter({
+    const settled = this.#settled;
+    const requests = new Counter({
       name: metricNames.requests,
       help: 'Requests that were let through, by model group and status.',
-      labelNames: ['requested_model', 'status_code'],
-      registers,
+      labelNames: ['requested_model', 'status_code'] as const,
+      registers: [],
+      collect() {
+        for (const ofModel of settled.values()) for (const one of ofModel.values()) hand(one.requests, this);
+      },
     });
+    this.registry.registerMetric(requests);
     this.#failed = new Counter({
       name: metricNames.failedRequests,
       help: 'Requests that ended without an answer after every permitted attempt.',
@@ -102,12 +103,17 @@ export class Metrics {
       buckets: latencyBuckets,
       registers,
     });
-    this.#attempts = new Counter({
+    const attempted = this.#attempted;
+    const attempts = new Counter({
       name: metricNames.upstreamAttempts,
       help: 'Attempts at a deployment, by outcome.',
-      labelNames: ['model_id', 'outcome'],
-      registers,
+      labelNames: ['model_id', 'outcome'] as const,
+      registers: [],
+      collect() {
+        for (const ofDeployment of attempted.values()) for (const tally of ofDeployment.values()) hand(tally, this);
+      },
     });
+    this.registry.registerMetric(attempts);
     this.#cooled = new Counter({
       name: metricNames.deploymentCooledDown,
       help: 'Times a deployment was taken out of rotation.',
@@ -272,17 +278,9 @@ export class Metrics {
   settled(event: SpendEvent): void {
     const { status } = event;
     const model = this.#knownModels.has(event.requestedModel) ? event.requestedModel : 'other';
-    const key = `${status} ${model}`;
-    let children = this.#settledChildren.get(key);
-    if (children === undefined) {
-      children = {
-        requests: this.#requests.labels({ requested_model: model, status_code: status }),
-        seconds: this.#seconds.labels({ requested_model: model }),
-      };
-      this.#settledChildren.set(key, children);
-    }
-    children.requests.inc();
-    children.seconds.observe(event.durationMs / 1000);
+    const { requests, seconds } = this.#settledOf(model, status);
+    requests.count++;
+    seconds.observe(event.durationMs / 1000);
     if (event.cacheHit !== undefined) this.#cache[event.cacheHit ? 'hits' : 'misses'].inc();
     if (event.costMicros === null) this.#unpriced.inc({ requested_model: model });
     if (event.ending === 'failed') this.#failed.inc({ requested_model: model, exception_status: status });
@@ -290,13 +288,34 @@ export class Metrics {
 
   attempted(deployment: Deployment, outcome: 'success' | UpstreamError): void {
     const name = outcome === 'success' ? outcome : exceptionClass[outcome.kind];
-    const key = `${name} ${deployment.id}`;
-    let child = this.#attemptChildren.get(key);
-    if (child === undefined) {
-      child = this.#attempts.labels({ model_id: deployment.id, outcome: name });
-      this.#attemptChildren.set(key, child);
+    let ofDeployment = this.#attempted.get(deployment.id);
+    if (ofDeployment === undefined) {
+      ofDeployment = new Map();
+      this.#attempted.set(deployment.id, ofDeployment);
     }
-    child.inc();
+    let tally = ofDeployment.get(name);
+    if (tally === undefined) {
+      tally = { labels: { model_id: deployment.id, outcome: name }, count: 0 };
+      ofDeployment.set(name, tally);
+    }
+    tally.count++;
+  }
+
+  #settledOf(model: string, status: number): Settled {
+    let ofModel = this.#settled.get(model);
+    if (ofModel === undefined) {
+      ofModel = new Map();
+      this.#settled.set(model, ofModel);
+    }
+    let known = ofModel.get(status);
+    if (known === undefined) {
+      known = {
+        requests: { labels: { requested_model: model, status_code: status }, count: 0 },
+        seconds: this.#seconds.labels({ requested_model: model }),
+      };
+      ofModel.set(status, known);
+    }
+    return known;
   }
 
   cooled(deployment: Deployment): void {
@@ -326,6 +345,26 @@ export class Metrics {
   spendRecovered(count: number): void {
     this.#recovered.inc(count);
   }
+}
+
+/**
+ * What happens with every request is counted here and handed on when somebody looks: prom-client would look its labels up
+ * each time, which costs more than counting. There are as many as models, deployments and outcomes.
+ */
+interface Tally<Label extends string> {
+  readonly labels: Readonly<Record<Label, string | number>>;
+  /** Since it was handed on. */
+  count: number;
+}
+
+function hand<Label extends string>(tally: Tally<Label>, counter: Counter<Label>): void {
+  if (tally.count > 0) counter.inc(tally.labels, tally.count);
+  tally.count = 0;
+}
+
+interface Settled {
+  readonly requests: Tally<'requested_model' | 'status_code'>;
+  readonly seconds: Histogram.Internal<'requested_model'>;
 }
 
 const asNumber = (up: boolean | undefined): number | undefined => (up === undefined ? undefined : up ? 1 : 0);

@@ -157,7 +157,9 @@ describe('headers', () => {
       limited(fresh(), { requestsPerMinute: 10, tokensPerMinute: 1_000 }),
     ];
     const answer = await at([instance], 0).ask(own, { tokens: 100 });
-    expect(isAdmitted(answer) && answer.headers()).toMatchObject({
+    const headers = isAdmitted(answer) ? (answer.headers() ?? []) : [];
+    const byName = Object.fromEntries(headers.flatMap((name, place) => (place % 2 === 0 ? [[name, headers[place + 1]]] : [])));
+    expect(byName).toMatchObject({
       'x-ratelimit-limit-requests': '3',
       'x-ratelimit-remaining-requests': '2',
       'x-ratelimit-reset-requests': expect.stringMatching(/^\d+s$/),
