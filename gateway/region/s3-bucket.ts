@@ -39,7 +39,10 @@ export const openS3 = ({
     },
   });
 
-/** @returns undefined when there is no such object, `unchanged` when it is still the one that `knownEtag` names. */
+/**
+ * @returns undefined when there is no such object, `unchanged` when it is still the one that `knownEtag` names.
+ * @throws when it cannot be read; a bucket that does not exist is a fault, and not a place without objects.
+ */
 export async function getObject(
   client: S3Client,
   bucket: string,
@@ -58,6 +61,7 @@ export async function getObject(
     );
     return { body: (await Body?.transformToString()) ?? '', etag: ETag };
   } catch (error) {
+    if (isBucketMissing(error)) throw new Error(`there is no bucket ${bucket}`, { cause: error });
     if (statusOf(error) === 404) return undefined;
     if (statusOf(error) === 304) return 'unchanged';
     throw error;
@@ -89,11 +93,14 @@ export async function swapObject(
     );
     return true;
   } catch (error) {
+    if (isBucketMissing(error)) throw new Error(`there is no bucket ${bucket}`, { cause: error });
     // 412: another one is there. 409: another write was under way. 404: it was deleted.
     if ([404, 409, 412].includes(statusOf(error))) return false;
     throw error;
   }
 }
+
+const isBucketMissing = (error: unknown): boolean => error instanceof Error && error.name === 'NoSuchBucket';
 
 const statusOf = (error: unknown): number => {
   if (!(error instanceof Error) || !('$metadata' in error)) return 0;

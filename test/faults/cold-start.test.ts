@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { startFaultProxy } from '../../runbooks/lab/fault-proxy.ts';
-import { startObjectStore, storeObject } from '../../runbooks/lab/object-store.ts';
-import { hello, migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { startObjectStore } from '../../runbooks/lab/object-store.ts';
+import { migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { until } from '../support/processes.ts';
 import { json, type Recorder, startRecorder } from '../support/recorder.ts';
 import { freshRedis } from '../support/redis.ts';
+import { behindProxies, completionStatus } from '../support/stores-away.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { makeKey, tell } from './site.ts';
 
@@ -32,18 +32,6 @@ beforeAll(async () => {
 });
 afterAll(() => upstream.close());
 
-const serving = (name: string, redisPort: number): string => `
-model_list:
-  - model_name: ${name}
-    litellm_params: {model: openai/m, api_base: "${upstream.origin}/v1", api_key: sk-u}
-general_settings: {redis_host: 127.0.0.1, redis_port: ${redisPort}}`;
-
-async function ask(gateway: TestGateway, model: string, key: string): Promise<number> {
-  const response = await gateway.post('/v1/chat/completions', { ...hello, model }, { authorization: `Bearer ${key}` });
-  await response.arrayBuffer();
-  return response.status;
-}
-
 /** As the gateway logs them. */
 async function phasesOf(gateway: TestGateway): Promise<z.output<typeof startedLine>['tookMs']> {
   const line = async (): Promise<string | undefined> =>
@@ -60,59 +48,36 @@ describe('a start while PostgreSQL, Redis and S3 are all away', () => {
       onTestFinished(() => database.drop());
       const store = await startObjectStore();
       onTestFinished(() => store.close());
-      const url = new URL(database.url);
-      const postgres = await startFaultProxy({ port: Number(url.port), host: url.hostname });
-      const redis = await startFaultProxy({ port: Number(new URL((await freshRedis()).url).port) });
-      const s3 = await startFaultProxy({ port: Number(new URL(store.url).port) });
-      const stores = [postgres, redis, s3];
-      onTestFinished(() => Promise.all(stores.map((proxy) => proxy.close())).then(() => undefined));
-      url.host = postgres.address;
-      const put = (name: string): void =>
-        void storeObject(store.objects, 'configs/live.yaml', Buffer.from(serving(name, redis.port)));
-      put('chat');
-      const options = {
-        config: 'model_list: [',
-        databaseUrl: url.href,
-        dataDirectory: join(await temporaryDirectory(), 'data'),
-        environment: {
-          CONFIG_S3_BUCKET: 'configs',
-          CONFIG_S3_KEY: 'live.yaml',
-          CONFIG_S3_ENDPOINT_URL: `http://${s3.address}`,
-          AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE',
-          AWS_SECRET_ACCESS_KEY: 'not-a-secret',
-          LLMROUTER_HA_LEASE_SECONDS: '2',
-          LLMROUTER_HA_RENEW_INTERVAL_SECONDS: '0.5',
-        },
-      };
+      const real = { databaseUrl: database.url, redisUrl: (await freshRedis()).url, store };
+      const stores = await behindProxies(real, upstream.origin, join(await temporaryDirectory(), 'data'));
+      onTestFinished(() => stores.close());
+      stores.put('chat');
       const warmAt = performance.now();
-      const first = await startTestGateway(options);
+      const first = await startTestGateway(stores.options);
       const warmStartMs = Math.round(performance.now() - warmAt);
       const key = await makeKey(first);
       const withBudget = await makeKey(first, { max_budget: 1 });
-      expect(await ask(first, 'chat', key)).toBe(200);
+      expect(await completionStatus(first, 'chat', key)).toBe(200);
       await first.stop();
-      for (const proxy of stores) {
-        await proxy.set({ accept });
-        proxy.cut();
-      }
+      await stores.away(accept);
 
       const startedAt = performance.now();
-      const gateway = await startTestGateway(options);
+      const gateway = await startTestGateway(stores.options);
       onTestFinished(() => gateway.stop().then(() => undefined));
-      expect(await ask(gateway, 'chat', key)).toBe(200);
+      expect(await completionStatus(gateway, 'chat', key)).toBe(200);
       const firstAnswerMs = Math.round(performance.now() - startedAt);
       const phases = await phasesOf(gateway);
       tell(`cold start (${accept})`, { warmStartMs, firstAnswerMs, ...phases });
       expect(phases.all).toBeLessThan(storesMs + slackMs);
       // What a start costs here and now, as it was a moment ago, and half of it again.
       expect(firstAnswerMs).toBeLessThan(warmStartMs * 1.5 + storesMs + slackMs);
-      expect(await ask(gateway, 'chat', 'sk-nobody-knows-this-key')).toBe(503);
+      expect(await completionStatus(gateway, 'chat', 'sk-nobody-knows-this-key')).toBe(503);
       expect((await gateway.request('/health/ready')).status).toBe(200);
 
-      for (const proxy of stores) await proxy.heal();
+      await stores.heal();
       const backAt = performance.now();
-      put('renamed');
-      await until(async () => (await ask(gateway, 'renamed', withBudget)) === 200, 10_000);
+      stores.put('renamed');
+      await until(async () => (await completionStatus(gateway, 'renamed', withBudget)) === 200, 10_000);
       tell(`cold start (${accept})`, { backMs: Math.round(performance.now() - backAt) });
     }, 60_000);
   }
