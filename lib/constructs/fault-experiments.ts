@@ -90,12 +90,12 @@ export class FaultExperiments extends Construct {
         resources: ['*'],
       }),
     );
-    // It may pause replication, and change nothing else of it.
+    // It may pause replication, and change nothing else of it. `IfExists` as in AWS's own scenario: a look says nothing of pauses.
     role.addToPolicy(
       new iam.PolicyStatement({
         actions: ['s3:PutReplicationConfiguration', 's3:GetReplicationConfiguration'],
         resources: ['*'],
-        conditions: { Bool: { 's3:IsReplicationPauseRequest': 'true' } },
+        conditions: { BoolIfExists: { 's3:isReplicationPauseRequest': 'true' } },
       }),
     );
     acknowledge(
