@@ -1,4 +1,4 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
+import { Aws, RemovalPolicy } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as fis from 'aws-cdk-lib/aws-fis';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -61,7 +61,13 @@ export class FaultExperiments extends Construct {
   private role({ region, logGroupName }: FaultExperimentsProps): iam.Role {
     const role = new iam.Role(this, 'Role', {
       description: `Drills in ${region}`,
-      assumedBy: new iam.ServicePrincipal('fis.amazonaws.com'),
+      // Nobody else's experiments; as AWS FIS's own guide asks.
+      assumedBy: new iam.ServicePrincipal('fis.amazonaws.com', {
+        conditions: {
+          StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID },
+          ArnLike: { 'aws:SourceArn': `arn:${Aws.PARTITION}:fis:*:${Aws.ACCOUNT_ID}:experiment/*` },
+        },
+      }),
       managedPolicies: policies.map((name) =>
         iam.ManagedPolicy.fromAwsManagedPolicyName(`service-role/AWSFaultInjectionSimulator${name}`),
       ),
