@@ -11,7 +11,10 @@ interface CollectorParts {
   readonly pipelines: Readonly<Record<string, unknown>>;
 }
 
-/** Parts of the collector's configuration. Both collectors read every gateway; alarms take the maximum. */
+/**
+ * Parts of the collector's configuration. Both collectors read every gateway; alarms take the maximum. Its words are those of
+ * the exporter's README and of AWS's own collector configurations for EKS and ECS (metric_declarations, NoDimensionRollup).
+ */
 export const metricExport = (platform: Platform, { region }: Region): CollectorParts => ({
   receivers: {
     prometheus: {

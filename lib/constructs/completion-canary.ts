@@ -107,7 +107,7 @@ exports.handler = async () => {
 };
 
 const ask = (body, key) => new Promise((resolve, reject) => {
-  const headers = { authorization: 'Bearer ' + key, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), 'cache-control': 'no-cache' };
+  const headers = { authorization: 'Bearer ' + key, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), 'cache-control': 'no-cache', 'user-agent': 'holdfast-canary' };
   const request = https.request({ host: ${JSON.stringify(domain)}, path: '/v1/chat/completions', method: 'POST', headers }, (response) => {
     let text = '';
     response.on('data', (chunk) => (text += chunk));

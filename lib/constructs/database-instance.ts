@@ -17,8 +17,9 @@ export interface DatabaseInstanceProps {
 export interface BackupCopies {
   readonly region: string;
   /**
-   * Key of that region, by its alias: its id is not known here. S3's reference names alias ARNs for the same purpose; that
-   * of RDS shows a key ARN and says no more, and nobody has tried.
+   * Key of that region, by its alias: its id is not known here. CloudFormation hands it to RDS as it is, and RDS takes alias
+   * ARNs as keys of databases and clusters (terraform-provider-aws#229, cloudformation-coverage-roadmap#1583); of copies its
+   * reference shows a key ARN and says no more. Where it refuses: CrossRegionCopies=off, and the copies by the RDS API.
    */
   readonly keyArn: string;
   /** No copies while this does not hold. */

@@ -13,13 +13,15 @@ const requestsPerAddress = 100_000;
 
 /**
  * Rules that look for attacks in a request's body only count: a prompt is free text, and text about HTML, shells or
- * Log4j is a prompt, not an attack. They still block in headers, paths and queries.
+ * Log4j is a prompt, not an attack. They still block in headers, paths and queries. The rule on callers without a name only
+ * counts, too: clients of an API are programs, and several HTTP libraries send no User-Agent unless they are told to.
  */
 const managedRules = [
   { name: 'AWSManagedRulesAmazonIpReputationList', countOnly: [] },
   {
     name: 'AWSManagedRulesCommonRuleSet',
     countOnly: [
+      'NoUserAgent_HEADER',
       'SizeRestrictions_BODY',
       'EC2MetaDataSSRF_BODY',
       'GenericLFI_BODY',

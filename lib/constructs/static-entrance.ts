@@ -3,7 +3,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { AlbListenerTarget } from 'aws-cdk-lib/aws-elasticloadbalancingv2-targets';
 import { Construct } from 'constructs';
-import { healthPaths } from '../../gateway/contract.ts';
+import { healthPaths, longestStreamSeconds } from '../../gateway/contract.ts';
 import { AccessLogBucket } from './access-log-bucket.ts';
 import { acknowledge } from './acknowledge.ts';
 
@@ -76,7 +76,13 @@ export class StaticEntrance extends Construct {
         unhealthyThresholdCount: 2,
       },
     });
-    this.loadBalancer.addListener('Https', { port: 443, protocol: elb.Protocol.TCP, defaultTargetGroups: [targets] });
+    this.loadBalancer.addListener('Https', {
+      port: 443,
+      protocol: elb.Protocol.TCP,
+      defaultTargetGroups: [targets],
+      // It would forget a silent connection after 350 s; the load balancer behind it is to be the one that ends it.
+      tcpIdleTimeout: Duration.seconds(longestStreamSeconds + 20),
+    });
     this.serviceName = props.regions.length === 0 ? undefined : this.offer(props);
   }
 

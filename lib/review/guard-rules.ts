@@ -75,13 +75,18 @@ const rules = ({ tier }: Platform): GuardRule[] => [
 
 /** All rules as one Guard file. */
 export function guardRules(platform: Platform): string {
-  const zones = platform.tier.zones;
   return [
     ...rules(platform).map(render),
     `let nats = Resources.*[ Type == 'AWS::EC2::NatGateway' ]`,
     `let natCount = count(%nats)`,
+    // CDK tags the subnets that it makes, and makes one of a kind for each zone.
+    `let leaving = Resources.*[ Type == 'AWS::EC2::Subnet'`,
+    `  some Properties.Tags[*] { Key == 'aws-cdk:subnet-type'`,
+    `    Value == 'Private' } ]`,
+    `let zoneCount = count(%leaving)`,
     `rule HOLDFAST_NAT_PER_ZONE when %nats !empty {`,
-    `  %natCount >= ${zones} <<Every zone leaves by a NAT gateway of its own>>`,
+    `  %natCount >= ${platform.tier.zones} <<Every zone leaves by a NAT gateway of its own>>`,
+    `  %natCount >= %zoneCount <<Every zone leaves by a NAT gateway of its own>>`,
     `}`,
   ].join('\n');
 }

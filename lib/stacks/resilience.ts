@@ -30,7 +30,8 @@ const faultDuration = 'PT10M';
 
 /**
  * Faults to be made on purpose, and AWS's own reaction to an impaired zone. Actions, their targets and parameters are those
- * of the AWS FIS user guide (actions reference, targets), read in November 2026; none of them was started yet.
+ * of the AWS FIS user guide (actions reference, targets; for a cut link, the template of its scenario "Cross-Region:
+ * Connectivity"), read in November 2026; none of them was started yet.
  */
 export class ResilienceStack extends RegionalStack {
   constructor(scope: Construct, props: ResilienceStackProps) {

@@ -10,6 +10,7 @@ import { kubernetes } from '../../lib/platform/names.ts';
 import type { CredentialState, Credentials } from '../books/credential-rotation.ts';
 import { takesToken } from './cache-token.ts';
 import { type AwsClients, isNamed } from './clients.ts';
+import { keepPassword } from './kept-password.ts';
 import type { Kubectl } from './kubectl.ts';
 import { changePassword, closeLogin, ensureLogin, isLetIn, type Login, loginOf, withLogin } from './login-role.ts';
 import { idOf, type Members, nameOf, SecretVersions } from './secret-versions.ts';
@@ -165,12 +166,11 @@ function databaseLogin(clients: AwsClients, place: CredentialsPlace): Kind {
         }
       }
       const changed = { user, password: newSecret() };
-      const owned = new SecretVersions(clients, await writer(signal), place.databaseSecret);
       // Kept before it counts: a password that nobody knows would lock everybody out.
-      await owned.put(
-        idOf(`version-${randomBytes(12).toString('hex')}`),
+      await keepPassword(
+        clients,
+        { secret: place.databaseSecret, writer: await writer(signal) },
         { username: user, password: changed.password },
-        'AWSCURRENT',
         signal,
       );
       await changePassword(admin, changed);

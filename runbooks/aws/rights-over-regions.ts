@@ -83,6 +83,8 @@ export const rotating = (platform: Platform): Statement[] => [
     ],
     secretArns(platform, gatewaySecretName(platform), secretNameOf(platform, kubernetes.pgbouncerSecret)),
   ),
+  // After a failover it says which region has the secret, and which a copy.
+  allow('SeeWhereItIsKept', ['secretsmanager:DescribeSecret'], secretArns(platform, databaseSecretName(platform))),
   allow(
     'KeepWhatTheStacksRead',
     ['secretsmanager:PutSecretValue'],

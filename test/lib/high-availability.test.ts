@@ -158,6 +158,15 @@ describe.each(shipped.regions.map((region) => ({ name: region.region, region }))
       'zonal_shift.config.enabled': 'true',
       'load_balancing.cross_zone.enabled': 'false',
     });
+    // Its own patience is 350 s, and it would drop a stream that the load balancer behind it still waits for.
+    const { ListenerAttributes } = applicationOnly(
+      'AWS::ElasticLoadBalancingV2::Listener',
+      (one) => one['Protocol'] === 'TCP',
+    );
+    const balancer = attributesOf(balancerOf()['LoadBalancerAttributes']);
+    expect(Number(attributesOf(ListenerAttributes)['tcp.idle_timeout.seconds'])).toBeGreaterThan(
+      Number(balancer['idle_timeout.timeout_seconds']),
+    );
     expect(passedOn).toMatchObject({ Port: 443, HealthCheckProtocol: 'HTTPS', HealthCheckPath: healthPaths.health });
   });
 
@@ -176,9 +185,9 @@ describe.each(shipped.regions.map((region) => ({ name: region.region, region }))
     for (const each of shipped.regions) expect(names).toContain(`${each.region}.internal.gateway.example.com.`);
   });
 
-  test('the firewall blocks no prompt for what it talks about', () => {
+  test('the firewall blocks no prompt for what it talks about, and no client for not naming itself', () => {
     const rules = JSON.stringify(only('AWS::WAFv2::WebACL')['Rules']);
-    for (const rule of ['SizeRestrictions_BODY', 'CrossSiteScripting_BODY', 'Log4JRCE_BODY']) {
+    for (const rule of ['NoUserAgent_HEADER', 'SizeRestrictions_BODY', 'CrossSiteScripting_BODY', 'Log4JRCE_BODY']) {
       expect(rules).toContain(`{"ActionToUse":{"Count":{}},"Name":"${rule}"}`);
     }
   });

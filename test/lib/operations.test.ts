@@ -156,6 +156,7 @@ test('a canary asks each region for a real completion every minute, with a key t
   expect(script).toContain(`"${standby.region}.gateway.example.com"`);
   expect(script).toContain('/v1/chat/completions');
   expect(script).toContain('holdfast-production/canary');
+  expect(script, 'firewalls block requests without one').toContain("'user-agent'");
   expect(new Script(script), 'it parses').toBeDefined();
 });
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
-import { CfnNatGateway } from 'aws-cdk-lib/aws-ec2';
+import { CfnNatGateway, CfnSubnet } from 'aws-cdk-lib/aws-ec2';
 import { CfnReplicationGroup } from 'aws-cdk-lib/aws-elasticache';
 import { CfnListener } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { CfnDBInstance, CfnDBParameterGroup } from 'aws-cdk-lib/aws-rds';
@@ -90,4 +90,19 @@ describe('our own rules find', () => {
       'error',
     );
   });
+});
+
+test('a zone without a NAT gateway of its own is an error, also where the tier asks for fewer zones', () => {
+  const natErrors = (nats: number): number => {
+    const { findings } = findingsIn((stack) => {
+      for (const zone of ['a', 'b', 'c', 'd']) {
+        const tags = [{ key: 'aws-cdk:subnet-type', value: 'Private' }];
+        new CfnSubnet(stack, `Subnet-${zone}`, { vpcId: 'vpc-1', cidrBlock: '10.0.0.0/24', tags });
+      }
+      for (let count = 0; count < nats; count++) new CfnNatGateway(stack, `Nat${count}`, { subnetId: 'subnet-1' });
+    });
+    return findings.filter(({ rule }) => rule.includes('HOLDFAST_NAT_PER_ZONE')).length;
+  };
+  expect(natErrors(4)).toBe(0);
+  expect(natErrors(3)).toBeGreaterThan(0);
 });
