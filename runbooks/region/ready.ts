@@ -61,7 +61,8 @@ function sameCheck(
   const here = of(standby);
   if (here === undefined) return { check, is: 'unknown', note: 'it does not say' };
   const there = 'because' in writer ? undefined : of(writer);
-  if (there === undefined) return { check, is: 'unknown', note: `${here}; the writer does not answer, or does not say` };
+  if (there === undefined)
+    return { check, is: 'unknown', note: `${here}; the writer does not answer, or does not say` };
   return here === there
     ? { check, is: 'ok', note: String(here) }
     : { check, is: 'failed', note: `${here}, the writer has ${there}` };
