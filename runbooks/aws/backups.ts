@@ -1,10 +1,9 @@
 /** The newest backup of each kind, and databases made from them: RDS's own backups, and what CronJobs put into buckets. */
 import { DescribeDBInstanceAutomatedBackupsCommand } from '@aws-sdk/client-rds';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
-import type { BackupName } from '../../lib/platform/backups.ts';
 import { bucketName, databaseIdentifier, objectKeys, prefix } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
-import type { Backup, BackupWorld } from '../books/backup-world.ts';
+import type { Backup, BackupWorld, RestorableKind } from '../books/backup-world.ts';
 import { type AwsClients, isNamed } from './clients.ts';
 import { describeInstance } from './region-database.ts';
 import { readRestored, restoredUrl } from './restored-database.ts';
@@ -18,7 +17,8 @@ export interface BackupsPlace {
 }
 
 /** Folders of the backup bucket; the rest of the kinds are RDS's. */
-const folders: Readonly<Record<Exclude<BackupName, 'postgresql-full' | 'postgresql-wal'>, string>> = {
+const folders: Readonly<Record<Exclude<RestorableKind, 'postgresql-full' | 'postgresql-wal'>, string>> = {
+  'postgresql-dump': objectKeys.databaseDumps,
   'vault-snapshot': objectKeys.vaultSnapshots,
   'redis-rdb': objectKeys.redisSnapshots,
   configuration: objectKeys.configurationBackups,

@@ -25,6 +25,7 @@ export interface Surroundings {
 
 export function awsRestores(clients: AwsClients, place: RestorePlace) {
   return {
+    ways: ['snapshot', 'point-in-time'] as const,
     view: async (region: string, name: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'ready'> => {
       const instance = await restoredInstance(clients, region, name, place.identifierIn(region), signal);
       if (instance === undefined) return 'absent';

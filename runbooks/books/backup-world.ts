@@ -9,6 +9,9 @@ export interface Backup {
   readonly ageSeconds: number;
 }
 
+/** What can be restored from: the table's kinds and, beside the service's own copy, the dump that the same row makes. */
+export type RestorableKind = BackupName | 'postgresql-dump';
+
 export type RestoreWay = 'snapshot' | 'point-in-time' | 'dump';
 
 export interface RestoreRequest {
@@ -24,12 +27,14 @@ export interface RestoreRequest {
 
 export interface BackupWorld {
   /** The newest of a kind that can be used from this region; undefined = none. */
-  newestBackup(kind: BackupName, region: string, signal: AbortSignal): Promise<Backup | undefined>;
+  newestBackup(kind: RestorableKind, region: string, signal: AbortSignal): Promise<Backup | undefined>;
   readonly restores: Restores;
 }
 
 /** Databases that were made from backups, by name. They stand beside what is in use until something is pointed at them. */
 export interface Restores {
+  /** How this world can restore. */
+  readonly ways: readonly RestoreWay[];
   view(region: string, name: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'ready'>;
   begin(request: RestoreRequest, token: string, signal: AbortSignal): Promise<void>;
   remove(region: string, name: string, signal: AbortSignal): Promise<void>;

@@ -2,21 +2,23 @@
  * Backups of the lab: copies of its database with the log of changes since, of its configuration and of its secret store.
  * They are made by `takeBackups`, restored beside what is in use, and put in its place when a book says so.
  */
-import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import type { BackupName } from '../../lib/platform/backups.ts';
 import { readRestored } from '../aws/restored-database.ts';
-import type { Backup, BackupWorld, RestoreRequest } from '../books/backup-world.ts';
+import type { Backup, BackupWorld, RestorableKind, RestoreRequest } from '../books/backup-world.ts';
 import type { DatabaseInUse } from '../books/database-restore.ts';
 import { labDatabaseSettings } from './database-template.ts';
-import { hasCode } from './error-code.ts';
+import { hasCode, messageOf } from './error-code.ts';
 import { freePort } from './free-port.ts';
+import { restoreDump, takeDump } from './lab-dumps.ts';
 import type { LabRegion } from './lab-region.ts';
 import type { LabSecretStore } from './lab-secrets.ts';
+import { labRestoreWays } from './lab-verbs.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { chooseRunAs } from './postgres-binaries.ts';
+import { findPostgresClient } from './postgres-client.ts';
 import { copyCluster } from './postgres-standby.ts';
 import { ask, labDatabase } from './region-database.ts';
 import { type RegionName, regionNamed, regionNames } from './region-name.ts';
@@ -28,11 +30,14 @@ export interface LabBackupsOptions {
   readonly directory: string;
   readonly config: string;
   readonly secrets: LabSecretStore;
+  /** A cluster with the lab's schema, stopped. */
+  readonly template: string;
   /** Seconds since the oldest spend event that a gateway of the region has not shipped yet. */
   readonly oldestUnshippedSeconds: (region: RegionName, signal: AbortSignal) => Promise<number>;
 }
 
 const clusterPrefix = 'database-';
+const dumpFile = 'database.dump';
 const configurationFile = 'configuration.yaml';
 const secretsFile = 'secrets.json';
 const metadataFile = 'secrets-metadata.json';
@@ -43,6 +48,8 @@ const drainedSeconds = 5;
 
 export class LabBackups implements BackupWorld {
   readonly #options: LabBackupsOptions;
+  /** Why the last backup has no dump. */
+  #noDump: string | undefined;
   readonly #restored = new Map<string, { readonly directory: string; server: PostgresServer | undefined }>();
 
   constructor(options: LabBackupsOptions) {
@@ -60,13 +67,34 @@ export class LabBackups implements BackupWorld {
     await writeFile(join(folder, secretsFile), secrets.snapshot(), { mode: 0o600 });
     await writeFile(join(folder, metadataFile), secrets.metadata());
     await copyRunning(lab.region(regionNamed(writer)), join(folder, `${clusterPrefix}${Date.now()}`));
+    await this.#takeDump(lab.region(regionNamed(writer)).operatorUrl, join(folder, dumpFile), signal);
   }
 
-  async newestBackup(kind: BackupName, region: string): Promise<Backup | undefined> {
+  /** A machine without pg_dump has the other backups all the same. */
+  async #takeDump(url: string, file: string, signal: AbortSignal): Promise<void> {
+    this.#noDump = undefined;
+    try {
+      await takeDump(await findPostgresClient({ signal }), url, `${file}.new`, signal);
+      await rename(`${file}.new`, file);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#noDump = messageOf(error);
+    }
+  }
+
+  async #newestDump(region: RegionName): Promise<Backup | undefined> {
+    const found = await backupAt(join(this.#folderOf(region), dumpFile));
+    if (found === undefined && this.#noDump !== undefined) throw new Error(`there is no dump: ${this.#noDump}`);
+    return found;
+  }
+
+  async newestBackup(kind: RestorableKind, region: string): Promise<Backup | undefined> {
     const name = regionNamed(region);
     switch (kind) {
       case 'postgresql-full':
         return this.#newestCluster(name);
+      case 'postgresql-dump':
+        return this.#newestDump(name);
       case 'postgresql-wal':
         return (await this.#newestCluster(name)) && this.#newestLog(name);
       case 'configuration':
@@ -100,6 +128,7 @@ export class LabBackups implements BackupWorld {
   }
 
   readonly restores: BackupWorld['restores'] = {
+    ways: labRestoreWays,
     view: async (_region, name) => {
       const found = this.#restored.get(name);
       if (found === undefined) return (await this.#inUseAs(name)) ? 'ready' : 'absent';
@@ -118,39 +147,54 @@ export class LabBackups implements BackupWorld {
     read: async (region, name, signal) => readRestored(await this.#urlOf(region, name), signal),
   };
 
-  async #restore({ region, way, backup, at, as }: RestoreRequest): Promise<void> {
-    const name = regionNamed(region);
-    const here = this.#options.lab.region(name);
-    if (way === 'dump') {
-      throw new Error(
-        "the PostgreSQL of the lab comes without pg_dump and pg_restore; use 'snapshot' or 'point-in-time'",
-      );
-    }
-    // For a point in time `backup` is the end of the log; it begins with a copy.
-    const from = way === 'snapshot' ? backup : (await this.#newestCluster(name))?.id;
-    if (from === undefined) throw new Error(`there is no copy of the database of ${region} to begin with`);
-    const directory = join(this.#options.directory, as);
+  async #restore(request: RestoreRequest): Promise<void> {
+    const directory = join(this.#options.directory, request.as);
     const restored: { readonly directory: string; server: PostgresServer | undefined } = {
       directory,
       server: undefined,
     };
-    this.#restored.set(as, restored);
+    this.#restored.set(request.as, restored);
     try {
       await rm(directory, { recursive: true, force: true });
-      await runCommand({ command: 'cp', args: ['-a', from, directory] }, { timeoutSeconds: 120 });
-      await recoverFrom(directory, here.store.archiveDirectory, way === 'snapshot' ? 'copy' : (at ?? 'latest'));
-      await writeFile(join(directory, nameFile), as);
-      const runAs = await chooseRunAs();
-      for (const file of [nameFile, 'recovery.signal', 'postgresql.auto.conf']) await runAs.give(join(directory, file));
-      restored.server = await startPostgres({
-        dataDirectory: directory,
-        port: await freePort(),
-        settings: { ...labDatabaseSettings, archive_mode: 'off' },
-      });
-      await untilPrimary(restored.server.url());
+      restored.server = await (request.way === 'dump'
+        ? this.#fromDump(request, directory)
+        : this.#fromCopy(request, directory));
+      await writeFile(join(directory, nameFile), request.as);
+      await (await chooseRunAs()).give(join(directory, nameFile));
     } catch (error) {
       await restored.server?.stop('immediate');
-      this.#restored.delete(as);
+      this.#restored.delete(request.as);
+      throw error;
+    }
+  }
+
+  async #fromDump({ region, backup }: RestoreRequest, directory: string): Promise<PostgresServer> {
+    const { lab, template, secrets } = this.#options;
+    const admission = join(lab.region(regionNamed(region)).store.directory, 'pg_hba.conf');
+    const client = await findPostgresClient();
+    return restoreDump(client, { file: backup, directory, template, admission, users: secrets.users() });
+  }
+
+  async #fromCopy({ region, way, backup, at }: RestoreRequest, directory: string): Promise<PostgresServer> {
+    const name = regionNamed(region);
+    const here = this.#options.lab.region(name);
+    // For a point in time `backup` is the end of the log; it begins with a copy.
+    const from = way === 'snapshot' ? backup : (await this.#newestCluster(name))?.id;
+    if (from === undefined) throw new Error(`there is no copy of the database of ${region} to begin with`);
+    await runCommand({ command: 'cp', args: ['-a', from, directory] }, { timeoutSeconds: 120 });
+    await recoverFrom(directory, here.store.archiveDirectory, way === 'snapshot' ? 'copy' : (at ?? 'latest'));
+    const runAs = await chooseRunAs();
+    for (const file of ['recovery.signal', 'postgresql.auto.conf']) await runAs.give(join(directory, file));
+    const server = await startPostgres({
+      dataDirectory: directory,
+      port: await freePort(),
+      settings: { ...labDatabaseSettings, archive_mode: 'off' },
+    });
+    try {
+      await untilPrimary(server.url());
+      return server;
+    } catch (error) {
+      await server.stop('immediate');
       throw error;
     }
   }

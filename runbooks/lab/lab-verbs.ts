@@ -19,6 +19,9 @@ export type LabServices = Pick<
   | 'releases'
 >;
 
+/** Known without asking. */
+export const labRestoreWays: LabServices['restores']['ways'] = ['snapshot', 'point-in-time', 'dump'];
+
 const nothing = z.undefined();
 const capacity = z.object({ ready: z.number(), needed: z.number() });
 const progress = z.enum(['absent', 'creating', 'ready']);
@@ -143,6 +146,7 @@ export function remoteServices(callLab: CallLab): LabServices {
     },
     newestBackup: (kind, region, signal) => call('newestBackup', [kind, region], signal),
     restores: {
+      ways: labRestoreWays,
       view: (region, name, signal) => call('restores.view', [region, name], signal),
       begin: (request, token, signal) => call('restores.begin', [request, token], signal),
       remove: (region, name, signal) => call('restores.remove', [region, name], signal),

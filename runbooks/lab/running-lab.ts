@@ -92,6 +92,7 @@ async function start(
     directory,
     config,
     secrets,
+    template: template ?? join(directory, 'template'),
     oldestUnshippedSeconds: (region, signal) => oldestUnshippedSeconds(lab, region, signal),
   });
   ends.push(() => backups.stop());

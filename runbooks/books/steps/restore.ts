@@ -1,7 +1,6 @@
 /** Steps that make a database from a backup and look into it. Nothing that is in use is touched. */
-import type { BackupName } from '../../../lib/platform/backups.ts';
 import type { Step, StepContext } from '../../engine/step.ts';
-import type { BackupWorld, RestoreWay } from '../backup-world.ts';
+import type { BackupWorld, RestorableKind, RestoreWay } from '../backup-world.ts';
 import { lookStep } from './look.ts';
 
 export interface RestorePlan {
@@ -12,10 +11,10 @@ export interface RestorePlan {
 }
 
 /** Which backups a way restores from. */
-const sources: Readonly<Record<RestoreWay, BackupName>> = {
+const sources: Readonly<Record<RestoreWay, RestorableKind>> = {
   snapshot: 'postgresql-full',
   'point-in-time': 'postgresql-wal',
-  dump: 'postgresql-full',
+  dump: 'postgresql-dump',
 };
 
 /** Names the new database after the run, so that a run that is resumed finds its own and never another's. */
@@ -23,6 +22,11 @@ export const restoredName = (runId: string): string => `restored-${runId.toLower
 
 export const backupStep = ({ region, way }: RestorePlan): Step<BackupWorld> => {
   const check: Step<BackupWorld>['check'] = async (world, { signal }) => {
+    const { ways } = world.restores;
+    if (!ways.includes(way)) {
+      const because = `here a database is restored by ${ways.join(' or ')}, not by ${way}`;
+      return { is: 'blocked', because, fix: `by hand, into a database beside the old one: ${commandOf(way, region)}` };
+    }
     const found = await world.newestBackup(sources[way], region, signal);
     if (found === undefined) {
       return { is: 'blocked', because: `there is no ${sources[way]} in ${region}`, fix: 'take another way, or region' };

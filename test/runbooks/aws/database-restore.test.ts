@@ -116,6 +116,18 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       },
     );
 
+    it('a dump is refused by name before anything is changed, with the command that restores one by hand', async () => {
+      const place = await damaged();
+      const from = place.front.calls.length;
+      expect(await run(options(place, 'dump'))).toMatchObject({
+        is: 'refused',
+        step: 'backup',
+        because: 'here a database is restored by snapshot or point-in-time, not by dump',
+        fix: expect.stringContaining('pg_restore --no-owner'),
+      });
+      expect(place.front.calls.slice(from).filter(({ service }) => service === 'rds')).toEqual([]);
+    });
+
     it('declined before the new epoch and taken back, it leaves what is in use alone, and nothing of its own', async () => {
       const place = await damaged();
       const { world, own, clients, front, platform, buckets } = place;

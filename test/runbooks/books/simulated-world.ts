@@ -1,6 +1,6 @@
 /** Everything that books need, existing only here: effects take a few looks to show, and nothing may be asked for twice. */
 import type { BackupName } from '../../../lib/platform/backups.ts';
-import type { RestoreRequest } from '../../../runbooks/books/backup-world.ts';
+import type { RestorableKind, RestoreRequest, RestoreWay } from '../../../runbooks/books/backup-world.ts';
 import type { Vitals } from '../../../runbooks/books/canary-world.ts';
 import type { CredentialState } from '../../../runbooks/books/credential-rotation.ts';
 import type { DrillConditions, DrillMeasurements } from '../../../runbooks/books/drill.ts';
@@ -13,6 +13,8 @@ import { TwoRegions } from './two-regions.ts';
 
 /** Looks until an effect that takes time is there. */
 const looks = 2;
+
+const everyWay: readonly RestoreWay[] = ['snapshot', 'point-in-time', 'dump'];
 
 type Growing = 'absent' | 'creating' | 'ready';
 
@@ -206,12 +208,14 @@ export class SimulatedWorld extends TwoRegions implements World {
     },
   };
 
-  async newestBackup(kind: BackupName) {
-    const ageSeconds = kind in this.backupAges ? this.backupAges[kind] : 60;
+  async newestBackup(kind: RestorableKind) {
+    const ages: Partial<Record<RestorableKind, number>> = this.backupAges;
+    const ageSeconds = kind in ages ? ages[kind] : 60;
     return ageSeconds === undefined ? undefined : { id: `${kind}-7`, takenAt: '2026-01-01T00:00:00.000Z', ageSeconds };
   }
 
   readonly restores = {
+    ways: everyWay,
     view: async (_: string, name: string) => this.#state(name),
     begin: async ({ as }: RestoreRequest) => {
       this.#act('restore');

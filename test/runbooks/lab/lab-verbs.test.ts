@@ -35,6 +35,7 @@ const bare: LabServices = {
   },
   newestBackup: async () => undefined,
   restores: {
+    ways: [],
     view: unasked,
     begin: unasked,
     remove: unasked,
