@@ -11,8 +11,8 @@ export interface BackupScheduleProps {
   readonly vault: backup.IBackupVault;
   /** What is backed up. */
   readonly resourceArns: readonly string[];
-  /** ARN of the vault in another region that gets a copy of everything. */
-  readonly copyTo: string | undefined;
+  /** ARNs of vaults that get a copy of everything: in another region, in another account. */
+  readonly copyTo: Readonly<Record<string, string>>;
 }
 
 const policies = ['AWSBackupServiceRolePolicyForBackup', 'AWSBackupServiceRolePolicyForRestores'] as const;
@@ -40,6 +40,7 @@ export class BackupSchedule extends Construct {
   constructor(scope: Construct, id: string, props: BackupScheduleProps & { readonly role: iam.IRole }) {
     super(scope, id);
     const plan = new backup.BackupPlan(this, 'Plan', { backupPlanName: props.name, backupVault: props.vault });
+    const copies = Object.entries(props.copyTo);
     const kept = { daily: copiesKeptDays.daily, monthly: copiesKeptDays.monthly } as const;
     // AWS Backup starts nothing within the database's windows for backups (from 3) and maintenance (until 5:30 on Sundays),
     // nor in the hour before them.
@@ -56,13 +57,11 @@ export class BackupSchedule extends Construct {
           startWindow: Duration.hours(1),
           completionWindow: Duration.hours(6),
           deleteAfter,
-          ...(props.copyTo !== undefined && {
-            copyActions: [
-              {
-                destinationBackupVault: backup.BackupVault.fromBackupVaultArn(this, `Copy-${name}`, props.copyTo),
-                deleteAfter,
-              },
-            ],
+          ...(copies.length > 0 && {
+            copyActions: copies.map(([id, arn]) => ({
+              destinationBackupVault: backup.BackupVault.fromBackupVaultArn(this, `${id}-${name}`, arn),
+              deleteAfter,
+            })),
           }),
         }),
       );

@@ -100,6 +100,8 @@ export interface Platform {
   readonly claimRegions: readonly string[];
   /** Regions that serve nobody but hold a claim or copies of backups. */
   readonly satellites: readonly Satellite[];
+  /** Vaults in an account of their own, by region. */
+  readonly isolatedVaultArns: Readonly<Record<string, string>>;
   readonly regionLoss?: { readonly optOutReason: string };
   readonly bootstrapQualifier?: string;
   readonly regionSwitchPlan: boolean;
@@ -153,6 +155,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     dnsRegion: spec.dnsRegion ?? standbys[0]?.region ?? primary.region,
     claimRegions: claimRegionsOf(spec),
     satellites: resolveSatellites(spec, primary),
+    isolatedVaultArns: spec.isolatedVaultArns ?? {},
     ...(spec.delivery !== undefined && { delivery: spec.delivery }),
     ...(spec.regionLoss !== undefined && { regionLoss: spec.regionLoss }),
     ...(spec.bootstrapQualifier !== undefined && { bootstrapQualifier: spec.bootstrapQualifier }),

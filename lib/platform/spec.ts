@@ -219,6 +219,12 @@ export interface PlatformSpec {
   readonly refuseBeyondRpo?: boolean;
   /** Where a single region's backups are copied to; a partner region under the same law if not given. */
   readonly backupRegion?: string;
+  /**
+   * AWS Backup vaults in an account that nobody here can reach, by region: what takes writes in a region is copied to its vault,
+   * beside the copy in another region. Vault and regions are in one AWS organization, with cross-account backup on; a vault
+   * is in the region of what it gets, because copies of RDS cross a region or an account, not both at once.
+   */
+  readonly isolatedVaultArns?: Readonly<Record<string, string>>;
   /** Raised at each failback: the new replica in the old home gets a new identifier. */
   readonly databaseGeneration?: Readonly<Record<string, number>>;
   /**

@@ -1,9 +1,10 @@
 /** Rules for accounts: what AWS keeps inside of one, and what may lie in another. */
+import { accountsOf } from './accounts.ts';
 import type { PlatformSpec } from './platform.ts';
 
-/** Faults of `account`, `deployedFrom`, `regions[].account` and `witnessAccount`. */
+/** Faults of `account`, `deployedFrom`, `regions[].account`, `witnessAccount` and `isolatedVaultArns`. */
 export function accountFaults(spec: PlatformSpec): string[] {
-  return [...formatFaults(spec), ...regionFaults(spec), ...witnessFaults(spec)];
+  return [...formatFaults(spec), ...regionFaults(spec), ...witnessFaults(spec), ...vaultFaults(spec)];
 }
 
 function formatFaults(spec: PlatformSpec): string[] {
@@ -52,4 +53,23 @@ function witnessFaults({ witnessRegion, witnessAccount }: PlatformSpec): string[
   return witnessAccount !== undefined && witnessRegion === undefined
     ? ['witnessAccount: there is no witness; name its region (witnessRegion), or leave the account out']
     : [];
+}
+
+function vaultFaults(spec: PlatformSpec): string[] {
+  return Object.entries(spec.isolatedVaultArns ?? {}).flatMap(([region, arn]) => {
+    const at = `isolatedVaultArns.${region}`;
+    const start = `arn:aws:backup:${region}:`;
+    const [, account] = /^(\d{12}):backup-vault:[\w-]{2,50}$/.exec(arn.slice(start.length)) ?? [];
+    return [
+      ...(spec.regions.some((each) => each.region === region) ? [] : [`${at}: no such region in regions`]),
+      ...(arn.startsWith(start) && account !== undefined
+        ? []
+        : [
+            `${at}: "${arn}" is not a vault in that region such as ${start}999999999999:backup-vault:isolated; AWS Backup copies RDS across a region or an account, not both at once`,
+          ]),
+      ...(account !== undefined && accountsOf(spec).includes(account)
+        ? [`${at}: ${account} is an account of this platform; whoever ruins it must not reach the vault`]
+        : []),
+    ];
+  });
 }

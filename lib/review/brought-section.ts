@@ -7,12 +7,15 @@ import type { Review } from './review.ts';
 import type { Section } from './section.ts';
 import { wrap } from './wrap.ts';
 
-const isBrought = ({ network, cluster, database, certificateArn }: Region): boolean =>
-  [network, cluster, database, certificateArn].some((each) => each !== undefined);
+const isBrought = (
+  { isolatedVaultArns }: Platform,
+  { region, network, cluster, database, certificateArn }: Region,
+): boolean =>
+  [network, cluster, database, certificateArn, isolatedVaultArns[region]].some((each) => each !== undefined);
 
 /** @returns undefined where everything is made here */
 export function broughtSection({ platform }: Review): Section | undefined {
-  const regions = platform.regions.filter(isBrought);
+  const regions = platform.regions.filter((region) => isBrought(platform, region));
   if (regions.length === 0) return undefined;
   return {
     title: 'Brought along: its owner sees to it',
@@ -25,6 +28,7 @@ export function broughtSection({ platform }: Review): Section | undefined {
 
 function duties(platform: Platform, region: Region): (readonly [what: string, duty: string])[] {
   const { network, cluster, database, certificateArn } = region;
+  const vault = platform.isolatedVaultArns[region.region];
   return [
     ...(network === undefined
       ? []
@@ -41,6 +45,14 @@ function duties(platform: Platform, region: Region): (readonly [what: string, du
     ...(certificateArn === undefined
       ? []
       : [['certificate', `${certificateArn}: renewal, also of the names of the region`] as const]),
+    ...(vault === undefined
+      ? []
+      : [
+          [
+            'vault',
+            `${vault}: cross-account backup is on in the organization, its policy lets ${region.account} copy into it (backup:CopyIntoBackupVault), it is locked, and has a key of its own${database === undefined ? '' : `; the database's key lets that account read`}`,
+          ] as const,
+        ]),
   ];
 }
 

@@ -15,7 +15,7 @@ export interface BackupStackProps extends RegionalProps {
 }
 
 /**
- * Backups that outlive the database, its account’s mistakes and its region. Only the database that takes writes is backed
+ * Backups that outlive the database, its region and, with a vault elsewhere, its account. Only the database that takes writes is backed
  * up: a replica has the same content, and one that is being backed up cannot be promoted.
  */
 export class BackupStack extends RegionalStack {
@@ -31,11 +31,15 @@ export class BackupStack extends RegionalStack {
     const role = new BackupRole(this, 'Role', region.region);
     if (takesWrites(platform, region)) {
       const place = backupPlace(platform, region);
+      const isolated = platform.isolatedVaultArns[region.region];
       new BackupSchedule(this, 'Schedule', {
         name: prefix(platform),
         vault,
         resourceArns: [databaseArn(platform, region)],
-        copyTo: place && backupVaultArn(platform, place),
+        copyTo: {
+          ...(place !== undefined && { Copy: backupVaultArn(platform, place) }),
+          ...(isolated !== undefined && { Isolated: isolated }),
+        },
         role,
       });
     }

@@ -1,5 +1,6 @@
-import { CfnOutput } from 'aws-cdk-lib';
+import { Arn, ArnFormat, CfnOutput } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as rds from 'aws-cdk-lib/aws-rds';
 import type { Construct } from 'constructs';
@@ -63,12 +64,29 @@ export class DataStack extends RegionalStack implements RegionDatabase {
     });
     this.backupCopies = takesWrites(platform, region) ? this.copies(props) : undefined;
     this.key = this.surroundings.key;
+    this.admitVault(platform.isolatedVaultArns[region.region]);
     this.subnetGroupName = this.surroundings.subnetGroup.ref;
     this.securityGroupId = this.surroundings.securityGroup.securityGroupId;
     const database = source === undefined ? this.origin(props) : this.replica(props, source, parameters);
     for (const [index, name] of readReplicas.entries()) this.readReplica(props, database, name, index);
     new CfnOutput(this, outputs.databaseIdentifier, { value: identifier });
     new CfnOutput(this, outputs.databaseEndpoint, { value: database.attrEndpointAddress });
+  }
+
+  /** AWS Backup there reads what this key encrypts, and encrypts it with its own. */
+  private admitVault(vaultArn: string | undefined): void {
+    if (vaultArn === undefined) return;
+    const principals = [new iam.AccountPrincipal(Arn.split(vaultArn, ArnFormat.COLON_RESOURCE_NAME).account)];
+    const using = ['kms:Decrypt', 'kms:DescribeKey', 'kms:GenerateDataKey*', 'kms:ReEncrypt*'];
+    this.key.addToResourcePolicy(new iam.PolicyStatement({ principals, actions: using, resources: ['*'] }));
+    this.key.addToResourcePolicy(
+      new iam.PolicyStatement({
+        principals,
+        actions: ['kms:CreateGrant'],
+        resources: ['*'],
+        conditions: { Bool: { 'kms:GrantIsForAWSResource': 'true' } },
+      }),
+    );
   }
 
   private origin({ platform, region }: DataStackProps): rds.CfnDBInstance {

@@ -108,3 +108,58 @@ test('a single region may be in another account than its names; its copies stay 
   expect(platform.satellites.map(({ account }) => account)).toEqual([work]);
   expect(platform.account).toBe(names);
 });
+
+describe('a vault in an account of its own', () => {
+  const vault = 'arn:aws:backup:us-east-1:555555555555:backup-vault:isolated';
+  const platform = definePlatform(spread({ isolatedVaultArns: { 'us-east-1': vault } }));
+  const { stacks } = synthesize(platform);
+
+  test('gets every backup of the database that takes writes, beside the copy in another region', () => {
+    const [plan, ...others] = resourcesOf(stacks, 'AWS::Backup::BackupPlan');
+    expect(others).toEqual([]);
+    const { BackupPlanRule: rules = [] } = Object(plan?.Properties['BackupPlan']);
+    const copies = rules.map(({ CopyActions: actions }: { CopyActions: { DestinationBackupVaultArn: unknown }[] }) =>
+      actions.map(({ DestinationBackupVaultArn: arn }) => arn),
+    );
+    const elsewhere = expect.stringMatching(/^arn:aws:backup:us-west-2:333333333333:backup-vault:/);
+    expect(copies).toEqual([
+      [elsewhere, vault],
+      [elsewhere, vault],
+    ]);
+  });
+
+  test('may read what the database’s key encrypts, by that key alone, and grant it to AWS’s services alone', () => {
+    const admitting = resourcesOf(stacks, 'AWS::KMS::Key').filter(({ Properties }) =>
+      JSON.stringify(Properties).includes(':iam::555555555555:root'),
+    );
+    expect(admitting.map(({ stack }) => stack.name)).toEqual(['acme-production-us-east-1-data']);
+    const { Statement: statements = [] } = Object(admitting[0]?.Properties['KeyPolicy']);
+    expect(statements).toContainEqual(
+      expect.objectContaining({
+        Action: 'kms:CreateGrant',
+        Condition: { Bool: { 'kms:GrantIsForAWSResource': 'true' } },
+      }),
+    );
+  });
+
+  test.each([
+    [
+      'in a region that the platform has not',
+      { 'eu-west-1': vault.replace('us-east-1', 'eu-west-1') },
+      /no such region/,
+    ],
+    [
+      'in another region than what it gets',
+      { 'us-west-2': vault },
+      /is not a vault in that region such as arn:aws:backup:us-west-2:/,
+    ],
+    ['that is none', { 'us-east-1': 'arn:aws:s3:::isolated' }, /is not a vault in that region/],
+    [
+      'in the account that it is to outlive',
+      { 'us-east-1': vault.replace('555555555555', work) },
+      /333333333333 is an account of this platform/,
+    ],
+  ] as const)('is refused %s', (_, isolatedVaultArns, fault) => {
+    expect(() => definePlatform(spread({ isolatedVaultArns }))).toThrow(fault);
+  });
+});

@@ -76,6 +76,7 @@ const variants: Readonly<Record<string, PlatformSpec>> = {
   'accounts of their own for names, regions and witness': {
     ...specOf('critical', 'active-passive', 2),
     witnessAccount: '444444444444',
+    isolatedVaultArns: { 'us-east-1': 'arn:aws:backup:us-east-1:555555555555:backup-vault:isolated' },
     regions: specOf('critical', 'active-passive', 2).regions.map((region) => ({
       ...region,
       account: '333333333333',
