@@ -58,8 +58,8 @@ export class BackupSchedule extends Construct {
           completionWindow: Duration.hours(6),
           deleteAfter,
           ...(copies.length > 0 && {
-            copyActions: copies.map(([id, arn]) => ({
-              destinationBackupVault: backup.BackupVault.fromBackupVaultArn(this, `${id}-${name}`, arn),
+            copyActions: copies.map(([kind, arn]) => ({
+              destinationBackupVault: backup.BackupVault.fromBackupVaultArn(this, `${kind}-${name}`, arn),
               deleteAfter,
             })),
           }),

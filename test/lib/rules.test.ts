@@ -94,13 +94,13 @@ describe('our own rules find', () => {
 
 test('a zone without a NAT gateway of its own is an error, also where the tier asks for fewer zones', () => {
   const natErrors = (nats: number): number => {
-    const { findings } = findingsIn((stack) => {
-      for (const zone of ['a', 'b', 'c', 'd']) {
-        const tags = [{ key: 'aws-cdk:subnet-type', value: 'Private' }];
-        new CfnSubnet(stack, `Subnet-${zone}`, { vpcId: 'vpc-1', cidrBlock: '10.0.0.0/24', tags });
-      }
-      for (let count = 0; count < nats; count++) new CfnNatGateway(stack, `Nat${count}`, { subnetId: 'subnet-1' });
-    });
+    const tags = [{ key: 'aws-cdk:subnet-type', value: 'Private' }];
+    const { findings } = findingsIn((stack) => [
+      ...['a', 'b', 'c', 'd'].map(
+        (zone) => new CfnSubnet(stack, `Subnet-${zone}`, { vpcId: 'vpc-1', cidrBlock: '10.0.0.0/24', tags }),
+      ),
+      ...Array.from({ length: nats }, (_, index) => new CfnNatGateway(stack, `Nat${index}`, { subnetId: 'subnet-1' })),
+    ]);
     return findings.filter(({ rule }) => rule.includes('HOLDFAST_NAT_PER_ZONE')).length;
   };
   expect(natErrors(4)).toBe(0);
