@@ -23,6 +23,7 @@ import {
 import { Counted, Held, type Holder, unbound } from './reservations.ts';
 import { SingleCall } from './single-call.ts';
 import { available, fits, reserveAll, settle } from './slice.ts';
+import { type Waiting, WaitingRoom } from './waiting-room.ts';
 
 export interface AdmissionSettings {
   readonly budgetExceededStatus: BudgetStatus;
@@ -54,20 +55,9 @@ export interface SlicedAdmissionOptions {
   readonly onError: (error: Error) => void;
 }
 
-/** Requests that may wait at once, and for how long, whatever their own deadline is. */
-const mostWaiting = 5_000;
-const longestWaitMs = 5_000;
 const tickEveryMs = 1_000;
 /** Ticks within the expiry of a slot. */
 const ticksPerExpiry = 6;
-
-/** A request for which the slices did not suffice. */
-interface Waiting {
-  readonly plan: Plan;
-  estimate: Estimate;
-  readonly sinceMs: number;
-  readonly settle: (result: Reservation | Error) => void;
-}
 
 const nobody: readonly Scope[] = [];
 
@@ -81,7 +71,7 @@ export class SlicedAdmission implements Admission, Holder {
   #settings: AdmissionSettings;
   #globalScope: Scope | undefined;
   #onlyGlobal: readonly Scope[] = nobody;
-  #waiting: Waiting[] = [];
+  readonly #room: WaitingRoom;
   #timer: NodeJS.Timeout | undefined;
   #tickedAtMs: number;
 
@@ -110,13 +100,20 @@ export class SlicedAdmission implements Admission, Holder {
       onError,
     });
     this.#plans = new PlanCache({ budgets: this.#budgets, limits: this.#limits });
+    const room = new WaitingRoom({
+      now,
+      decide: (request) => this.#decide(request),
+      ask: (request) => this.#askFor(request),
+      giveUp: ({ plan }) => this.#unavailable(plan),
+    });
+    this.#room = room;
     this.#budgetCall = new SingleCall(async () => {
-      await this.#budgets.call(budgetDemands(this.#waiting));
-      this.#review();
+      await this.#budgets.call(budgetDemands(room.waiting));
+      room.review();
     });
     this.#limitCall = new SingleCall(async () => {
-      await this.#limits.call(limitDemands(this.#waiting));
-      this.#review();
+      await this.#limits.call(limitDemands(room.waiting));
+      room.review();
     });
     this.#tickedAtMs = now();
   }
@@ -268,7 +265,7 @@ export class SlicedAdmission implements Admission, Holder {
     }
     if (tell) void this.#limitCall.ask();
     // In a share nobody else has, whoever waits may go on; with Redis the call's end looks after them.
-    if (this.#waiting.length > 0) this.#review();
+    this.#room.review();
   }
 
   headers(plan: Plan): readonly string[] {
@@ -281,28 +278,11 @@ export class SlicedAdmission implements Admission, Holder {
     if (decided instanceof Error) throw decided;
     if (decided !== undefined) return decided;
     if (signal.aborted) throw signal.reason;
-    if (this.#waiting.length >= mostWaiting) {
+    if (this.#room.isFull) {
       this.#options.onRefused('unavailable');
       throw tooManyWaiting();
     }
-    return new Promise((resolve, reject) => {
-      const entry: Waiting = {
-        ...waiting,
-        sinceMs: this.#options.now(),
-        settle: (result) => {
-          signal.removeEventListener('abort', onAbort);
-          if (result instanceof Error) reject(result);
-          else resolve(result);
-        },
-      };
-      const onAbort = (): void => {
-        this.#waiting = this.#waiting.filter((other) => other !== entry);
-        entry.settle(signal.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal.reason }));
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.push(entry);
-      this.#askFor(entry);
-    });
+    return this.#room.wait(waiting, signal);
   }
 
   /**
@@ -317,25 +297,8 @@ export class SlicedAdmission implements Admission, Holder {
     if (!this.#limits.down && !this.#limitsFit(plan, estimate.tokens)) void this.#limitCall.ask();
   }
 
-  /** After a call: whoever can go on does, whoever cannot is told, and the rest shares the next call. */
-  #review(): void {
-    if (this.#waiting.length === 0) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    const nowMs = this.#options.now();
-    for (const entry of waiting) {
-      const decided = this.#decide(entry);
-      if (decided !== undefined) entry.settle(decided);
-      else if (nowMs - entry.sinceMs > longestWaitMs) entry.settle(this.#unavailable(entry.plan));
-      else {
-        this.#waiting.push(entry);
-        this.#askFor(entry);
-      }
-    }
-  }
-
   /** @returns undefined when it cannot be said yet. */
-  #decide(entry: Pick<Waiting, 'plan' | 'estimate'>): Reservation | Refusal | undefined {
+  #decide(entry: Waiting): Reservation | Refusal | undefined {
     const { plan } = entry;
     const { now, wallNow, onRefused } = this.#options;
     const settings = this.#settings;
@@ -367,7 +330,7 @@ export class SlicedAdmission implements Admission, Holder {
     return this.#reserve(plan, entry.estimate);
   }
 
-  #decideSmaller(entry: Pick<Waiting, 'plan' | 'estimate'>, smaller: Estimate): Reservation | Refusal | undefined {
+  #decideSmaller(entry: Waiting, smaller: Estimate): Reservation | Refusal | undefined {
     entry.estimate = smaller;
     return this.#decide(entry);
   }
@@ -410,6 +373,6 @@ export class SlicedAdmission implements Admission, Holder {
     this.#tickedAtMs = nowMs;
     if (this.#budgets.tick(elapsedSeconds)) void this.#budgetCall.ask();
     if (this.#limits.tick(elapsedSeconds)) void this.#limitCall.ask();
-    this.#review();
+    this.#room.review();
   }
 }

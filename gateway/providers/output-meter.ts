@@ -2,9 +2,9 @@
  * How many tokens of an answer have arrived that the provider has not reported. Most streams end with a report, so that
  * a chunk must cost next to nothing here: bytes are added up, and what they hold is told by the last of them, at the end.
  */
+import { splitEvents } from './event-blocks.ts';
 import { isObject, listOf, objectsOf, parseJson } from './json.ts';
 import { dataOf } from './native/stream.ts';
-import { splitEvents } from './pass-through.ts';
 
 /** Blocks that are kept to look at. They tell how much of an event is answer, which differs little within a stream. */
 const sampledBlocks = 16;

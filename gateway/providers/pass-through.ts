@@ -3,21 +3,16 @@ import type { Deployment } from '../domain/deployment.ts';
 import { UpstreamError } from '../domain/errors.ts';
 import type { ModelRequest } from '../domain/request.ts';
 import type { EventRules, StreamDecoder, StreamPart } from './adapter.ts';
+import { blankLine, commentMark, EventBlocks, splitEvents, tooLarge, withoutLeadingComments } from './event-blocks.ts';
 
-const blankLine = Buffer.from('\n\n');
-const blankLineCrLf = Buffer.from('\r\n\r\n');
 const done = Buffer.from('data: [DONE]\n\n');
 const dataLine = Buffer.from('\ndata:');
-/** A line that begins with a colon. */
-const commentMark = 0x3a;
-/** An event larger than this is not an event. */
-const largestEventBytes = 16 * 1024 * 1024;
 
 export class PassThroughDecoder implements StreamDecoder {
   readonly #rules: EventRules;
   readonly #request: ModelRequest;
   readonly #deployment: Deployment;
-  #partial: Buffer | undefined;
+  readonly #events = new EventBlocks();
   /** Whether an event that carries an answer has been relayed. */
   #began = false;
   #over = false;
@@ -34,11 +29,9 @@ export class PassThroughDecoder implements StreamDecoder {
   push(bytes: Buffer): readonly StreamPart[] {
     const parts: StreamPart[] = [];
     if (this.#over) return parts;
-    const all = this.#partial === undefined ? bytes : Buffer.concat([this.#partial, bytes]);
-    const end = lastEventEnd(all);
-    this.#partial = end === all.length ? undefined : all.subarray(end);
-    if ((this.#partial?.length ?? 0) > largestEventBytes) this.#break('one event is larger than 16 MiB', parts);
-    else if (end > 0) this.#onBlock(end === all.length ? all : all.subarray(0, end), parts);
+    const block = this.#events.push(bytes);
+    if (block === undefined) this.#break(tooLarge, parts);
+    else if (block.length > 0) this.#onBlock(block, parts);
     return parts;
   }
 
@@ -46,10 +39,8 @@ export class PassThroughDecoder implements StreamDecoder {
     const parts: StreamPart[] = [];
     if (this.#over) return parts;
     // Some servers forget the blank line behind their last event.
-    if (this.#partial !== undefined && isWhole(this.#partial)) {
-      this.#onBlock(Buffer.concat([this.#partial, blankLine]), parts);
-    }
-    this.#partial = undefined;
+    const rest = this.#events.rest();
+    if (rest !== undefined && isWhole(rest)) this.#onBlock(Buffer.concat([rest, blankLine]), parts);
     if (this.#over) return parts;
     // Others forget `[DONE]`; a stated reason for finishing is as good. Token counts may follow it.
     if ([this.#previousBlock, this.#lastBlock].some((block) => block !== undefined && saysFinished(block))) {
@@ -124,13 +115,6 @@ export class PassThroughDecoder implements StreamDecoder {
   }
 }
 
-/** Position behind the last blank line; 0 when no event is complete. */
-export function lastEventEnd(bytes: Buffer): number {
-  const lf = bytes.lastIndexOf(blankLine);
-  const crLf = bytes.lastIndexOf(blankLineCrLf);
-  return Math.max(lf === -1 ? 0 : lf + 2, crLf === -1 ? 0 : crLf + 4);
-}
-
 /** Whether the text behind the last blank line is an event that only lacks its own; a cut one must not be relayed. */
 function isWhole(rest: Buffer): boolean {
   const data = rest
@@ -150,28 +134,3 @@ function isWhole(rest: Buffer): boolean {
 }
 
 const saysFinished = (block: Buffer): boolean => /"finish_reason"\s*:\s*"/.test(block.toString());
-
-export function withoutLeadingComments(block: Buffer): Buffer {
-  let start = 0;
-  while (block[start] === commentMark) start = firstEventEnd(block, start);
-  return block.subarray(start);
-}
-
-/** Position behind the first event that starts at `start`. */
-function firstEventEnd(block: Buffer, start: number): number {
-  const lf = block.indexOf(blankLine, start);
-  const crLf = block.indexOf(blankLineCrLf, start);
-  return Math.min(lf === -1 ? block.length : lf + 2, crLf === -1 ? block.length : crLf + 4);
-}
-
-/** The events of a block, each with its blank line. */
-export function splitEvents(block: Buffer): Buffer[] {
-  const events: Buffer[] = [];
-  let start = 0;
-  while (start < block.length) {
-    const end = firstEventEnd(block, start);
-    events.push(block.subarray(start, end));
-    start = end;
-  }
-  return events;
-}

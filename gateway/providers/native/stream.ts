@@ -6,7 +6,7 @@ import type { Usage } from '../../domain/answer.ts';
 import type { Deployment } from '../../domain/deployment.ts';
 import type { UpstreamError } from '../../domain/errors.ts';
 import type { StreamDecoder, StreamPart } from '../adapter.ts';
-import { lastEventEnd, splitEvents, withoutLeadingComments } from '../pass-through.ts';
+import { blankLine, EventBlocks, splitEvents, tooLarge, withoutLeadingComments } from '../event-blocks.ts';
 import { brokenStream } from '../vendor-error.ts';
 
 /** What one event means. */
@@ -31,15 +31,13 @@ export interface NativeRules {
   read(event: Buffer, data: Buffer, deployment: Deployment): Reading;
 }
 
-/** An event larger than this is not an event. */
-const largestEventBytes = 16 * 1024 * 1024;
 const dataMark = Buffer.from('data:');
 
 /** Holds the state of one stream. */
 export class NativeStream implements StreamDecoder {
   readonly #rules: NativeRules;
   readonly #deployment: Deployment;
-  #partial: Buffer | undefined;
+  readonly #events = new EventBlocks();
   /** What the provider said before its answer; undefined once that has begun. */
   #opening: Buffer[] | undefined = [];
   #over = false;
@@ -52,11 +50,9 @@ export class NativeStream implements StreamDecoder {
   push(bytes: Buffer): readonly StreamPart[] {
     const parts: StreamPart[] = [];
     if (this.#over) return parts;
-    const all = this.#partial === undefined ? bytes : Buffer.concat([this.#partial, bytes]);
-    const end = lastEventEnd(all);
-    this.#partial = end === all.length ? undefined : all.subarray(end);
-    if ((this.#partial?.length ?? 0) > largestEventBytes) this.#break('one event is larger than 16 MiB', parts);
-    else if (end > 0) this.#onBlock(end === all.length ? all : all.subarray(0, end), parts);
+    const block = this.#events.push(bytes);
+    if (block === undefined) this.#break(tooLarge, parts);
+    else if (block.length > 0) this.#onBlock(block, parts);
     return parts;
   }
 
@@ -64,10 +60,9 @@ export class NativeStream implements StreamDecoder {
     const parts: StreamPart[] = [];
     if (this.#over) return parts;
     // Some servers forget the blank line behind their last event; what is cut ends no answer and is not relayed.
-    const rest = this.#partial;
-    this.#partial = undefined;
+    const rest = this.#events.rest();
     if (rest !== undefined) {
-      const event = Buffer.concat([rest, Buffer.from('\n\n')]);
+      const event = Buffer.concat([rest, blankLine]);
       const { last, error } = this.#rules.read(event, dataOf(event), this.#deployment);
       if (last === true || error !== undefined) this.#onEvent(event, parts);
     }
