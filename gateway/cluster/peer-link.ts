@@ -41,9 +41,15 @@ const notPassedOn: ReadonlySet<string> = new Set([
 
 export class PeerLink {
   readonly #options: PeerLinkOptions;
+  readonly #closing = new AbortController();
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
+  }
+
+  /** Calls that are under way end, and later ones fail. */
+  close(): void {
+    this.#closing.abort(new Error('the gateway leaves'));
   }
 
   /** The other regions whose address is known. */
@@ -83,7 +89,7 @@ export class PeerLink {
         headers: { ...request.headers },
         // A redirect would carry credentials to another host.
         redirect: 'manual',
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeoutMs)]),
         ...(request.body === undefined ? {} : { body: new Uint8Array(request.body) }),
       });
       const body = Buffer.from(await response.arrayBuffer());

@@ -13,6 +13,7 @@ import type { Denials } from './denials.ts';
 import { linkStatus } from './peer-link.ts';
 
 export interface RegionAnswersOptions {
+  readonly region: string;
   readonly state: () => RegionState;
   readonly signature: LinkSignature;
   readonly wallNow: () => number;
@@ -25,7 +26,7 @@ export interface RegionAnswersOptions {
   readonly rows: Pick<RegionRows, 'shownLease'>;
   readonly rowsOf: (keyHash: string) => Promise<readonly object[]>;
   readonly denials: () => Denials | undefined;
-  readonly stored: KeyDenials;
+  readonly stored: Pick<KeyDenials, 'after' | 'apply'>;
   readonly onError: (error: Error) => void;
 }
 
@@ -106,6 +107,8 @@ export class RegionAnswers {
         return local.touch(questions.touch.parse(question).logId);
       case 'grant': {
         this.#requireWriter();
+        // The newest claim counts, also while it has reached a minority only: no candidate is relied on for another's epoch.
+        if (this.#options.state().writer !== this.#options.region) throw new NotWriter('another-epoch');
         const { logId: log, claims } = questions.grant.parse(question);
         return budgets.grant(log, claims);
       }

@@ -134,6 +134,7 @@ export class RegionOffice implements RegionDesk {
       onError: onError('a region did not take or tell which keys are shut out'),
     });
     this.#answers = new RegionAnswers({
+      region,
       state,
       signature,
       wallNow,
@@ -177,7 +178,9 @@ export class RegionOffice implements RegionDesk {
     this.watch.start();
   }
 
+  /** Call when nothing is to be shipped any more: nobody is waited for. */
   async stop(): Promise<void> {
+    this.#link.close();
     await Promise.all([this.watch.stop(), this.denials.stop(), this.shown.stop(), this.candidates.stop()]);
   }
 

@@ -39,6 +39,9 @@ export interface RegionWatchOptions {
 
 const longestRoundMs = 4_000;
 
+/** Rounds begin at even distances: a lease that slow buckets renew must not lapse because of the pauses in between. */
+export const pauseMs = (everyMs: number, tookMs: number): number => Math.max(everyMs / 10, everyMs - tookMs);
+
 export class RegionWatch {
   readonly #options: RegionWatchOptions;
   #state: RegionState;
@@ -103,15 +106,16 @@ export class RegionWatch {
 
   #schedule(afterMs: number): void {
     this.#timer = setTimeout(() => {
+      const begunAtMs = performance.now();
       void this.look().finally(() => {
-        if (!this.#stop.signal.aborted) this.#schedule(this.#pauseMs());
+        if (!this.#stop.signal.aborted) this.#schedule(this.#pauseMs(performance.now() - begunAtMs));
       });
     }, afterMs);
     this.#timer.unref();
   }
 
-  #pauseMs(): number {
-    return (this.#options.everySeconds ?? timingOf(this.#state.ttlSeconds).renewSeconds) * 1000;
+  #pauseMs(tookMs: number): number {
+    return pauseMs((this.#options.everySeconds ?? timingOf(this.#state.ttlSeconds).renewSeconds) * 1000, tookMs);
   }
 
   async #look(): Promise<void> {
@@ -144,10 +148,17 @@ export class RegionWatch {
   async #renew(claims: ClaimStore, reading: ClaimReading, view: RegionView, signal: AbortSignal): Promise<RegionView> {
     const { renewed } = this.#options.rules ?? regionRules;
     const next = reading.agreed && renewed(reading.agreed, this.#options.region, view);
-    if (next === undefined) return view;
+    if (next === undefined) return this.#endIfSeized(reading, view);
     const result = await claims.swap(reading, next, signal);
     if (result.is !== 'done' || !(await this.#options.rows.extendLease(next, view.readAt))) return view;
     return { ...view, leaseRemainingMs: next.ttlSeconds * 1000 };
+  }
+
+  /** A right to write that was given without the claim ends as soon as the claim shows that another run has seized it. */
+  async #endIfSeized({ agreed }: ClaimReading, view: RegionView): Promise<RegionView> {
+    if (view.leaseRemainingMs !== null || agreed === undefined || agreed.epoch <= view.row.epoch) return view;
+    await this.#options.rows.endLease(view.row.epoch);
+    return { ...view, leaseRemainingMs: 0 };
   }
 
   #learn(view: RegionView | undefined, claim: Claim | undefined, standing: Standing, faults: readonly string[]): void {

@@ -96,6 +96,14 @@ export class RegionRows {
     await this.#pool.query('SELECT name_first_region($1)', [region]);
   }
 
+  /** Ends a right to write that was given without the claim; any other ends by itself. */
+  async endLease(epoch: number): Promise<void> {
+    await this.#pool.query(
+      `UPDATE region_lease SET until = clock_timestamp() WHERE epoch = $1 AND until = 'infinity' AND NOT pg_is_in_recovery()`,
+      [epoch],
+    );
+  }
+
   /** The right to write lasts until a keeper renews it by the claim again. */
   async writeWithoutClaim(epoch: number, region: string): Promise<void> {
     const { rowCount } = await this.#pool.query(

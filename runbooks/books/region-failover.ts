@@ -35,6 +35,7 @@ export function regionFailover(plan: FailoverPlan): Runbook<RegionWorld> {
       takeoverStep(target),
       seizeStep(plan, {
         confirm: true,
+        candidatesOnly: plan.unlisted !== 'promote',
         undo: {
           irreversible: `epochs never go back; to return to ${former}, run region-failback, or abort before the promotion`,
         },

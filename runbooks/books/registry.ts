@@ -47,6 +47,10 @@ const list = z.string().transform((text) => text.split(',').filter((one) => one 
 const target = region.describe('region that becomes the writer');
 const former = region.describe('region that is the writer until then');
 const maxLagSeconds = seconds.default(5).describe('refuse above this lag of the replica');
+const unlisted = z
+  .enum(['refuse', 'promote'])
+  .default('refuse')
+  .describe('what happens with a target that is no candidate: its replica may lack spend that outboxes have forgotten');
 const promoteWith = z.enum(['stack', 'rds']).default('stack').describe('what promotes: the stack, or the RDS API');
 const cache = z
   .enum(['none', 'promote'])
@@ -75,7 +79,7 @@ const allRegions = (platform: Platform): Parameters => ({
 
 const definitions: Readonly<Record<Exclude<RunbookId, 'drill'>, Definition>> = {
   'region-failover': define(
-    z.strictObject({ target, former, promoteWith, cache: failoverCache }),
+    z.strictObject({ target, former, promoteWith, cache: failoverCache, unlisted }),
     toStandby,
     regionFailover,
   ),

@@ -12,6 +12,8 @@ export interface RegionPlan {
   readonly former: string;
   /** `stack` if not given. */
   readonly promoteWith?: PromotionWay;
+  /** What happens when the claim does not name the target among its candidates; `refuse` if not given. */
+  readonly unlisted?: 'refuse' | 'promote';
 }
 
 type RegionStep = Step<RegionWorld>;
@@ -22,10 +24,15 @@ const ignoreGone = (): void => undefined;
 
 export interface SeizeOptions {
   readonly confirm: boolean;
+  /** Only a candidate may be promoted: for it alone do outboxes keep what its replica lacks. */
+  readonly candidatesOnly?: boolean;
   readonly undo: Undo<RegionWorld>;
 }
 
-export const seizeStep = ({ target, former }: RegionPlan, { confirm, undo }: SeizeOptions): RegionStep => ({
+export const seizeStep = (
+  { target, former }: RegionPlan,
+  { confirm, candidatesOnly = false, undo }: SeizeOptions,
+): RegionStep => ({
   id: 'seize',
   title: `Seize the right to write for ${target}`,
   words: {
@@ -41,6 +48,9 @@ export const seizeStep = ({ target, former }: RegionPlan, { confirm, undo }: Sei
     canGoWrong: [
       'another operator is promoting another region: resume or abort that run, nothing is done here',
       'too few buckets answer: wait for them; without a majority nobody may write',
+      ...(candidatesOnly
+        ? [`${target} is no candidate: promote one that is; \`unlisted=promote\` is for when nothing else is left`]
+        : []),
     ],
   },
   patienceSeconds: 120,
@@ -49,9 +59,10 @@ export const seizeStep = ({ target, former }: RegionPlan, { confirm, undo }: Sei
     const reading = await world.claims.read(signal);
     if (!reading.isMajority)
       return { is: 'blocked', because: 'too few buckets of the claim answer', fix: unheard(reading) };
-    return reading.newest === undefined
-      ? { is: 'blocked', because: 'there is no claim', fix: 'holdfast region init makes it' }
-      : { is: 'ready' };
+    if (reading.newest === undefined) {
+      return { is: 'blocked', because: 'there is no claim', fix: 'holdfast region init makes it' };
+    }
+    return (candidatesOnly ? unlisted(reading.newest, target) : undefined) ?? { is: 'ready' };
   },
   check: async (world, { signal, runId }) => {
     const reading = await world.claims.read(signal);
@@ -60,6 +71,8 @@ export const seizeStep = ({ target, former }: RegionPlan, { confirm, undo }: Sei
     const wanted = reading.newest && seizure(reading.newest, runId, target);
     if (wanted === undefined) return { is: 'underway', note: 'the claim cannot be read' };
     if (wanted.is === 'refuse') return { is: 'blocked', because: wanted.because };
+    const refused = candidatesOnly && reading.newest !== undefined ? unlisted(reading.newest, target) : undefined;
+    if (refused !== undefined) return refused;
     return reading.isMajority ? { is: 'ready' } : { is: 'underway', note: unheard(reading) };
   },
   act: swapping((claim, { runId }) => {
@@ -68,6 +81,16 @@ export const seizeStep = ({ target, former }: RegionPlan, { confirm, undo }: Sei
   }),
   undo,
 });
+
+/** Undefined = the target may be promoted, or somebody has decided on it before. */
+const unlisted = (claim: Claim, target: string): Verdict | undefined =>
+  claim.phase === 'seized' || claim.writer === target || claim.candidates.includes(target)
+    ? undefined
+    : {
+        is: 'blocked',
+        because: `${target} is no candidate (the claim names ${claim.candidates.join(', ') || 'none'}): outboxes have not kept the spend that its replica may lack`,
+        fix: `promote a candidate, or take the loss on yourself: npx holdfast runbook run region-failover target=${target} unlisted=promote`,
+      };
 
 /** In doubt for longer than the writer's renewals and a slow bucket explain: the run ends, and may be resumed. */
 const mostSwaps = 20;

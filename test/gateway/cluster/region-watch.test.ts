@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { RegionWatch, standingOf } from '../../../gateway/cluster/region-watch.ts';
+import { pauseMs, RegionWatch, standingOf } from '../../../gateway/cluster/region-watch.ts';
 import type { RegionState } from '../../../gateway/domain/region.ts';
 import { type Claim, opened, raised, seizure } from '../../../gateway/region/claim.ts';
 import { type ClaimBucket, ClaimStore } from '../../../gateway/region/claim-store.ts';
@@ -82,6 +82,33 @@ async function seize(claims: ClaimStore, run: string, target: string): Promise<C
 }
 
 describe('the writer region', () => {
+  it.each([
+    ['a quick round', 5_000, 100, 4_900],
+    ['buckets that take seconds', 5_000, 3_900, 1_100],
+    ['a round longer than the distance', 1_000, 4_000, 100],
+  ])('looks at even distances: %s', (_case, everyMs, tookMs, rest) => expect(pauseMs(everyMs, tookMs)).toBe(rest));
+
+  it('that was let write without the claim stops when it reads that another region has seized it', async () => {
+    const { url, watch, claims, becomes, mayWrite } = await region('a', 1);
+    await query(url, `UPDATE region_lease SET until = 'infinity'`);
+    await seize(claims, 'run-1', 'b');
+    // For all processes of the region, also those that cannot read the claim.
+    await mayWrite(1);
+    watch.start();
+    await becomes('fenced');
+    await expect(mayWrite(1)).rejects.toMatchObject({ code: 'HF002' });
+  });
+
+  it('knows nothing of the candidates and of the phase of an epoch that it only heard of', async () => {
+    const { watch, becomes } = await region('a', 1);
+    watch.start();
+    await becomes('writer');
+    watch.hear(7, 'b');
+    expect(watch.state).toMatchObject({ epoch: 7, writer: 'b', candidates: [], phase: undefined });
+    await watch.look();
+    expect(watch.state).toMatchObject({ epoch: 7, candidates: [], phase: undefined });
+  });
+
   it('renews its lease for as long as it holds the claim', async () => {
     const { watch, becomes, mayWrite } = await region('a', 1);
     await expect(mayWrite(1)).rejects.toMatchObject({ code: 'HF002' });

@@ -42,6 +42,23 @@ describe('region-failover', () => {
     expect(world.waits).toEqual([18]);
   });
 
+  it('promotes no region that is not a candidate: not before its first act, and not unless somebody takes the loss', async () => {
+    const world = await TwoRegions.withoutA();
+    const [bucket] = world.buckets;
+    if (bucket?.claim === undefined) throw new Error('there is no claim');
+    // As after `region detach b`.
+    bucket.claim = { ...bucket.claim, candidates: [] };
+    expect(await run(options(world))).toMatchObject({
+      is: 'refused',
+      because: expect.stringContaining('b is no candidate'),
+    });
+    expect([bucket.claim.epoch, world.takeovers.size]).toEqual([1, 0]);
+    const anyway = regionFailover({ target: 'b', former: 'a', unlisted: 'promote' });
+    const confirm = async (_: unknown, expected: string) => expected;
+    expect(await run(optionsFor<RegionWorld>(anyway, world, { confirm }))).toEqual({ is: 'completed' });
+    expectFailedOver(world);
+  });
+
   it('seizes also when the writer renews between every look and every swap of its own', async () => {
     const world = await TwoRegions.withoutA();
     const [bucket] = world.buckets;

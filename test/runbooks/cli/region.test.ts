@@ -263,6 +263,25 @@ describe('holdfast region fence, pause, resume', () => {
     expect(world.buckets[0]?.claim).toMatchObject({ epoch: 2, writer: 'a', phase: 'held', candidates: ['b'] });
   });
 
+  it('does not say that a region writes while the claim could not be opened', async () => {
+    const world = new SimulatedWorld();
+    const host = fakeHost({ world, typed: ['a', 'a'] });
+    await pauseWriter(host, 'a', { world: 'lab' });
+    const [bucket] = world.buckets;
+    if (bucket === undefined) throw new Error('there is no bucket');
+    const swap = bucket.swap.bind(bucket);
+    bucket.swap = async (etag, claim) => {
+      if (claim.phase === 'held') throw new Error('the bucket does not answer');
+      return swap(etag, claim);
+    };
+    expect(await resumeWriter(host, 'a', { world: 'lab' })).not.toBe(0);
+    expect(host.output()).toMatch(/claim could not be changed/);
+    expect(host.output()).not.toContain('a writes in epoch');
+    bucket.swap = swap;
+    expect(await resumeWriter(fakeHost({ world, typed: ['a'] }), 'a', { world: 'lab' })).toBe(0);
+    expect(bucket.claim).toMatchObject({ epoch: 2, writer: 'a', phase: 'held' });
+  });
+
   it('changes nothing without the name, and never gives the right to a region that does not have it', async () => {
     const world = new SimulatedWorld();
     expect(await fenceRegion(fakeHost({ world }), 'a', { world: 'lab' })).toBe(2);
