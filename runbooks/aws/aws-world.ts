@@ -34,6 +34,7 @@ import { awsCredentials } from './credentials.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
 import { awsFoundation } from './foundation.ts';
+import { gatewayRestart } from './gateway-restart.ts';
 import { kubectlProgram } from './kubectl.ts';
 import { lostWritesLists } from './lost-writes.ts';
 import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
@@ -212,12 +213,15 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       mend: refuseDrill,
       measure: refuseDrill,
     },
-    inUse: awsDatabaseInUse(clients, {
-      identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
-      databaseUrl,
-      oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
-      wait,
-    }),
+    inUse: {
+      ...awsDatabaseInUse(clients, {
+        identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
+        databaseUrl,
+        oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
+        wait,
+      }),
+      ...gatewayRestart(kubectl),
+    },
     shares: failbackShares(clients, {
       region: platform.dnsRegion,
       stack: dnsStackName(platform),

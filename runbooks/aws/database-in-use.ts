@@ -23,7 +23,7 @@ const betweenLooksSeconds = 10;
 /** Events of the last moments are on their way at all times. */
 const drainedSeconds = 30;
 
-export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): DatabaseInUse {
+export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): Omit<DatabaseInUse, 'forgotten' | 'forget'> {
   const { identifierIn, databaseUrl, wait } = place;
   const find = (region: string, name: string, signal: AbortSignal) => describeInstance(clients, region, name, signal);
   /** Where it stands by now: under its own name or, once it is in use, under the stack's. */

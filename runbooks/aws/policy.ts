@@ -133,7 +133,13 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
   if (id === 'database-restore') {
     return {
       Version: '2012-10-17',
-      Statement: [...common, ...restoring(platform), claimStatement, ...replacing(platform)],
+      Statement: [
+        ...common,
+        ...restoring(platform),
+        claimStatement,
+        ...replacing(platform),
+        reachingClusters(platform),
+      ],
     };
   }
   /** The region that gets the right to write: a standby in an emergency, the primary when it is given back. */
@@ -220,11 +226,7 @@ export function readinessPolicy(platform: Platform, buckets: PolicyBuckets): Pol
         ['rds:DescribeDBInstances'],
         platform.regions.map((one) => databaseArn(platform, one)),
       ),
-      allow(
-        'ReachTheClusters',
-        ['eks:DescribeCluster'],
-        platform.regions.map((one) => clusterArn(platform, one)),
-      ),
+      reachingClusters(platform),
       allow('SeeTheQuotas', ['servicequotas:GetServiceQuota', 'servicequotas:GetAWSDefaultServiceQuota'], ['*']),
       {
         ...allow('PutTheMetric', ['cloudwatch:PutMetricData'], ['*']),
@@ -321,6 +323,13 @@ const replacing = (platform: Platform): Statement[] => [
 ];
 
 /** Pods are the cluster's affair: who lets the operator in there is its access entry. */
+const reachingClusters = (platform: Platform): Statement =>
+  allow(
+    'ReachTheClusters',
+    ['eks:DescribeCluster'],
+    platform.regions.map((one) => clusterArn(platform, one)),
+  );
+
 const releasing = (platform: Platform): Statement[] => [
   allow(
     'SeeTheImages',
@@ -329,11 +338,7 @@ const releasing = (platform: Platform): Statement[] => [
       ({ region, account }) => `arn:aws:ecr:${region}:${account}:repository/${repositoryName(platform)}`,
     ),
   ),
-  allow(
-    'ReachTheClusters',
-    ['eks:DescribeCluster'],
-    platform.regions.map((one) => clusterArn(platform, one)),
-  ),
+  reachingClusters(platform),
 ];
 
 /** Six characters that AWS adds end a secret's ARN. */
@@ -363,11 +368,7 @@ const rotating = (platform: Platform): Statement[] => [
     cacheSecretName(platform),
   ]),
   allow('GiveTheCacheATokenMore', ['elasticache:ModifyReplicationGroup'], caches(platform)),
-  allow(
-    'ReachTheClusters',
-    ['eks:DescribeCluster'],
-    platform.regions.map((one) => clusterArn(platform, one)),
-  ),
+  reachingClusters(platform),
 ];
 
 /** Who writes, without the right to change it. */
