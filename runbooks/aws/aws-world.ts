@@ -35,6 +35,7 @@ import { awsCredentials } from './credentials.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
 import { awsFoundation } from './foundation.ts';
+import { gatewayRestart } from './gateway-restart.ts';
 import { awsGlobalCache } from './global-cache.ts';
 import { kubectlProgram } from './kubectl.ts';
 import { lostWritesLists } from './lost-writes.ts';
@@ -226,13 +227,16 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       mend: refuseDrill,
       measure: refuseDrill,
     },
-    inUse: awsDatabaseInUse(clients, {
-      identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
-      databaseUrl,
-      oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
-      reingest: options.reingest,
-      wait,
-    }),
+    inUse: {
+      ...awsDatabaseInUse(clients, {
+        identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
+        databaseUrl,
+        oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
+        reingest: options.reingest,
+        wait,
+      }),
+      ...gatewayRestart(kubectl),
+    },
     shares: failbackShares(openNames, {
       region: platform.dnsRegion,
       stack: dnsStackName(platform),
