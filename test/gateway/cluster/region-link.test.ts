@@ -21,7 +21,7 @@ it('a question that hangs ends with the gateway, not with its time-out', async (
     silent.closeAllConnections();
     silent.close();
   });
-  const { port } = silent.address() as AddressInfo;
+  const { port }: AddressInfo = Object(silent.address());
   const link = new PeerLink({
     region: 'a',
     addresses: new Map([['b', `http://127.0.0.1:${port}`]]),
