@@ -184,6 +184,13 @@ export class IdentityMemory {
     return this.#records[kind].get(id) ?? (this.#whole.has(kind) ? undefined : missing);
   }
 
+  /** Everything but who was shut out: that outlives the rows. */
+  forget(): void {
+    for (const kind of kinds) this.#records[kind].clear();
+    this.#whole.clear();
+    this.#generation++;
+  }
+
   /** What a restart without a database would need. */
   content(): Content {
     return {

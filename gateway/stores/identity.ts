@@ -203,11 +203,17 @@ export class IdentityStore implements KeyDirectory {
     { readonly scope: Scope; readonly budget: Records['budget'] | undefined }
   >();
 
-  /** Fills the memory at start with what changed last. */
+  /** Fills the memory at start with what changed last, in the place of what a snapshot knew. */
   async preload(): Promise<void> {
+    const found: { kind: Kind; rows: KindRow[]; whole: boolean }[] = [];
     for (const kind of kinds) {
       const rows: KindRow[] = [];
       const whole = await this.#inPages(selectOf(kind, ''), 'DESC', 'infinity', preloaded, (row) => rows.push(row));
+      found.push({ kind, rows, whole });
+    }
+    // All at once, when all of it is there. A database that was restored has not what came after its backup.
+    this.memory.forget();
+    for (const { kind, rows, whole } of found) {
       // The newest last, so that they are the last to go.
       for (const row of rows.toReversed()) this.#learn(row);
       if (whole) this.memory.declareWhole(kind);

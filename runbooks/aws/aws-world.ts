@@ -35,7 +35,18 @@ import { awsCredentials } from './credentials.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
 import { awsFoundation } from './foundation.ts';
-import { awsGlobalCache } from './global-cache.ts';
+
+inUse: {
+      ...awsDatabaseInUse(clients, {
+        identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
+        databaseUrl,
+        oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
+        reingest: options.reingest,
+        wait,
+      }),
+      ...gatewayRestart(kubectl),
+    },
+    shares: failbackShares(openNames, {
 import { kubectlProgram } from './kubectl.ts';
 import { lostWritesLists } from './lost-writes.ts';
 import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
@@ -226,6 +237,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       mend: refuseDrill,
       measure: refuseDrill,
     },
+<<<<<<< HEAD
     inUse: awsDatabaseInUse(clients, {
       identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
       databaseUrl,
@@ -234,6 +246,18 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       wait,
     }),
     shares: failbackShares(openNames, {
+=======
+    inUse: {
+      ...awsDatabaseInUse(clients, {
+        identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
+        databaseUrl,
+        oldestUnshippedSeconds: oldestUnshippedSeconds(prometheusUrl),
+        wait,
+      }),
+      ...gatewayRestart(kubectl),
+    },
+    shares: failbackShares(clients, {
+>>>>>>> books
       region: platform.dnsRegion,
       stack: dnsStackName(platform),
       primary: platform.primary.region,

@@ -28,7 +28,7 @@ const betweenLooksSeconds = 10;
 /** Events of the last moments are on their way at all times. */
 const drainedSeconds = 30;
 
-export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): DatabaseInUse {
+export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): Omit<DatabaseInUse, 'forgotten' | 'forget'> {
   const { identifierIn, databaseUrl, wait } = place;
   /** Events that are nowhere, by region; known once its archive was gone through. A run that is resumed goes through it again. */
   const lost = new Map<string, number>();

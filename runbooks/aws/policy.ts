@@ -1,6 +1,5 @@
 /** The rights that a book needs in AWS and no others, as an IAM policy: for the role that the operator takes on. */
 import {
-  clusterArn,
   databaseArn,
   databaseSecretName,
   gatewaySecretName,
@@ -16,6 +15,7 @@ import {
   claimReader,
   movingTheCache,
   type PolicyBuckets,
+  reachingClusters,
   type Statement,
   secretArns,
   useOfKeys,
@@ -87,7 +87,13 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
   if (id === 'database-restore') {
     return {
       Version: '2012-10-17',
-      Statement: [...common, ...restoring(platform), claimStatement, ...replacing(platform)],
+      Statement: [
+        ...common,
+        ...restoring(platform),
+        claimStatement,
+        ...replacing(platform),
+        reachingClusters(platform),
+      ],
     };
   }
   /** The region that gets the right to write: a standby in an emergency, the primary when it is given back. */
@@ -138,11 +144,7 @@ export function readinessPolicy(platform: Platform, buckets: PolicyBuckets): Pol
         ['rds:DescribeDBInstances'],
         platform.regions.map((one) => databaseArn(platform, one)),
       ),
-      allow(
-        'ReachTheClusters',
-        ['eks:DescribeCluster'],
-        platform.regions.map((one) => clusterArn(platform, one)),
-      ),
+      reachingClusters(platform),
       allow('SeeTheQuotas', ['servicequotas:GetServiceQuota', 'servicequotas:GetAWSDefaultServiceQuota'], ['*']),
       {
         ...allow('PutTheMetric', ['cloudwatch:PutMetricData'], ['*']),

@@ -17,7 +17,7 @@ import {
   secretNameOf,
 } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
-import { allow, caches, type Statement, secretArns, throughKeys } from './rights.ts';
+import { allow, caches, reachingClusters, type Statement, secretArns, throughKeys } from './rights.ts';
 
 /** The stacks of a region, by the role that `cdk bootstrap` has made for it, and what is poured into Vault. */
 export function rebuilding(platform: Platform): Statement[] {
@@ -56,7 +56,6 @@ export function rebuilding(platform: Platform): Statement[] {
   ];
 }
 
-/** Pods are the cluster's affair: who lets the operator in there is its access entry. */
 export const releasing = (platform: Platform): Statement[] => [
   allow(
     'SeeTheImages',
@@ -65,11 +64,7 @@ export const releasing = (platform: Platform): Statement[] => [
       ({ region, account }) => `arn:aws:ecr:${region}:${account}:repository/${repositoryName(platform)}`,
     ),
   ),
-  allow(
-    'ReachTheClusters',
-    ['eks:DescribeCluster'],
-    platform.regions.map((one) => clusterArn(platform, one)),
-  ),
+  reachingClusters(platform),
 ];
 
 export const rotating = (platform: Platform): Statement[] => [
@@ -95,11 +90,7 @@ export const rotating = (platform: Platform): Statement[] => [
     cacheSecretName(platform),
   ]),
   allow('GiveTheCacheATokenMore', ['elasticache:ModifyReplicationGroup'], caches(platform)),
-  allow(
-    'ReachTheClusters',
-    ['eks:DescribeCluster'],
-    platform.regions.map((one) => clusterArn(platform, one)),
-  ),
+  reachingClusters(platform),
 ];
 
 const balancers = (platform: Platform): string[] =>

@@ -1,5 +1,5 @@
 /** Parts of which the policies of several books are made. */
-import { cacheName, objectKeys, prefix, storageKeyAlias } from '../../lib/platform/names.ts';
+import { cacheName, clusterArn, objectKeys, prefix, storageKeyAlias } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import type { BucketIn } from './aws-world.ts';
 
@@ -58,6 +58,14 @@ export const claimReader = ({ claims }: PolicyBuckets): Statement =>
 export const secretArns = (platform: Platform, ...names: readonly string[]): string[] =>
   platform.regions.flatMap(({ region, account }) =>
     names.map((name) => `arn:aws:secretsmanager:${region}:${account}:secret:${name}-??????`),
+  );
+
+/** Pods are the cluster's affair: who lets the operator in there is its access entry. */
+export const reachingClusters = (platform: Platform): Statement =>
+  allow(
+    'ReachTheClusters',
+    ['eks:DescribeCluster'],
+    platform.regions.map((one) => clusterArn(platform, one)),
   );
 
 /** The first part of a Global Datastore's id is AWS's invention; what it is ends in our prefix. Regions have no part in its ARN. */

@@ -4,7 +4,7 @@
  */
 
 import { renewedEpoch } from '../../gateway/region/claim-upkeep.ts';
-import type { Runbook, Step } from '../engine/step.ts';
+import type { Runbook, Step, Verdict } from '../engine/step.ts';
 import type { BackupWorld } from './backup-world.ts';
 import type { RegionWorld } from './region-world.ts';
 import { claimFacts, epochOf, openStep, swapping, unheard, waitLeaseOutStep } from './steps/claim.ts';
@@ -20,6 +20,10 @@ export interface DatabaseInUse {
   name(region: string, signal: AbortSignal): Promise<string | undefined>;
   /** Points secret and gateways at it; `name` shows it when all of them use it. */
   use(region: string, name: string, token: string, signal: AbortSignal): Promise<void>;
+  /** How many of the region's gateways have begun with this database, and know nothing of another one. */
+  forgotten(region: string, name: string, signal: AbortSignal): Promise<'none' | 'some' | 'all'>;
+  /** Starts them anew, one after the other. */
+  forget(region: string, name: string, signal: AbortSignal): Promise<void>;
   /** The row of a database that is not in use yet. */
   raise(region: string, name: string, epoch: number, writer: string, signal: AbortSignal): Promise<void>;
   epochOf(region: string, name: string, signal: AbortSignal): Promise<number>;
@@ -63,6 +67,7 @@ export function databaseRestore(plan: RestorePlan): Runbook<RestoreWorld> {
       raiseRestoredStep(region),
       useStep(region),
       openStep({ target: region, former: region }),
+      forgetStep(region),
       reingestStep(region),
       verifyStep({ region, write: true }),
     ],
@@ -137,6 +142,29 @@ export const useStep = (region: string): RestoreStep => ({
   },
   act: (world, context) => world.inUse.use(region, restoredFacts(context), context.token, context.signal),
   undo: { irreversible: 'the old database is of an older epoch and takes no writes' },
+});
+
+/** What was changed by mistake is newer in their memory than what was restored, and would go on counting. */
+const forgetStep = (region: string): RestoreStep => ({
+  id: 'forget',
+  title: 'Have the gateways forget what the old database had',
+  words: {
+    check: 'has every gateway started since it uses the restored database?',
+    act: 'start them anew, one after the other: keys and limits that were made or changed after the backup end with that',
+    commands: [
+      `kubectl --context ${region} -n holdfast rollout restart deployment/gateway   # or statefulset/gateway`,
+      `kubectl --context ${region} -n holdfast rollout status deployment/gateway`,
+    ],
+    canGoWrong: ['pods do not get ready: the rest goes on serving, with what it remembers'],
+  },
+  patienceSeconds: 1_800,
+  check: async (world, context): Promise<Verdict> => {
+    const found = await world.inUse.forgotten(region, restoredFacts(context), context.signal);
+    if (found === 'all') return { is: 'done' };
+    return found === 'some' ? { is: 'underway', note: 'they start one after the other' } : { is: 'ready' };
+  },
+  act: (world, context) => world.inUse.forget(region, restoredFacts(context), context.signal),
+  undo: { stays: 'they have only started anew' },
 });
 
 export const reingestStep = (region: string): RestoreStep => ({

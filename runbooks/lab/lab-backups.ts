@@ -48,6 +48,8 @@ const drainedSeconds = 5;
 
 export class LabBackups implements BackupWorld {
   readonly #options: LabBackupsOptions;
+  /** Restored databases on which all gateways of a region have started. */
+  readonly #begunWith = new Map<RegionName, string>();
   /** Why the last backup has no dump. */
   #noDump: string | undefined;
   readonly #restored = new Map<string, { readonly directory: string; server: PostgresServer | undefined }>();
@@ -209,6 +211,16 @@ export class LabBackups implements BackupWorld {
       await found.server?.stop('fast');
       await this.#options.lab.region(here).store.replaceBy(found.directory);
       this.#restored.delete(name);
+    },
+    // One that was interrupted starts with the first again.
+    forgotten: async (region, name) => (this.#begunWith.get(regionNamed(region)) === name ? 'all' : 'none'),
+    forget: async (region, name, signal) => {
+      const here = this.#options.lab.region(regionNamed(region));
+      for (const index of here.places.keys()) {
+        signal.throwIfAborted();
+        await here.replaceGateway(index);
+      }
+      this.#begunWith.set(regionNamed(region), name);
     },
     raise: async (region, name, epoch, writer, signal) =>
       (await this.#operatorOf(region, name)).raise(epoch, writer, signal),

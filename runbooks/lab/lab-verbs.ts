@@ -59,6 +59,8 @@ export const labVerbs = {
   }),
   'inUse.name': z.string().optional(),
   'inUse.use': nothing,
+  'inUse.forgotten': z.enum(['none', 'some', 'all']),
+  'inUse.forget': nothing,
   'inUse.raise': nothing,
   'inUse.epochOf': z.number(),
   'inUse.missingSpend': z.object({ events: z.number().nullable(), isBeingShipped: z.boolean() }),
@@ -158,6 +160,8 @@ export function remoteServices(callLab: CallLab): LabServices {
     inUse: {
       name: (region, signal) => call('inUse.name', [region], signal),
       use: (region, name, token, signal) => call('inUse.use', [region, name, token], signal),
+      forgotten: (region, name, signal) => call('inUse.forgotten', [region, name], signal),
+      forget: (region, name, signal) => call('inUse.forget', [region, name], signal),
       raise: (region, name, epoch, writer, signal) => call('inUse.raise', [region, name, epoch, writer], signal),
       epochOf: (region, name, signal) => call('inUse.epochOf', [region, name], signal),
       missingSpend: async (region, signal) => {

@@ -61,12 +61,15 @@ export async function findPostgresClient(options: FindPostgresClientOptions = {}
   return clientIn((program) => join(bin, program));
 }
 
+/** Nothing of ours: a stray PGOPTIONS would change what they do. */
+const surroundings = { PATH: '/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+
 const clientIn =
   (pathOf: (program: PostgresProgram) => string): PostgresClient =>
   (program, args, environment) => ({
     command: pathOf(program),
     args,
-    environment: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC', ...environment },
+    environment: { ...surroundings, ...environment },
   });
 
 async function isNewEnough(program: string, signal: AbortSignal | undefined): Promise<boolean> {

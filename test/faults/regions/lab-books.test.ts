@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { migrate } from '../../../gateway/stores/migrate.ts';
 import { buildBook, type Parameters } from '../../../runbooks/books/registry.ts';
 import type { World } from '../../../runbooks/books/world.ts';
@@ -95,7 +96,8 @@ async function runBook(
 const completed = { is: 'completed' };
 
 /** A gateway that was the keeper of the claim may just have ended with its zone: writes resume within seconds. */
-async function makeKey(alias: string): Promise<void> {
+async function makeKey(alias: string): Promise<string> {
+  let key = '';
   await until(async () => {
     const answer = await fetch(`${running.lab.region('a').addresses[0]}/key/generate`, {
       method: 'POST',
@@ -107,9 +109,21 @@ async function makeKey(alias: string): Promise<void> {
       body: JSON.stringify({ key_alias: alias }),
       signal: AbortSignal.timeout(10_000),
     });
-    return answer.status === 200;
+    if (answer.status !== 200) return false;
+    key = z.object({ key: z.string() }).parse(await answer.json()).key;
+    return true;
   }, 15_000);
+  return key;
 }
+
+/** What each gateway of the region answers to it. */
+const answersTo = (key: string): Promise<number[]> =>
+  Promise.all(
+    running.lab.region('a').gateways.map(async ({ url }) => {
+      const headers = { authorization: `Bearer ${key}` };
+      return (await fetch(`${url}/v1/models`, { headers, signal: AbortSignal.timeout(10_000) })).status;
+    }),
+  );
 
 const aliases = async (): Promise<readonly unknown[]> =>
   (await ask(running.lab.region('a').operatorUrl, 'SELECT key_alias FROM api_key')).map((row) => row['key_alias']);
@@ -157,13 +171,17 @@ describe('the books in the lab', () => {
   it.runIf(longer).each(['dump', 'snapshot'])(
     'database-restore by %s: what was made after the backup is gone, and the region writes in a new epoch',
     async (way) => {
-      await makeKey(`before-the-${way}`);
+      const kept = await makeKey(`before-the-${way}`);
       await running.takeBackups(AbortSignal.timeout(30_000));
-      await makeKey(`after-the-${way}`);
+      const lost = await makeKey(`after-the-${way}`);
+      await until(async () => (await answersTo(lost)).every((status) => status === 200), 15_000);
       const { epoch = 0 } = (await running.lab.claims.read(AbortSignal.timeout(5_000))).agreed ?? {};
       expect((await runBook('database-restore', { way })).outcome).toEqual(completed);
       expect(await aliases()).toContain(`before-the-${way}`);
       expect(await aliases()).not.toContain(`after-the-${way}`);
+      // Nor does a gateway remember it.
+      expect(await answersTo(lost)).toEqual([401, 401]);
+      expect(await answersTo(kept)).toEqual([200, 200]);
       expect((await running.lab.claims.read(AbortSignal.timeout(5_000))).agreed).toMatchObject({
         epoch: epoch + 1,
         writer: 'a',

@@ -308,6 +308,21 @@ describe('how often the database is asked', () => {
   });
 });
 
+it('what a snapshot knew and the database has not is forgotten once the database is heard: it was restored to before that', async () => {
+  const { keyHash } = await family('made-after-the-backup');
+  const before = open();
+  await before.store.poll();
+  const { content, whole } = before.store.known();
+  await query(database.url, `ALTER TABLE api_key DISABLE TRIGGER USER`);
+  await query(database.url, `DELETE FROM api_key WHERE key_hash = '${keyHash}'`);
+  await query(database.url, `ALTER TABLE api_key ENABLE TRIGGER USER`);
+  const { store } = open();
+  store.memory.restore(content, whole);
+  expect(store.find(keyHash)).toMatchObject({ caller: { keyHash } });
+  await store.poll();
+  expect(await store.find(keyHash)).toBeUndefined();
+});
+
 describe('a poll sees what other processes did', () => {
   it.each([
     ['deleted', `deleted_at = now()`, undefined],

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { CreateDBSnapshotCommand, DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { databaseIdentifier } from '../../../lib/platform/names.ts';
+import { gatewayRestart } from '../../../runbooks/aws/gateway-restart.ts';
 import { policyOf } from '../../../runbooks/aws/policy.ts';
 import type { RestoreWay } from '../../../runbooks/books/backup-world.ts';
 import { databaseRestore, type RestoreWorld } from '../../../runbooks/books/database-restore.ts';
@@ -14,6 +15,7 @@ import { type RunOptions, run } from '../../../runbooks/engine/run.ts';
 import { undo } from '../../../runbooks/engine/undo.ts';
 import { spec } from '../../lib/specs.ts';
 import { refusedCalls } from '../../support/aws/allowed.ts';
+import { FakeCluster } from '../../support/aws/cluster.ts';
 import { motoIsInstalled } from '../../support/aws/moto.ts';
 import { type Standing, standingPlatform } from '../../support/aws/standing.ts';
 import { ownCalls } from '../../support/aws/wire.ts';
@@ -45,6 +47,8 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         const snapshot = { DBInstanceIdentifier: own, DBSnapshotIdentifier: name };
         await made.clients.rds(east).send(new CreateDBSnapshotCommand(snapshot));
       }
+      const cluster = new FakeCluster(['a', 'b', 'c']);
+      cluster.add('Deployment', 'gateway', 'image', 3);
       const prometheusUrl = await outboxesDrained();
       // Nobody answers at the damaged one; its name leads to what has it, as in DNS.
       let address = Object.assign(new URL(database.url), { host: '127.0.0.1:1' }).href;
@@ -53,6 +57,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         ...aws,
         inUse: {
           ...aws.inUse,
+          ...gatewayRestart(cluster.kubectl),
           use: async (...asked) => {
             await aws.inUse.use(...asked);
             address = database.url;
@@ -61,7 +66,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         verify: async () => [],
         wait: async () => undefined,
       };
-      return { ...made, world, own, database };
+      return { ...made, world, own, database, cluster };
     }
 
     const options = (
@@ -84,7 +89,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       'by %s: a new database takes the name of the damaged one in a new epoch, killed and failed on the way; the policy is enough',
       async (way, restoring) => {
         const place = await damaged();
-        const { world, own, database, clients, front, platform, buckets } = place;
+        const { world, own, database, cluster, clients, front, platform, buckets } = place;
         // Killed when the restore was asked for and nobody has written so.
         const journal = place.journal(west, 'run-1');
         await expect(run(options(place, way, { journal: dyingAt(journal, 'restore') }))).rejects.toThrow(Crash);
@@ -107,6 +112,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         expect(events).toContainEqual(
           expect.objectContaining({ step: 'read', facts: expect.objectContaining({ keys: 1 }) }),
         );
+        expect(cluster.acts.filter((act) => act.startsWith('patch'))).toEqual(['patch deployment gateway']);
         // What the backup lacks is said, not called none.
         expect(events).toContainEqual(
           expect.objectContaining({ step: 'reingest', note: expect.stringContaining('is lost') }),

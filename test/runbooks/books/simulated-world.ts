@@ -17,6 +17,7 @@ const looks = 2;
 const everyWay: readonly RestoreWay[] = ['snapshot', 'point-in-time', 'dump'];
 
 type Growing = 'absent' | 'creating' | 'ready';
+const begunAnew = { absent: 'none', creating: 'some', ready: 'all' } as const;
 
 const partName = ({ region, zone }: ReleasePart): string => (zone === undefined ? region : `${region}/${zone}`);
 
@@ -242,6 +243,11 @@ export class SimulatedWorld extends TwoRegions implements World {
       database.away = false;
       database.role = 'primary';
       database.row = { epoch: this.restoredEpoch, writer: region, state: 'open' };
+    },
+    forgotten: async () => begunAnew[this.#state('forget')],
+    forget: async () => {
+      this.#act('forget');
+      this.#grow('forget');
     },
     raise: async (_region: string, _name: string, epoch: number) => {
       this.restoredEpoch = Math.max(this.restoredEpoch, epoch);

@@ -42,6 +42,8 @@ const bare: LabServices = {
     read: async () => ({ schemaVersion: '1', keys: 0, spendRows: 0, newestSpendAt: undefined }),
   },
   inUse: {
+    forgotten: async () => 'none',
+    forget: () => Promise.reject(new Error('not asked here')),
     name: async () => undefined,
     use: unasked,
     raise: unasked,
