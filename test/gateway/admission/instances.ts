@@ -28,6 +28,9 @@ export const settings: AdmissionSettings = {
   slotExpiryMs: 15_000,
 };
 
+/** Of vitest's test context: tests that run at the same time must say whose end it is. */
+export type AtEnd = (end: () => void) => void;
+
 export interface InstanceOptions {
   readonly databaseUrl?: string;
   readonly redisUrl?: string | undefined;
@@ -78,7 +81,8 @@ function heartbeatOf(pool: Pool): SpendLogHeartbeat {
   });
 }
 
-export async function startInstance(options: InstanceOptions): Promise<Instance> {
+/** @param atEnd ends it with the test. */
+export async function startInstance(options: InstanceOptions, atEnd: AtEnd = onTestFinished): Promise<Instance> {
   const { databaseUrl, redisUrl } = options;
   const used: AdmissionSettings = { ...settings, ...options.settings };
   const pool = databaseUrl === undefined ? undefined : openPool({ url: databaseUrl, poolSize: 4, onError: ignore });
@@ -118,7 +122,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
     limits?.close();
     void Promise.resolve(heartbeat?.stop()).then(() => pool?.end());
   };
-  onTestFinished(kill);
+  atEnd(kill);
   return {
     admission,
     siblings,

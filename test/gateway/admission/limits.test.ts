@@ -7,7 +7,15 @@ import { freePort } from '../../../runbooks/lab/free-port.ts';
 import { type RedisServer, startRedis } from '../../../runbooks/lab/redis.ts';
 import { until } from '../../support/processes.ts';
 import { freshRedis, type TestRedis } from '../../support/redis.ts';
-import { type Instance, type InstanceOptions, isAdmitted, limited, scope, startInstance } from './instances.ts';
+import {
+  type AtEnd,
+  type Instance,
+  type InstanceOptions,
+  isAdmitted,
+  limited,
+  scope,
+  startInstance,
+} from './instances.ts';
 
 let redis: TestRedis;
 let serial = 0;
@@ -19,19 +27,22 @@ afterAll(() => redis.flush());
 const fresh = (): string => `${redis.prefix}${serial++}`;
 /** Cases within one window have a long one: its end is not to come in between. */
 const hourMs = 3_600_000;
-/** For cases that go on in the next window. */
+/** For cases that go on in the next window. They mostly wait, and so do it at the same time. */
 const windowMs = 2_000;
 const shortWindows = { settings: { rateWindowMs: windowMs } };
 /** Three processes know of each other. */
-const three = (options: InstanceOptions = {}) =>
+const three = (atEnd: AtEnd, options: InstanceOptions = {}) =>
   Promise.all(
     [0, 1, 2].map((rank) =>
-      startInstance({
-        redisUrl: redis.url,
-        siblings: { logId: '', live: 3, rank },
-        ...options,
-        settings: { rateWindowMs: hourMs, slotExpiryMs: 3_000, ...options.settings },
-      }),
+      startInstance(
+        {
+          redisUrl: redis.url,
+          siblings: { logId: '', live: 3, rank },
+          ...options,
+          settings: { rateWindowMs: hourMs, slotExpiryMs: 3_000, ...options.settings },
+        },
+        atEnd,
+      ),
     ),
   );
 
@@ -51,9 +62,11 @@ async function burst(
   return answers.filter(isAdmitted).length;
 }
 
-describe('requests in a window', () => {
-  it('are exactly the limit of 10 when three processes get 200 at once, in each window', async () => {
-    const instances = await three(shortWindows);
+describe.concurrent('requests in a window', () => {
+  it('are exactly the limit of 10 when three processes get 200 at once, in each window', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const instances = await three(atEnd, shortWindows);
     const id = fresh();
     for (let window = 0; window < 2; window++) {
       await beginning();
@@ -62,16 +75,18 @@ describe('requests in a window', () => {
     }
   });
 
-  it('come to their limit whichever process they come through, and are not refused below it', async () => {
-    const instances = await three();
+  it('come to their limit whichever process they come through, and are not refused below it', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const instances = await three(atEnd);
     const own = [limited(fresh(), { requestsPerMinute: 30 })];
     const answers = [];
     for (let count = 0; count < 40; count++) answers.push(await at(instances, count).ask(own));
     expect(answers.map(isAdmitted)).toEqual(many(40).map((index) => index < 30));
   });
 
-  it('cost a busy process few calls', async () => {
-    const [instance] = await three({ settings: { rateWindowMs: hourMs } });
+  it('cost a busy process few calls', async ({ onTestFinished: atEnd }) => {
+    const [instance] = await three(atEnd, { settings: { rateWindowMs: hourMs } });
     if (instance === undefined) return;
     const own = [limited(fresh(), { requestsPerMinute: 1_000_000 })];
     const load = async (): Promise<void> => {
@@ -86,24 +101,24 @@ describe('requests in a window', () => {
     expect(instance.admission.calls.limits - before).toBeLessThan(100);
   });
 
-  it('that were refused do not count', async () => {
-    const [instance] = await three();
+  it('that were refused do not count', async ({ onTestFinished: atEnd }) => {
+    const [instance] = await three(atEnd);
     const id = fresh();
     const both = [limited(id, { requestsPerMinute: 5, parallelRequests: 0 })];
     for (let count = 0; count < 20; count++) expect(isAdmitted(await at([instance], 0).ask(both))).toBe(false);
     expect(await burst([at([instance], 0)], 20, { requestsPerMinute: 5 }, id)).toBe(5);
   });
 
-  it('of an administrator are not limited', async () => {
-    const [instance] = await three();
+  it('of an administrator are not limited', async ({ onTestFinished: atEnd }) => {
+    const [instance] = await three(atEnd);
     const own = [limited(fresh(), { requestsPerMinute: 1 })];
     for (let count = 0; count < 5; count++) {
       expect(isAdmitted(await at([instance], 0).ask(own, {}, { admin: true }))).toBe(true);
     }
   });
 
-  it('of one model are limited beside those of all', async () => {
-    const [instance] = await three();
+  it('of one model are limited beside those of all', async ({ onTestFinished: atEnd }) => {
+    const [instance] = await three(atEnd);
     const own = [
       scope('key', fresh(), {
         limits: { requestsPerMinute: 4 },
@@ -122,9 +137,11 @@ describe('requests in a window', () => {
   });
 });
 
-describe('a refusal', () => {
-  it("names the scope, the kind, the limit and the reset, in LiteLLM's words and headers", async () => {
-    const [instance] = await three();
+describe.concurrent('a refusal', () => {
+  it("names the scope, the kind, the limit and the reset, in LiteLLM's words and headers", async ({
+    onTestFinished: atEnd,
+  }) => {
+    const [instance] = await three(atEnd);
     const own = [scope('key', fresh(), { name: 'sk-...wxyz', limits: { requestsPerMinute: 1 } })];
     await at([instance], 0).ask(own);
     const refusal = await at([instance], 0).ask(own);
@@ -138,8 +155,8 @@ describe('a refusal', () => {
     });
   });
 
-  it('of a later level sets nothing aside on an earlier one', async () => {
-    const [instance] = await three();
+  it('of a later level sets nothing aside on an earlier one', async ({ onTestFinished: atEnd }) => {
+    const [instance] = await three(atEnd);
     const team = scope('team', fresh(), { limits: { requestsPerMinute: 3 } });
     const own = limited(fresh(), { requestsPerMinute: 1 });
     const answers = [];
@@ -149,9 +166,9 @@ describe('a refusal', () => {
   });
 });
 
-describe('headers', () => {
-  it("tell the key's limits and what is left of them", async () => {
-    const [instance] = await three();
+describe.concurrent('headers', () => {
+  it("tell the key's limits and what is left of them", async ({ onTestFinished: atEnd }) => {
+    const [instance] = await three(atEnd);
     const own = [
       scope('team', fresh(), { limits: { requestsPerMinute: 3 } }),
       limited(fresh(), { requestsPerMinute: 10, tokensPerMinute: 1_000 }),
@@ -172,16 +189,16 @@ describe('headers', () => {
     });
   });
 
-  it('are not made for callers without limits', async () => {
-    const [instance] = await three();
+  it('are not made for callers without limits', async ({ onTestFinished: atEnd }) => {
+    const [instance] = await three(atEnd);
     const answer = await at([instance], 0).ask([scope('key', fresh())]);
     expect(isAdmitted(answer) && answer.headers()).toBeUndefined();
   });
 });
 
-describe('tokens in a window', () => {
-  it('never exceed the limit by more than the requests exceed their estimates', async () => {
-    const instances = await three();
+describe.concurrent('tokens in a window', () => {
+  it('never exceed the limit by more than the requests exceed their estimates', async ({ onTestFinished: atEnd }) => {
+    const instances = await three(atEnd);
     const own = [limited(fresh(), { tokensPerMinute: 1_000 })];
     let used = 0;
     await Promise.all(
@@ -197,8 +214,8 @@ describe('tokens in a window', () => {
     expect(used).toBeGreaterThanOrEqual(600);
   });
 
-  it('that were used beyond the estimate are missing to everybody', async () => {
-    const [one, two] = await three();
+  it('that were used beyond the estimate are missing to everybody', async ({ onTestFinished: atEnd }) => {
+    const [one, two] = await three(atEnd);
     const own = [limited(fresh(), { tokensPerMinute: 1_000 })];
     settled(await at([one], 0).ask(own, { tokens: 100 }), 900);
     // The overdraft is told with the next call.
@@ -207,8 +224,8 @@ describe('tokens in a window', () => {
     expect(isAdmitted(await at([two], 0).ask(own, { tokens: 100 }))).toBe(true);
   });
 
-  it('of a window that is over change nothing in the next', async () => {
-    const [instance] = await three(shortWindows);
+  it('of a window that is over change nothing in the next', async ({ onTestFinished: atEnd }) => {
+    const [instance] = await three(atEnd, shortWindows);
     const own = [limited(fresh(), { tokensPerMinute: 1_000 })];
     await beginning();
     const early = await at([instance], 0).ask(own, { tokens: 1_000 });
@@ -222,8 +239,8 @@ describe('tokens in a window', () => {
 });
 
 describe('parallel requests', () => {
-  it('never exceed the limit, and end with their slots free', async () => {
-    const instances = await three();
+  it('never exceed the limit, and end with their slots free', async ({ onTestFinished: atEnd }) => {
+    const instances = await three(atEnd);
     const own = [limited(fresh(), { parallelRequests: 7 })];
     let running = 0;
     let most = 0;
@@ -248,11 +265,11 @@ describe('parallel requests', () => {
     expect(most).toBeLessThanOrEqual(7);
     expect(served).toBeGreaterThan(100);
     await Promise.all(instances.map(({ admission }) => admission.close()));
-    expect(await burst(await three(), 30, { parallelRequests: 7 }, own[0]?.name)).toBe(7);
+    expect(await burst(await three(atEnd), 30, { parallelRequests: 7 }, own[0]?.name)).toBe(7);
   });
 
-  it('one after the other are never refused, through whichever process they go', async () => {
-    const instances = await three();
+  it('one after the other are never refused, through whichever process they go', async ({ onTestFinished: atEnd }) => {
+    const instances = await three(atEnd);
     const own = [limited(fresh(), { parallelRequests: 1 })];
     for (let count = 0; count < 60; count++) {
       const answer = await at(instances, count).ask(own);
@@ -263,8 +280,10 @@ describe('parallel requests', () => {
     }
   });
 
-  it('of a killed process free their slots when it was not heard for the expiry, and not before', async () => {
-    const [one, two] = await three({ settings: { slotExpiryMs: 1_500 } });
+  it.concurrent('of a killed process free their slots when it was not heard for the expiry, and not before', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const [one, two] = await three(atEnd, { settings: { slotExpiryMs: 1_500 } });
     const own = [limited(fresh(), { parallelRequests: 3 })];
     for (let count = 0; count < 3; count++) expect(isAdmitted(await at([one], 0).ask(own))).toBe(true);
     one?.kill();
@@ -278,8 +297,10 @@ describe('parallel requests', () => {
     expect(performance.now() - killedAt).toBeLessThan(3_000);
   });
 
-  it('of a living process keep their slots for longer than the expiry', async () => {
-    const [one, two] = await three({ settings: { slotExpiryMs: 1_000 } });
+  it.concurrent('of a living process keep their slots for longer than the expiry', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const [one, two] = await three(atEnd, { settings: { slotExpiryMs: 1_000 } });
     const own = [limited(fresh(), { parallelRequests: 2 })];
     for (let count = 0; count < 2; count++) await at([one], 0).ask(own);
     for (let count = 0; count < 20; count++) {
@@ -289,11 +310,11 @@ describe('parallel requests', () => {
   });
 });
 
-describe('without Redis', () => {
-  it('three processes together let exactly the limit through, each its share', async () => {
+describe.concurrent('without Redis', () => {
+  it('three processes together let exactly the limit through, each its share', async ({ onTestFinished: atEnd }) => {
     const url = `redis://127.0.0.1:${await freePort()}`;
     for (const redisUrl of [undefined, url]) {
-      const instances = await three({ redisUrl });
+      const instances = await three(atEnd, { redisUrl });
       const own = [limited(fresh(), { requestsPerMinute: 10 })];
       const shares = await Promise.all(instances.map((instance) => burstOf(instance, own, 50)));
       expect(sorted(shares)).toEqual([3, 3, 4]);
@@ -303,20 +324,22 @@ describe('without Redis', () => {
     }
   });
 
-  it('a process that is alone has the whole limit', async () => {
-    const instance = await startInstance({});
+  it('a process that is alone has the whole limit', async ({ onTestFinished: atEnd }) => {
+    const instance = await startInstance({}, atEnd);
     expect(await burst([instance], 50, { requestsPerMinute: 10 })).toBe(10);
   });
 
-  it('a process that knows nobody yet reckons with the configured number', async () => {
+  it('a process that knows nobody yet reckons with the configured number', async ({ onTestFinished: atEnd }) => {
     const siblings = { logId: '', live: undefined, rank: undefined };
-    const instance = await startInstance({ siblings, settings: { expectedReplicas: 3 } });
+    const instance = await startInstance({ siblings, settings: { expectedReplicas: 3 } }, atEnd);
     expect(await burst([instance], 50, { requestsPerMinute: 10 })).toBe(3);
   });
 
-  it('a limit below the number of processes leaves some with nothing, unless at least one is configured', async () => {
+  it('a limit below the number of processes leaves some with nothing, unless at least one is configured', async ({
+    onTestFinished: atEnd,
+  }) => {
     const shares = async (shareMinimumOne: boolean) => {
-      const instances = await three({ redisUrl: undefined, settings: { shareMinimumOne } });
+      const instances = await three(atEnd, { redisUrl: undefined, settings: { shareMinimumOne } });
       const own = [limited(fresh(), { requestsPerMinute: 1 })];
       return sorted(await Promise.all(instances.map((instance) => burstOf(instance, own, 9))));
     };
@@ -324,8 +347,8 @@ describe('without Redis', () => {
     expect(await shares(true)).toEqual([1, 1, 1]);
   });
 
-  it('each window has its shares anew', async () => {
-    const instances = await three({ redisUrl: undefined, ...shortWindows });
+  it('each window has its shares anew', async ({ onTestFinished: atEnd }) => {
+    const instances = await three(atEnd, { redisUrl: undefined, ...shortWindows });
     const id = fresh();
     for (let window = 0; window < 2; window++) {
       await beginning();
@@ -345,7 +368,7 @@ describe('a Redis that fails', () => {
   });
 
   it('and is frozen: the shares hold, within a second, and the limit is not exceeded; then it is used again', async () => {
-    const instances = await three({ redisUrl: server.url, ...shortWindows });
+    const instances = await three(onTestFinished, { redisUrl: server.url, ...shortWindows });
     server.kill('SIGSTOP');
     onTestFinished(() => server.kill('SIGCONT'));
     await beginning();
@@ -362,7 +385,7 @@ describe('a Redis that fails', () => {
   });
 
   it('and is flushed under load lets no more than twice the limit through in that window', async () => {
-    const instances = await three({ redisUrl: server.url, settings: { rateWindowMs: 3_000 } });
+    const instances = await three(onTestFinished, { redisUrl: server.url, settings: { rateWindowMs: 3_000 } });
     const own = [limited(fresh(), { requestsPerMinute: 300 })];
     const admin = new Redis(server.url);
     onTestFinished(() => admin.disconnect());
@@ -389,7 +412,7 @@ describe('a Redis that fails', () => {
   });
 
   it('and ends in the middle of a window lets no more than twice the limit through in it, and the limit in the next', async () => {
-    const instances = await three({ redisUrl: server.url, ...shortWindows });
+    const instances = await three(onTestFinished, { redisUrl: server.url, ...shortWindows });
     const own = [limited(fresh(), { requestsPerMinute: 10 })];
     await beginning();
     expect(await burstOf(at(instances, 0), own, 50)).toBe(10);
