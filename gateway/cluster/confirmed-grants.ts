@@ -29,6 +29,8 @@ export const longestShowMs = 1_000;
 const callTimeoutMs = longestShowMs + 500;
 /** Grants of this time together are counted as one. */
 const countedTogetherMs = 1_000;
+/** Beyond it the oldest count as those after them: a region may be cut off for days. */
+const mostCounted = 1_000;
 
 const shownSchema = z.object({ shown: z.array(z.tuple([z.string(), z.number()])) });
 
@@ -49,8 +51,7 @@ export class ConfirmedGrants implements BudgetSlices {
 
   /** Millionths of a dollar that this process has granted and a failover could grant again. */
   get unconfirmedMicros(): number {
-    const { showUntilMs, names } = this.#options.candidates;
-    this.#unconfirmed = names?.length === 0 ? [] : this.#unconfirmed.filter(({ atMs }) => atMs >= showUntilMs);
+    this.#forgetShown();
     return this.#unconfirmed.reduce((sum, { micros }) => sum + micros, 0);
   }
 
@@ -71,16 +72,18 @@ export class ConfirmedGrants implements BudgetSlices {
       throw new GrantsHeld('a replica that a failover may promote cannot be asked');
     }
     const replies = await local.grant(logId, claims);
-    const fresh = freshOf(claims, replies);
-    if (fresh.size === 0 || names?.length === 0) return replies;
+    const known = new Map(claims.map(({ account, granted }) => [account, granted]));
+    const fresh = replies.filter(({ account, granted }) => granted > (known.get(account) ?? 0));
+    if (fresh.length === 0 || names?.length === 0) return replies;
     if (!mustBeShown || isCut) {
-      this.#count(claims, replies);
+      this.#count(fresh.reduce((sum, { account, granted }) => sum + granted - (known.get(account) ?? 0), 0));
       return replies;
     }
+    // Who they are is not known: nobody can show anything.
     const shown = await Promise.all((names ?? []).map((name) => this.#shownBy(name, logId, fresh)));
     return replies.map((reply) => {
-      const known = claims.find(({ account }) => account === reply.account)?.granted ?? 0;
-      return confirmedReply(reply, known, Math.min(...shown.map((one) => one.get(reply.account) ?? 0)));
+      const least = names === undefined ? 0 : Math.min(...shown.map((one) => one.get(reply.account) ?? 0));
+      return confirmedReply(reply, known.get(reply.account) ?? 0, least);
     });
   }
 
@@ -88,39 +91,35 @@ export class ConfirmedGrants implements BudgetSlices {
     return this.#options.candidates.longestLagMs > cutOffAfterMs;
   }
 
-  async #shownBy(
-    name: string,
-    logId: string,
-    wanted: ReadonlyMap<string, number>,
-  ): Promise<ReadonlyMap<string, number>> {
+  async #shownBy(name: string, logId: string, fresh: readonly BudgetReply[]): Promise<ReadonlyMap<string, number>> {
     try {
-      const question = JSON.stringify({ logId, wanted: [...wanted] });
+      const question = JSON.stringify({ logId, wanted: fresh.map(({ account, granted }) => [account, granted]) });
       return new Map(shownSchema.parse(await this.#options.link.call(name, 'slices', question, callTimeoutMs)).shown);
     } catch (error) {
       throw new GrantsHeld(`${name} did not say which slices it shows`, error);
     }
   }
 
-  #count(claims: readonly BudgetClaim[], replies: readonly BudgetReply[]): void {
+  #count(micros: number): void {
     const atMs = this.#options.now();
-    const known = new Map(claims.map(({ account, granted }) => [account, granted]));
-    const micros = replies.reduce(
-      (sum, { account, granted }) => sum + Math.max(0, granted - (known.get(account) ?? 0)),
-      0,
-    );
+    this.#forgetShown();
+    const [oldest, next] = this.#unconfirmed;
     const newest = this.#unconfirmed.at(-1);
-    if (newest === undefined || atMs - newest.atMs > countedTogetherMs) this.#unconfirmed.push({ atMs, micros });
-    else newest.micros += micros;
+    if (newest !== undefined && atMs - newest.atMs <= countedTogetherMs) {
+      newest.micros += micros;
+      return;
+    }
+    this.#unconfirmed.push({ atMs, micros });
+    if (oldest === undefined || next === undefined || this.#unconfirmed.length <= mostCounted) return;
+    next.micros += oldest.micros;
+    this.#unconfirmed.shift();
+  }
+
+  #forgetShown(): void {
+    const { showUntilMs, names } = this.#options.candidates;
+    this.#unconfirmed = names?.length === 0 ? [] : this.#unconfirmed.filter(({ atMs }) => atMs >= showUntilMs);
   }
 }
-
-/** Totals that are larger than whoever asks has known. */
-const freshOf = (claims: readonly BudgetClaim[], replies: readonly BudgetReply[]): ReadonlyMap<string, number> => {
-  const known = new Map(claims.map(({ account, granted }) => [account, granted]));
-  return new Map(
-    replies.flatMap(({ account, granted }) => (granted > (known.get(account) ?? 0) ? [[account, granted]] : [])),
-  );
-};
 
 /**
  * What of a grant may be spent.

@@ -17,7 +17,7 @@ export interface InUsePlace {
   /** Seconds since the oldest spend event that a gateway of the region has not shipped yet. */
   readonly oldestUnshippedSeconds: (region: string, signal: AbortSignal) => Promise<number | undefined>;
   /**
-   * Books the archived spend of all regions into the region's database, as \`holdfast spend reingest\` does; undefined = there
+   * Books the archived spend of all regions into the region's database, as `holdfast spend reingest` does; undefined = there
    * is no archive. May be repeated. @returns how many events neither archive nor database have.
    */
   readonly reingest?: ((region: string, signal: AbortSignal) => Promise<number>) | undefined;

@@ -58,7 +58,8 @@ describe('whom grants rely on', () => {
 
 /** Candidates that answer as the test says, a database that grants what is wanted, and a clock. */
 function writer(over: { isStrict?: boolean; isBeyondRpo?: boolean } = {}) {
-  const world = { nowMs: 0, shows: 0, granted: 0, names: ['b'], answers: true, lagMs: 0, showUntilMs: 0, calls: 0 };
+  const names: readonly string[] | undefined = ['b'];
+  const world = { nowMs: 0, shows: 0, granted: 0, names, answers: true, lagMs: 0, showUntilMs: 0, calls: 0 };
   const grants = new ConfirmedGrants({
     local: {
       grant: async (_log, claims) => {
@@ -130,6 +131,26 @@ describe('the writer region', () => {
     expect(await ask(6)).toMatchObject([{ granted: 6, free: 4 }]);
     expect(grants.unconfirmedMicros).toBe(6);
     expect(grants.overdueMicros).toBe(0);
+  });
+
+  it('lets nothing new be spent while nobody knows who the candidates are, also when it was granted before', async () => {
+    const { world, ask } = writer();
+    world.granted = 6;
+    Object.assign(world, { names: undefined, answers: false });
+    expect(await ask(0)).toMatchObject([{ granted: 0, free: 10 }]);
+    await expect(ask(7)).rejects.toThrow();
+  });
+
+  it('counts all that it grants to a region that is cut off for days', async () => {
+    const { world, grants, ask } = writer();
+    world.lagMs = 61_000;
+    for (let count = 1; count <= 1_500; count++) {
+      world.nowMs += 2_000;
+      await ask(count, count - 1);
+    }
+    expect(grants.unconfirmedMicros).toBe(1_500);
+    world.showUntilMs = world.nowMs - 1_000;
+    expect(grants.unconfirmedMicros).toBe(1);
   });
 
   it('waits for nobody where there is no candidate', async () => {
