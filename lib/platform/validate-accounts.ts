@@ -38,7 +38,7 @@ function regionFaults(spec: PlatformSpec): string[] {
       ...(primary === undefined || role === 'primary' || account === expected
         ? []
         : [
-            `${at}.account: ${region} is in ${account}, the primary ${primary.region} in ${expected}; RDS has no read replicas across accounts (nor has Secrets Manager copies, or KMS keys of several regions), so ${region} could not follow the primary. Give all regions one account; another may have the names (account), the witness (witnessAccount), or a whole environment`,
+            `${at}.account: ${region} is in ${account}, the primary ${primary.region} in ${expected}; RDS has no read replicas across accounts, and neither secrets nor multi-region keys are copied there, so ${region} could not follow the primary. Give all regions one account; another may have the names (account), the witness (witnessAccount), or a whole environment`,
           ]),
       ...(account === spec.account || certificateArn !== undefined
         ? []

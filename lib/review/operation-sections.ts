@@ -121,6 +121,10 @@ export function promotionSection({ platform, stacks, promotions }: Review): Sect
 const continued = (parts: readonly string[]): string[] =>
   parts.map((part, index) => `${index === 0 ? '  ' : '    '}${part}${index === parts.length - 1 ? '' : ' \\'}`);
 
+/** Regions whose names are in another account. */
+const foreignRegions = (platform: Platform): string[] =>
+  platform.regions.filter((region) => hasNamesElsewhere(platform, region)).map(({ region }) => region);
+
 /** What stands in a standby, what all of the load needs there, and how AWS is made to keep the difference. */
 export function capacitySection({ platform }: Review): Section | undefined {
   const regions = platform.standbys.filter(({ cluster }) => cluster === undefined);
@@ -171,7 +175,12 @@ export function trafficSection({ platform }: Review): Section {
       ]),
       `Back, step by step (${failbackPercents.join(', ')} %), and at the end the object is deleted and the percent is 0 again`,
       `  aws cloudformation update-stack --region ${platform.dnsRegion} --stack-name ${dnsStackName(platform)} \\`,
-      `    --use-previous-template --parameters ParameterKey=${parameters.failbackPercent},ParameterValue=${first}`,
+      ...continued([
+        `    --use-previous-template --parameters ParameterKey=${parameters.failbackPercent},ParameterValue=${first}`,
+        ...foreignRegions(platform).map(
+          (region) => `  ParameterKey=${loadBalancerParameter(region)},UsePreviousValue=true`,
+        ),
+      ]).map((line) => line.slice(2)),
       ...wrap(
         `Route 53 sees the object within ${takeoverCheck.intervalSeconds * takeoverCheck.failureThreshold} s. Where the account blocks public access to all of S3, health checks cannot see it: except this one bucket.`,
       ),
@@ -243,9 +252,7 @@ export function deploymentSection({ platform, deployable }: Review): Section {
     const policy = trust === '' ? '' : ' --cloudformation-execution-policies POLICY_ARN';
     return `  npx cdk bootstrap aws://${account}/${region}${qualifier}${trust}${policy}   # once`;
   };
-  const named = platform.regions
-    .filter((region) => hasNamesElsewhere(platform, region))
-    .map(({ region }) => ` --parameters ${loadBalancerParameter(region)}=ZONE,NAME`);
+  const named = foreignRegions(platform).map((region) => ` --parameters ${loadBalancerParameter(region)}=ZONE,NAME`);
   return {
     title: 'Deploy, in this order',
     lines: [
