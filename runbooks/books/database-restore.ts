@@ -168,6 +168,10 @@ export const reingestStep = (region: string): RestoreStep => ({
   words: {
     check: 'do outboxes and archive hold events that the database does not show?',
     act: "ship the archive again from where the database is; it recognizes what it has by the event's id",
+    commands: [
+      '# What had left the outboxes after the backup lies in the archive, where there is one:',
+      `DATABASE_URL=THE-RESTORED-ONE npx holdfast spend reingest OUTBOX-BUCKET@ITS-REGION --from ${region}`,
+    ],
     canGoWrong: [
       'outbox disks were destroyed before their tail was archived: the report says how many events that were',
     ],
@@ -178,7 +182,10 @@ export const reingestStep = (region: string): RestoreStep => ({
     if (isBeingShipped) return { is: 'underway', note: `${events ?? 'some'} events to go` };
     if (events === undefined) {
       const since = String(facts('backup')['takenAt']);
-      return { is: 'done', note: `the outboxes have drained; what was booked between ${since} and the loss is lost` };
+      return {
+        is: 'done',
+        note: `the outboxes have drained; what was booked between ${since} and the loss is missing until it is reingested from the archive`,
+      };
     }
     if (events === 0) return { is: 'done', facts: { spendEventsLost: 0, spendEventsDoubled: 0 } };
     return { is: 'ready', note: `${events} events to go` };
