@@ -44,6 +44,11 @@ export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): Omit<D
     for (;;) {
       const found = await find(region, name, signal);
       if (found === undefined || found.DBInstanceStatus === 'available') return found;
+      if (staysAsItIs(found.DBInstanceStatus)) {
+        throw new Error(
+          `${name} is ${found.DBInstanceStatus}, and RDS renames only what is available: start or mend it, or delete it with a final snapshot; then resume`,
+        );
+      }
       await wait(betweenLooksSeconds, signal);
     }
   };
@@ -85,6 +90,15 @@ export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): Omit<D
     },
   };
 }
+
+/**
+ * Pure. No patience brings an end to these; others are on their way.
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html
+ */
+export const staysAsItIs = (status: string | undefined): boolean =>
+  /^(failed|stopped|storage-full|restore-error|inaccessible-encryption-credentials.*|incompatible-.*)$/.test(
+    status ?? '',
+  );
 
 /** A restored database by the name that it was restored under, wherever it stands. */
 export async function restoredInstance(

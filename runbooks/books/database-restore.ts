@@ -172,7 +172,11 @@ export const reingestStep = (region: string): RestoreStep => ({
   title: 'Bring back the spend that the backup lacks',
   words: {
     check: 'do outboxes and archive hold events that the database does not show?',
-    act: 'ship the archives of all regions again from where the database is, as `npx holdfast spend reingest` does; what it has is passed over',
+    act: 'ship the archives of all regions again from where the database is; what it has is passed over',
+    commands: [
+      '# What had left the outboxes after the backup lies in the archive, where there is one:',
+      `DATABASE_URL=THE-RESTORED-ONE npx holdfast spend reingest OUTBOX-BUCKET@ITS-REGION --from ${region}`,
+    ],
     canGoWrong: [
       'outbox disks were destroyed before their tail was archived: the report says how many events that were',
     ],
@@ -183,7 +187,10 @@ export const reingestStep = (region: string): RestoreStep => ({
     if (isBeingShipped) return { is: 'underway', note: `${events ?? 'some'} events to go` };
     if (events === undefined) {
       const since = String(facts('backup')['takenAt']);
-      return { is: 'done', note: `the outboxes have drained; what was booked between ${since} and the loss is lost` };
+      return {
+        is: 'done',
+        note: `the outboxes have drained; what was booked between ${since} and the loss is missing until it is reingested from the archive`,
+      };
     }
     if (events === 0) return { is: 'done', facts: { spendEventsLost: lost, spendEventsDoubled: 0 } };
     if (events === 'archived') return { is: 'ready', note: 'the archive has not been gone through' };

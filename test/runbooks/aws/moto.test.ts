@@ -13,7 +13,7 @@ import { bucketName, databaseIdentifier, objectKeys } from '../../../lib/platfor
 import { definePlatform, type Platform } from '../../../lib/platform/platform.ts';
 import { awsBackups } from '../../../runbooks/aws/backups.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
-import { awsDatabaseInUse } from '../../../runbooks/aws/database-in-use.ts';
+import { awsDatabaseInUse, staysAsItIs } from '../../../runbooks/aws/database-in-use.ts';
 import { policyOf } from '../../../runbooks/aws/policy.ts';
 import { awsRegionDatabase, describeInstance, roleOf } from '../../../runbooks/aws/region-database.ts';
 import { awsReadiness } from '../../../runbooks/aws/region-readiness.ts';
@@ -293,6 +293,16 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     });
   },
 );
+
+it.each([
+  ['storage-full', true],
+  ['incompatible-restore', true],
+  ['stopped', true],
+  ['modifying', false],
+  ['rebooting', false],
+])('a damaged database that is %s is waited for in vain: %s', (status, stays) => {
+  expect(staysAsItIs(status)).toBe(stays);
+});
 
 describe('what RDS says of an instance', () => {
   it.each([

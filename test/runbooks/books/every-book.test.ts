@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { typedParameters } from '../../../runbooks/books/registry.ts';
 import type { World } from '../../../runbooks/books/world.ts';
 import { runbookTitles } from '../../../runbooks/catalog.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
@@ -13,10 +14,12 @@ const options = ({ book }: BookCase, world: SimulatedWorld, more: Partial<RunOpt
   optionsFor<World>(book, world, { confirm: async (_, expected) => expected, ...more });
 
 it('every book of the catalog is tested here', () => {
-  expect(everyBook.map(({ id }) => id).toSorted()).toEqual(Object.keys(runbookTitles).toSorted());
+  expect([...new Set(everyBook.map(({ id }) => id))].toSorted()).toEqual(Object.keys(runbookTitles).toSorted());
 });
 
-describe.each(everyBook.map((one) => [one.id, one] as const))('%s', (_, one) => {
+const named = everyBook.map((one) => [`${one.id} ${typedParameters(one.parameters).join(' ')}`, one] as const);
+
+describe.each(named)('%s', (_, one) => {
   it('is a whole runbook, and its last step verifies', () => {
     expect(faultsOf(one.book)).toEqual([]);
     expect(one.book.id).toBe(one.id);

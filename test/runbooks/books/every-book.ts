@@ -25,6 +25,12 @@ function withCluster(): SimulatedWorld {
   return world;
 }
 
+function withClusters(): SimulatedWorld {
+  const world = new SimulatedWorld();
+  for (const region of ['a', 'b']) world.versions.set(`cluster/${region}`, '1.36');
+  return world;
+}
+
 const of = (id: RunbookId, parameters: Parameters, world: () => SimulatedWorld): BookCase => ({
   id,
   parameters,
@@ -40,10 +46,14 @@ export const everyBook: readonly BookCase[] = [
   of('region-failback', { target: 'a', former: 'b', bakeSeconds: '30' }, () => SimulatedWorld.failedOver()),
   of('zone-evacuation', { region: 'a', zone: 'a1' }, withCluster),
   of('database-restore', { region: 'a', way: 'point-in-time' }, withoutA),
+  of('database-restore', { region: 'a', way: 'dump' }, withoutA),
   of('disaster-restore', { region: 'b', former: 'a', way: 'snapshot' }, withoutA),
+  of('disaster-restore', { region: 'a', former: 'a', way: 'snapshot', vault: 'none' }, withoutA),
   of('backup-verify', { region: 'a' }, () => new SimulatedWorld()),
   of('credential-rotation', { region: 'a', credential: 'database' }, () => new SimulatedWorld()),
   of('release', { ...regions, image: 'image:2', zone: 'a1', bakeSeconds: '30' }, () => new SimulatedWorld()),
   of('upgrade', { ...regions, component: 'database', to: '18.6' }, () => new SimulatedWorld()),
+  of('upgrade', { ...regions, component: 'cluster', to: '1.37' }, withClusters),
   of('drill', { environment: 'lab', fault: 'kill', target: 'b', former: 'a' }, () => new SimulatedWorld()),
+  of('drill', { environment: 'lab', fault: 'partition', target: 'b', former: 'a' }, () => new SimulatedWorld()),
 ];
