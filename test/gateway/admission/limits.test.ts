@@ -175,7 +175,9 @@ describe.concurrent('headers', () => {
     ];
     const answer = await at([instance], 0).ask(own, { tokens: 100 });
     const headers = isAdmitted(answer) ? (answer.headers() ?? []) : [];
-    const byName = Object.fromEntries(headers.flatMap((name, place) => (place % 2 === 0 ? [[name, headers[place + 1]]] : [])));
+    const byName = Object.fromEntries(
+      headers.flatMap((name, place) => (place % 2 === 0 ? [[name, headers[place + 1]]] : [])),
+    );
     expect(byName).toMatchObject({
       'x-ratelimit-limit-requests': '3',
       'x-ratelimit-remaining-requests': '2',
