@@ -10,7 +10,16 @@ import type { TestDatabase } from '../../support/postgres.ts';
 import { until } from '../../support/processes.ts';
 import { query } from '../../support/query.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { type Instance, type InstanceOptions, isAdmitted, Ledger, limited, scope, startInstance } from './instances.ts';
+import {
+  type AtEnd,
+  type Instance,
+  type InstanceOptions,
+  isAdmitted,
+  Ledger,
+  limited,
+  scope,
+  startInstance,
+} from './instances.ts';
 
 let database: TestDatabase;
 let serial = 0;
@@ -19,7 +28,8 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-const start = (options: InstanceOptions = {}) => startInstance({ databaseUrl: database.url, ...options });
+const start = (options: InstanceOptions = {}, atEnd?: AtEnd) =>
+  startInstance({ databaseUrl: database.url, ...options }, atEnd);
 const fresh = (): string => `case-${serial++}`;
 
 /** A key with a budget, and its account. */
@@ -229,8 +239,11 @@ describe('slices', () => {
     expect(await counters(own[0]?.account ?? '')).toEqual({ max: 1_000_000, spent: 400, leased: 0 });
   });
 
-  it('are given back within seconds when the budget is nearly used up, so that others can use them', async () => {
-    const [one, two] = await Promise.all([start(), start()]);
+  // These mostly wait, and so do it at the same time.
+  it.concurrent('are given back within seconds when the budget is nearly used up, so that others can use them', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const [one, two] = await Promise.all([start({}, atEnd), start({}, atEnd)]);
     const own = [await key(1_000)];
     const answer = await one.ask(own, { micros: 1_000 });
     settled(answer, 0);
@@ -238,8 +251,8 @@ describe('slices', () => {
     await until(async () => isAdmitted(await two.ask(own, { micros: 1_000 })), 4_000);
   });
 
-  it('carry a busy process without a call on the path', async () => {
-    const instance = await start();
+  it.concurrent('carry a busy process without a call on the path', async ({ onTestFinished: atEnd }) => {
+    const instance = await start({}, atEnd);
     const own = [await key(1_000_000_000)];
     for (let second = 0; second < 2; second++) {
       for (let count = 0; count < 100; count++) settled(await instance.ask(own, { micros: 1_000 }), 900);
@@ -250,8 +263,10 @@ describe('slices', () => {
     expect(instance.admission.calls.budgets - before).toBeLessThanOrEqual(2);
   });
 
-  it('of a log that was closed from outside are not used any more; the process goes on under a new one', async () => {
-    const instance = await start();
+  it.concurrent('of a log that was closed from outside are not used any more; the process goes on under a new one', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const instance = await start({}, atEnd);
     const own = await key(10_000);
     settled(await instance.ask([own], { micros: 5_000 }), 0);
     const { logId } = instance.siblings;
@@ -263,11 +278,13 @@ describe('slices', () => {
     expect(await counters(own.account)).toMatchObject({ leased: 9_000 });
   });
 
-  it('are not used after twelve hours without the database, by either clock', async () => {
+  it.concurrent('are not used after twelve hours without the database, by either clock', async ({
+    onTestFinished: atEnd,
+  }) => {
     for (const clock of ['now', 'wallNow'] as const) {
       let aheadMs = 0;
       const real = clock === 'now' ? () => performance.now() : Date.now;
-      const instance = await start({ [clock]: () => real() + aheadMs });
+      const instance = await start({ [clock]: () => real() + aheadMs }, atEnd);
       const own = await key(100_000);
       settled(await instance.ask([own], { micros: 50_000 }), 0);
       const before = instance.admission.calls.budgets;
