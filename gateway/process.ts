@@ -40,9 +40,9 @@ const lastWordsMs = 1_000;
  * For all stores together, when what is needed of them lies on disk. Known keys are to be served two seconds after the start
  * of a process, wherever its stores are.
  */
-const startPatienceMs = 1_200;
+const startPatienceMs = 900;
 /** Of that, for the place of the configuration: a database that answers must be heard though a bucket does not. */
-const configPatienceMs = 500;
+const configPatienceMs = 400;
 
 /** @throws StartError; then nothing is left running. */
 export async function startGateway(options: ProcessOptions): Promise<GatewayProcess> {

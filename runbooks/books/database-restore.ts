@@ -189,7 +189,7 @@ export const reingestStep = (region: string): RestoreStep => ({
       const since = String(facts('backup')['takenAt']);
       return {
         is: 'done',
-        note: `the outboxes have drained; what was booked between ${since} and the loss is missing until it is reingested from the archive`,
+        note: `the outboxes have drained; what was booked between ${since} and the loss is lost: there is no archive of spend`,
       };
     }
     if (events === 0) return { is: 'done', facts: { spendEventsLost: lost, spendEventsDoubled: 0 } };
