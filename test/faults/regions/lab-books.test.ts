@@ -183,9 +183,9 @@ describe('the books in the lab', () => {
       expect((await runBook('database-restore', { way })).outcome).toEqual(completed);
       expect(await aliases()).toContain(`before-the-${way}`);
       expect(await aliases()).not.toContain(`after-the-${way}`);
-      // Nor does a gateway remember it.
-      expect(await answersTo(lost)).toEqual([401, 401]);
-      expect(await answersTo(kept)).toEqual([200, 200]);
+      // Nor does any gateway remember it; an evacuation leaves one more.
+      expect(new Set(await answersTo(lost))).toEqual(new Set([401]));
+      expect(new Set(await answersTo(kept))).toEqual(new Set([200]));
       expect((await running.lab.claims.read(AbortSignal.timeout(5_000))).agreed).toMatchObject({
         epoch: epoch + 1,
         writer: 'a',
