@@ -115,7 +115,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         expect(cluster.acts.filter((act) => act.startsWith('patch'))).toEqual(['patch deployment gateway']);
         // What the backup lacks is said, not called none.
         expect(events).toContainEqual(
-          expect.objectContaining({ step: 'reingest', note: expect.stringContaining('is missing until') }),
+          expect.objectContaining({ step: 'reingest', note: expect.stringContaining('is lost: there is no archive') }),
         );
         const policy = policyOf('database-restore', platform, buckets);
         expect(refusedCalls(policy, ownCalls(front), platform.account)).toEqual([]);
