@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { RegionState } from '../domain/region.ts';
 import type { RegionRows } from '../stores/region.ts';
 import type { PeerLink } from './peer-link.ts';
+import { Rounds } from './rounds.ts';
 
 export interface CandidatesOptions {
   readonly region: string;
@@ -49,20 +50,18 @@ export class Candidates {
   #heard = new Map<string, Heard>();
   #unknownSinceMs: number | undefined;
   #epoch = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  readonly #looks = new Rounds(() => this.#look(), lookEveryMs);
 
   constructor(options: CandidatesOptions) {
     this.#options = options;
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.look(), lookEveryMs).unref();
+    this.#looks.start();
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#round;
+  stop(): Promise<void> {
+    return this.#looks.stop();
   }
 
   /** @returns undefined while they are not known. */
@@ -100,10 +99,7 @@ export class Candidates {
 
   /** Never rejects. */
   look(): Promise<void> {
-    this.#round ??= this.#look().finally(() => {
-      this.#round = undefined;
-    });
-    return this.#round;
+    return this.#looks.now();
   }
 
   #lagMs(name: string): number {

@@ -10,6 +10,7 @@ import type { RegionState } from '../domain/region.ts';
 import type { KeyDenials } from '../stores/key-denials.ts';
 import { type Denial, type DenialLog, denialOf } from './denial-log.ts';
 import type { PeerLink } from './peer-link.ts';
+import { Rounds } from './rounds.ts';
 
 export interface DenialsOptions {
   readonly region: string;
@@ -50,8 +51,7 @@ export class Denials {
   #appliedEpoch = 0;
   /** How far each region's feed was read, in which epoch. */
   readonly #cursors = new Map<string, { epoch: number; seq: number; heardAtMs: number }>();
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  readonly #rounds = new Rounds(() => this.#all(), roundEveryMs);
 
   constructor(options: DenialsOptions) {
     this.#options = options;
@@ -60,12 +60,11 @@ export class Denials {
   /** Resolves when what earlier processes left is in force. */
   async start(): Promise<void> {
     await this.#readLog();
-    this.#timer = setInterval(() => void this.round(), roundEveryMs).unref();
+    this.#rounds.start();
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#round;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Seconds since a region's feed was last heard; undefined = never. */
@@ -115,10 +114,7 @@ export class Denials {
 
   /** Never rejects. */
   round(): Promise<void> {
-    this.#round ??= this.#all().finally(() => {
-      this.#round = undefined;
-    });
-    return this.#round;
+    return this.#rounds.now();
   }
 
   async #all(): Promise<void> {

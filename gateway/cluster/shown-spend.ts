@@ -6,6 +6,7 @@ import type { RegionState } from '../domain/region.ts';
 import type { SpendLedger } from '../domain/spend.ts';
 import type { RegionRules } from '../region/rules.ts';
 import type { PeerLink } from './peer-link.ts';
+import { Rounds } from './rounds.ts';
 import { toPositions } from './writer-ledger.ts';
 
 export interface ShownSpendOptions {
@@ -30,20 +31,18 @@ export class ShownSpend {
   };
   /** Logs that somebody wants to forget. */
   readonly #wanted = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  readonly #looks = new Rounds(() => this.#look(), lookEveryMs);
 
   constructor(options: ShownSpendOptions) {
     this.#options = options;
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.look(), lookEveryMs).unref();
+    this.#looks.start();
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#round;
+  stop(): Promise<void> {
+    return this.#looks.stop();
   }
 
   /** From what was last read; a log that is asked for the first time is read with the next look. */
@@ -59,10 +58,7 @@ export class ShownSpend {
 
   /** Never rejects. */
   look(): Promise<void> {
-    this.#round ??= this.#look().finally(() => {
-      this.#round = undefined;
-    });
-    return this.#round;
+    return this.#looks.now();
   }
 
   async #look(): Promise<void> {
