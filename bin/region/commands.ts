@@ -1,12 +1,12 @@
 /** The words of `holdfast region`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { performing, world } from '../runbook/commands.ts';
 import type { Host } from '../runbook/host.ts';
 
 export function regionCommand(host: () => Promise<Host>, exitWith: (code: number) => void): Command {
   const command = new Command('region').description(
     'See which region writes, whether a standby is ready, and hold writes.',
   );
-  const world = (): Option => new Option('--world <name>', 'what is asked').choices(['aws', 'lab']).default('aws');
   const looks = [
     ['status', 'Show the claim and every region against it. Exit code 1 when something does not fit.', 'regionStatus'],
     ['topology', 'Show the regions of holdfast.config.ts, and which database follows which.', 'regionTopology'],
@@ -38,17 +38,16 @@ export function regionCommand(host: () => Promise<Host>, exitWith: (code: number
       const ready = await import('./ready.ts');
       exitWith(await (policy === true ? ready.showPolicy(await host()) : ready.regionReady(await host(), options)));
     });
-  command
-    .command('promote')
+  performing(command.command('promote'))
     .description('Fail over to a region that stands by: the same as `runbook run region-failover target=REGION`.')
     .argument('<region>')
+    .argument('[parameters...]', 'more of the book, as `runbook run` takes them: former=REGION unlisted=promote')
     .addOption(world())
     .option('--promote-with <way>', 'stack or rds', 'stack')
-    .option('--journal <place>', 'where the run is kept')
-    .action(async (region, { promoteWith, ...options }) => {
+    .action(async (region, parameters, { promoteWith, ...options }) => {
       const { runBook } = await import('../runbook/perform.ts');
-      const words = [`target=${region}`, `promoteWith=${promoteWith}`];
-      exitWith(await runBook(await host(), 'region-failover', words, { ...options, poll: 5 }));
+      const words = [`target=${region}`, `promoteWith=${promoteWith}`, ...parameters];
+      exitWith(await runBook(await host(), 'region-failover', words, options));
     });
   const claimObject = (name: string, description: string): Command =>
     command

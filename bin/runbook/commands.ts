@@ -7,13 +7,6 @@ export function runbookCommand(host: () => Promise<Host>, exitWith: (code: numbe
   const command = new Command('runbook').description(
     'Run books: failover, switchover, failback, restore, drill. The same tree is rehearsed, run, resumed and printed.',
   );
-  const journal = (): Option =>
-    new Option('--journal <place>', 'folder, or s3://bucket/prefix?region=..., where runs are kept');
-  const world = (): Option => new Option('--world <name>', 'what is acted upon').choices(['aws', 'lab']).default('aws');
-  const poll = (): Option => new Option('--poll <seconds>', 'between two looks').argParser(seconds).default(5);
-  const confirm = (): Option =>
-    new Option('--confirm <name...>', 'names typed beforehand, for runs that nobody watches');
-
   command
     .command('list')
     .description('Show all books with their parameters, or all runs.')
@@ -44,40 +37,23 @@ export function runbookCommand(host: () => Promise<Host>, exitWith: (code: numbe
     .action(async (name, parameters, options) =>
       exitWith(await (await import('./show.ts')).rehearseBook(await host(), name, parameters, options)),
     );
-  command
-    .command('run')
+  performing(command.command('run'))
     .description('Run a book. Steps that cannot be taken back ask for a name.')
     .argument('<name>')
     .argument('[parameters...]', 'name=value; what holdfast.config.ts says need not be given')
     .addOption(world())
-    .addOption(journal())
-    .addOption(confirm())
-    .addOption(poll())
-    .option('--json', 'one JSON object a line')
-    .addHelpText('after', exitCodeHelp)
     .action(async (name, parameters, options) =>
       exitWith(await (await import('./perform.ts')).runBook(await host(), name, parameters, options)),
     );
-  command
-    .command('resume')
+  performing(command.command('resume'))
     .description('Go on with a run that was interrupted, by whomever: what stands is left alone.')
     .argument('<run>')
-    .addOption(journal())
-    .addOption(confirm())
-    .addOption(poll())
-    .option('--json', 'one JSON object a line')
-    .addHelpText('after', exitCodeHelp)
     .action(async (run, options) =>
       exitWith(await (await import('./perform.ts')).resumeRun(await host(), run, options)),
     );
-  command
-    .command('undo')
+  performing(command.command('undo'))
     .description('Take a run back, newest step first, up to what cannot be taken back.')
     .argument('<run>')
-    .addOption(journal())
-    .addOption(confirm())
-    .addOption(poll())
-    .option('--json', 'one JSON object a line')
     .action(async (run, options) => exitWith(await (await import('./perform.ts')).undoRun(await host(), run, options)));
   command
     .command('report')
@@ -90,6 +66,20 @@ export function runbookCommand(host: () => Promise<Host>, exitWith: (code: numbe
     );
   return command;
 }
+
+export const world = (): Option =>
+  new Option('--world <name>', 'what is asked and acted upon').choices(['aws', 'lab']).default('aws');
+const journal = (): Option =>
+  new Option('--journal <place>', 'folder, or s3://bucket/prefix?region=..., where runs are kept');
+
+/** What every command takes that goes on with a run. */
+export const performing = (command: Command): Command =>
+  command
+    .addOption(journal())
+    .addOption(new Option('--confirm <name...>', 'names typed beforehand, for runs that nobody watches'))
+    .addOption(new Option('--poll <seconds>', 'between two looks').argParser(seconds).default(5))
+    .option('--json', 'one JSON object a line')
+    .addHelpText('after', exitCodeHelp);
 
 const exitCodeHelp = `
 Exit codes: 0 done, 1 a drill did not pass, 2 the command line is wrong, 3 refused before anything was changed,

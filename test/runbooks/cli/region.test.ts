@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fenceRegion, pauseWriter, resumeWriter } from '../../../bin/region/change.ts';
+import { regionCommand } from '../../../bin/region/commands.ts';
 import { regionReady } from '../../../bin/region/ready.ts';
 import { regionHistory, regionStatus, regionTopology } from '../../../bin/region/show.ts';
 import { openWorld } from '../../../bin/runbook/open-world.ts';
@@ -296,4 +297,21 @@ describe('holdfast region fence, pause, resume', () => {
     expect(await fenceRegion(fakeHost({ world }), 'a', { world: 'lab', confirm: 'a' })).toBe(0);
     expect(world.database('a').row.state).toBe('closed');
   });
+});
+
+it('region promote is the book: it takes its parameters, names typed beforehand and its exit codes', async () => {
+  const world = new SimulatedWorld();
+  world.database('a').away = true;
+  const host = fakeHost({ world });
+  const codes: number[] = [];
+  const promote = (...words: string[]) =>
+    regionCommand(
+      () => Promise.resolve(host),
+      (code) => codes.push(code),
+    ).parseAsync(['promote', 'b', '--world', 'lab', ...words], { from: 'user' });
+  await promote('former=a', 'unlisted=perhaps');
+  expect(host.output()).toContain('unlisted: ');
+  await promote('former=a', '--confirm', 'b', '--poll', '1');
+  expect(codes).toEqual([2, 0]);
+  expect(world.buckets[0]?.claim).toMatchObject({ writer: 'b' });
 });
