@@ -10,8 +10,8 @@ export default defineConfig({
     globalSetup: ['test/support/servers.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     // The CloudFormation validation costs seconds per template; `npm run synth` runs it once over everything.
     env: { CDK_VALIDATION: 'false' },
   },

@@ -38,6 +38,8 @@ export interface GatewayOptions {
   /** Kept when given, so that a second gateway can find what the first one left; else a temporary one. */
   readonly dataDirectory?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** `bin/holdfast.ts` of another version. */
+  readonly program?: string;
   /** Do not wait for readiness: for gateways that shall fail. */
   readonly expectFailure?: true;
 }
@@ -69,7 +71,7 @@ export async function startTestGateway(options: GatewayOptions): Promise<TestGat
     command: process.execPath,
     args: [
       youngHeapFlag,
-      holdfast,
+      options.program ?? holdfast,
       'gateway',
       '--config',
       configPath,
