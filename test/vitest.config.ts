@@ -12,6 +12,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 15_000 } },
     // The CloudFormation validation costs seconds per template; `npm run synth` runs it once over everything.
     env: { CDK_VALIDATION: 'false' },
   },

@@ -4,6 +4,7 @@ import { configFor, hello, masterKey, migratedDatabase, startTestGateway } from 
 import type { TestDatabase } from '../support/postgres.ts';
 import { until } from '../support/processes.ts';
 import { query } from '../support/query.ts';
+import { within } from '../support/quiet-machine.ts';
 
 let database: TestDatabase;
 let slow: Upstream;
@@ -99,7 +100,7 @@ it.each(['before the first chunk', 'in the middle of a stream'])(
     if (moment !== 'before the first chunk') await response;
     const leftAt = performance.now();
     abort.abort();
-    expect((await closed.promise) - leftAt).toBeLessThan(250);
+    expect((await closed.promise) - leftAt).toBeLessThan(within(250));
     const endings = () => query(database.url, `SELECT ending FROM spend_entry WHERE call_id = '${moment}'`);
     await until(async () => (await endings()).length > 0);
     expect(await endings()).toEqual([{ ending: 'abandoned' }]);

@@ -5,11 +5,12 @@ import { z } from 'zod';
 import { startObjectStore } from '../../runbooks/lab/object-store.ts';
 import { migratedDatabase, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { until } from '../support/processes.ts';
+import { isQuiet } from '../support/quiet-machine.ts';
 import { json, type Recorder, startRecorder } from '../support/recorder.ts';
 import { freshRedis } from '../support/redis.ts';
 import { behindProxies, completionStatus } from '../support/stores-away.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { isQuiet, makeKey, tell } from './site.ts';
+import { makeKey, tell } from './site.ts';
 
 /** What a start may wait for its stores. The rest of the two seconds is for the process itself. */
 const storesMs = 900;

@@ -5,7 +5,8 @@ import { type RedisServer, startRedis } from '../../runbooks/lab/redis.ts';
 import { type FaultProxy, faultProxy } from '../support/fault-proxy.ts';
 import { Clients } from '../support/ledgers.ts';
 import { until } from '../support/processes.ts';
-import { expectNoWait, isQuiet, openSite, rows, type Site, slowdown, statuses, tell, tookBetween } from './site.ts';
+import { isQuiet } from '../support/quiet-machine.ts';
+import { expectNoWait, openSite, rows, type Site, slowdown, statuses, tell, tookBetween } from './site.ts';
 
 let site: Site;
 let redis: RedisServer;

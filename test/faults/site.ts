@@ -17,6 +17,7 @@ import {
 } from '../support/ledgers.ts';
 import { until } from '../support/processes.ts';
 import { query } from '../support/query.ts';
+import { isQuiet } from '../support/quiet-machine.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 export interface Site {
@@ -184,9 +185,6 @@ export const slowdown = (before: readonly number[], during: readonly number[]): 
   before: { p50: quantile(before, 0.5), p99: quantile(before, 0.99) },
   during: { p50: quantile(during, 0.5), p99: quantile(during, 0.99) },
 });
-
-/** `HOLDFAST_QUIET_MACHINE=1`: nothing else runs here, so that the milliseconds of the matrix itself can be asserted. */
-export const isQuiet = (process.env['HOLDFAST_QUIET_MACHINE'] ?? '') !== '';
 
 /**
  * Nobody waited for a store. Two cores that other tests use as well add tens of milliseconds by themselves, and hundreds at

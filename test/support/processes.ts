@@ -13,7 +13,7 @@ export function isRunning(pid: number): boolean {
 }
 
 /** Waits until `condition` holds. @throws after `timeoutMs`. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`Condition not met within ${timeoutMs} ms: ${condition.toString()}`);

@@ -224,7 +224,7 @@ describe('a refusal', () => {
     for (let count = 0; count < 500; count++) await instance.ask([own], { micros: 100 });
     expect(instance.admission.calls.budgets - before).toBeLessThan(20);
     await put(own.account, 10_000);
-    await until(async () => isAdmitted(await instance.ask([own], { micros: 100 })), 1_000);
+    await until(async () => isAdmitted(await instance.ask([own], { micros: 100 })));
   });
 });
 
@@ -248,7 +248,7 @@ describe('slices', () => {
     const answer = await one.ask(own, { micros: 1_000 });
     settled(answer, 0);
     expect(await two.ask(own, { micros: 1_000 })).toBeInstanceOf(Refusal);
-    await until(async () => isAdmitted(await two.ask(own, { micros: 1_000 })), 4_000);
+    await until(async () => isAdmitted(await two.ask(own, { micros: 1_000 })));
   });
 
   it.concurrent('carry a busy process without a call on the path', async ({ onTestFinished: atEnd }) => {
@@ -273,7 +273,7 @@ describe('slices', () => {
     await query(database.url, `SELECT abandon_log('${logId}')`);
     expect(await counters(own.account)).toMatchObject({ leased: 0 });
     // A call tells; the heartbeat brings the new log.
-    await until(async () => isAdmitted(await instance.ask([own], { micros: 9_000 })), 8_000);
+    await until(async () => isAdmitted(await instance.ask([own], { micros: 9_000 })));
     expect(instance.siblings.logId).not.toBe(logId);
     expect(await counters(own.account)).toMatchObject({ leased: 9_000 });
   });
@@ -323,7 +323,7 @@ describe('a limit that changes', () => {
     };
     expect(await spend()).toBe(true);
     expect(await spend()).toBe(false);
-    await until(spend, 5_000);
+    await until(spend);
     expect(performance.now() - startedAt).toBeGreaterThan(1_500);
     expect(await spend()).toBe(false);
     expect(await counters(own.account)).toMatchObject({ spent: 1_000 });
@@ -390,7 +390,7 @@ describe('a database that is away', () => {
     }
     expect(instance.admission.calls.budgets).toBe(calls);
     server = await startServer();
-    await until(async () => isAdmitted(await instance.ask([own], { micros: 1_000 })), 10_000);
+    await until(async () => isAdmitted(await instance.ask([own], { micros: 1_000 })));
   });
 
   it('with "share" lets each process have its part of what was left', async () => {
@@ -399,7 +399,7 @@ describe('a database that is away', () => {
     const instances = await Promise.all(
       many(2).map(() => startInstance({ databaseUrl: server.url(), settings: { budgetUnavailable: 'share' } })),
     );
-    await until(() => instances.every(({ siblings }) => siblings.live === 2), 5_000);
+    await until(() => instances.every(({ siblings }) => siblings.live === 2));
     const own = await key(10_000, undefined, server.url());
     for (const instance of instances) settled(await instance.ask([own], { micros: 1_000 }), 1_000);
     await ends();
@@ -417,7 +417,7 @@ describe('a database that is away', () => {
     expect(isAdmitted(await instance.ask([own], { micros: 1_000 }))).toBe(true);
     await ends();
     // What the database said last is believed for a moment.
-    await until(async () => isAdmitted(await instance.ask([own], { micros: 1_000 })), 1_000);
+    await until(async () => isAdmitted(await instance.ask([own], { micros: 1_000 })));
     for (let count = 0; count < 20; count++) {
       expect(isAdmitted(await instance.ask([own], { micros: 1_000 }))).toBe(true);
     }

@@ -44,7 +44,7 @@ async function roleServer(over: { listener?: RequestListener; environment?: Reco
 
 const idOf = async (source: () => Promise<{ accessKeyId: string }>) => (await source()).accessKeyId;
 /** Until work in the background has had its say. */
-const settled = (condition: () => boolean) => expect.poll(condition, { timeout: 2_000, interval: 5 }).toBe(true);
+const settled = (condition: () => boolean) => expect.poll(condition, { interval: 5 }).toBe(true);
 
 describe('where credentials come from', () => {
   const environment = {

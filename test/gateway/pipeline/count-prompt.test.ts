@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { PromptCounter } from '../../../gateway/pipeline/count-prompt.ts';
 import { promptTextBytes, tokensOfBytes } from '../../../gateway/pipeline/prompt-tokens.ts';
 import { encodingOf, loadTokenizers, type Tokenizer, type Tokenizers } from '../../../gateway/pipeline/tokenizer.ts';
+import { within } from '../../support/quiet-machine.ts';
 import { exampleDeployment, exampleRequest } from '../examples.ts';
 
 let tokenizers: Tokenizers;
@@ -127,7 +128,7 @@ describe('the price of a count', () => {
     const spent = process.cpuUsage(startedMs);
     expect(counted).toBeGreaterThan(0);
     // 8 ms and the last piece; the rest is for a machine that is busy with other things.
-    expect(longestMs).toBeLessThan(100);
+    expect(longestMs).toBeLessThan(within(100));
     expect((spent.user + spent.system) / 1000).toBeLessThan(1_500);
   });
 
@@ -145,7 +146,7 @@ describe('the price of a count', () => {
       { textBytes, tokens: 0 },
       never,
     );
-    expect(clockMs).toBeLessThan(250);
+    expect(clockMs).toBeLessThan(within(250));
     expect(counted).toBeGreaterThan(120_000);
     expect(counted).toBeLessThan(130_000);
   });

@@ -23,7 +23,7 @@ it('lines stand in the order in which they were told, those of requests and othe
   for (const id of ids.slice(0, 60)) log.request(spendEvent(id, {}));
   log.logger.warn('in between');
   for (const id of ids.slice(60)) log.request(spendEvent(id, {}));
-  await until(() => existsSync(file) && messagesIn(file).length === 101, 2_000);
+  await until(() => existsSync(file) && messagesIn(file).length === 101);
   log.flush();
   expect(messagesIn(file)).toEqual([...ids.slice(0, 60), 'in between', ...ids.slice(60)]);
 });
