@@ -11,7 +11,7 @@ import { Breaker } from './breaker.ts';
 import { Gate, GateFull } from './gate.ts';
 import { type Content, IdentityMemory } from './identity-memory.ts';
 import { selectChanged, selectOf, selectWithBelongings, tables, toRecord } from './identity-rows.ts';
-import { isUnavailable, type Pool, timelineSql } from './postgres.ts';
+import { epochSql, isUnavailable, type Pool, timelineSql } from './postgres.ts';
 
 export interface KindRow {
   readonly kind: Kind;
@@ -36,7 +36,11 @@ export type SentRow = Pick<KindRow, 'kind' | 'row'>;
 export type AskWriter = (keyHash: string) => Promise<readonly SentRow[]>;
 
 /** All but the clock is null in the one row that says that nothing changed. */
-type PollRow = (KindRow | { readonly kind: null }) & { readonly polled_at: Date; readonly timeline: number };
+type PollRow = (KindRow | { readonly kind: null }) & {
+  readonly polled_at: Date;
+  readonly timeline: number;
+  readonly epoch: number;
+};
 
 /** Unknown keys are remembered for a moment, so that a client in a loop does not ask the database each time. */
 const unknownKeysInMemory = 10_000;
@@ -232,16 +236,16 @@ export class IdentityStore implements KeyDirectory {
     // One row comes back even when nothing changed, since it tells the database's clock. Looking back from that clock,
     // and not from the newest change, reads each change for a few seconds only and not for ever.
     const rows = await this.#query<PollRow>(
-      `SELECT clock.polled_at, clock.timeline, changed.kind, changed.row, changed.updated_at::text AS at
-         FROM (SELECT clock_timestamp() AS polled_at, ${timelineSql} AS timeline) AS clock
+      `SELECT clock.polled_at, clock.timeline, clock.epoch, changed.kind, changed.row, changed.updated_at::text AS at
+         FROM (SELECT clock_timestamp() AS polled_at, ${timelineSql} AS timeline, ${epochSql} AS epoch) AS clock
          LEFT JOIN (SELECT * FROM (${selectChanged('')}) AS mirrored
                      WHERE updated_at > $1::timestamptz - interval '${overlapSeconds} seconds'
                      ORDER BY updated_at LIMIT ${pageRows}) AS changed ON true
         ORDER BY changed.updated_at`,
       [this.#polledAt],
     );
-    const timeline = rows[0]?.timeline ?? 0;
-    if (timeline !== 0 && !this.#pool.isCurrent(timeline)) {
+    const { timeline = 0, epoch = 0 } = rows[0] ?? {};
+    if (timeline !== 0 && !this.#pool.isCurrent(timeline, epoch)) {
       throw new StoreUnavailable(new Error('a connection leads to a server that was replaced'));
     }
     for (const row of rows) if (row.kind !== null) this.#learn(row);

@@ -32,6 +32,12 @@ export class Pool extends DriverPool {
   readonly #bornIn = new WeakMap<PoolClient, number>();
   #timeline = 0;
   #timelineAtMs = 0;
+  /** The newest that any server has shown. */
+  #epoch = 0;
+  /** Of the restored database that took the place of another one; servers of an older epoch are of the past. 0 = none has. */
+  #restoredEpoch = 0;
+  /** Of the server of an older timeline that was seen last; 0 = the last one was current. */
+  #doubtedEpoch = 0;
 
   constructor(config: PoolConfig) {
     super(config);
@@ -53,17 +59,26 @@ export class Pool extends DriverPool {
   }
 
   /**
-   * What a connection says of its server. @returns false when another connection has shown a newer timeline: a standby
-   * was promoted, and this one leads to the server before it.
+   * What a connection says of its server. @returns false when another connection has shown a newer timeline: a standby was
+   * promoted, and this one leads to the server before it. A restored database may stand in a cluster that counts timelines
+   * anew: it is of a newer epoch than anything before it, and believed when a connection that was made since leads to it, too.
+   * @param epoch of the region's row there.
    */
-  isCurrent(timeline: number): boolean {
+  isCurrent(timeline: number, epoch: number): boolean {
     const now = performance.now();
-    if (timeline >= this.#timeline || now - this.#timelineAtMs > timelineKeptMs) {
+    const isRestored = epoch > this.#epoch && epoch === this.#doubtedEpoch;
+    const isForgotten = now - this.#timelineAtMs > timelineKeptMs;
+    if (isRestored) this.#restoredEpoch = epoch;
+    else if (isForgotten) this.#restoredEpoch = 0;
+    if (isRestored || isForgotten || (timeline >= this.#timeline && epoch >= this.#restoredEpoch)) {
       if (timeline !== this.#timeline && this.#timeline !== 0) this.dropConnections();
       this.#timeline = timeline;
       this.#timelineAtMs = now;
+      this.#epoch = Math.max(this.#epoch, epoch);
+      this.#doubtedEpoch = 0;
       return true;
     }
+    this.#doubtedEpoch = epoch;
     this.dropConnections();
     return false;
   }
@@ -101,6 +116,9 @@ async function answer(connected: Promise<PoolClient>, callback: Connected): Prom
 /** Of a primary, by its log of changes; 0 = a replica, which writes none. */
 export const timelineSql = `CASE WHEN pg_is_in_recovery() THEN 0
   ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END`;
+
+/** Of the region's row; as a double, which holds every epoch that can be reached. */
+export const epochSql = '(SELECT coalesce(max(epoch), 0)::float8 FROM region_epoch)';
 
 export function openPool(options: PostgresOptions): Pool {
   const pool = new Pool({

@@ -5,7 +5,7 @@
 import { NotWriter, OutcomeUnknown, StoreUnavailable } from '../domain/keys.ts';
 import { timingOf, usualTtlSeconds } from '../region/right-to-write.ts';
 import { type RegionRules, regionRules } from '../region/rules.ts';
-import { codeOf, isUnavailable, type Pool, type PoolClient, timelineSql } from './postgres.ts';
+import { codeOf, epochSql, isUnavailable, type Pool, type PoolClient, timelineSql } from './postgres.ts';
 
 /** What a process believes about the right to write; asked anew for every write. */
 export interface WriteRight {
@@ -74,9 +74,11 @@ export class WriteTransaction {
 
   /** A server that was replaced may still be there, behind a connection from before. @throws StoreUnavailable */
   async #requireCurrentServer(): Promise<void> {
-    const { rows } = await this.#client.query<{ timeline: number }>(`SELECT ${timelineSql} AS timeline`);
-    const timeline = rows[0]?.timeline ?? 0;
-    if (timeline === 0 || this.#pool.isCurrent(timeline)) return;
+    const { rows } = await this.#client.query<{ timeline: number; epoch: number }>(
+      `SELECT ${timelineSql} AS timeline, ${epochSql} AS epoch`,
+    );
+    const { timeline = 0, epoch = 0 } = rows[0] ?? {};
+    if (timeline === 0 || this.#pool.isCurrent(timeline, epoch)) return;
     throw new StoreUnavailable(new Error('this connection leads to a server that was replaced'));
   }
 

@@ -131,7 +131,6 @@ export const useStep = (region: string): RestoreStep => ({
     ],
     canGoWrong: [
       'gateways that cannot reach it go on serving from what they know; spend waits',
-      'a dump is restored into a new cluster, whose timeline is older than the one that gateways saw last: they believe it after a minute',
       'replicas follow the old one still: build new ones (region-failback does)',
     ],
   },

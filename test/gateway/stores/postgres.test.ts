@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { hashKey, StoreUnavailable } from '../../../gateway/domain/keys.ts';
 import { IdentityStore } from '../../../gateway/stores/identity.ts';
 import { openPool, type Pool } from '../../../gateway/stores/postgres.ts';
@@ -6,6 +6,7 @@ import { faultProxy } from '../../support/fault-proxy.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 import { until } from '../../support/processes.ts';
+import { query } from '../../support/query.ts';
 import { within } from '../../support/quiet-machine.ts';
 
 let database: TestDatabase;
@@ -64,4 +65,79 @@ describe('a PostgreSQL that hangs with its sockets open', () => {
     await proxy.heal();
     expect((await pool.query<{ one: number }>('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   });
+});
+
+/** Timeline, epoch, and whether the server behind the connection is believed. */
+type Sight = readonly [timeline: number, epoch: number, believed: boolean];
+
+describe('which server is believed, by what connections have shown', () => {
+  const sights: readonly (readonly [string, readonly Sight[]])[] = [
+    [
+      'a standby that was promoted, and no more the server before it',
+      [
+        [1, 5, true],
+        [2, 5, true],
+        [1, 5, false],
+        [1, 5, false],
+        [2, 5, true],
+      ],
+    ],
+    [
+      'a restored database in a cluster that counts anew, from the second connection on, and no more the one before it',
+      [
+        [3, 5, true],
+        [1, 6, false],
+        [1, 6, true],
+        [3, 5, false],
+        [3, 5, false],
+        [1, 6, true],
+        [2, 6, true],
+      ],
+    ],
+    [
+      'not an old server whose epoch its successor has lost, nor one that is seen between sights of the successor',
+      [
+        [1, 6, true],
+        [2, 5, true],
+        [1, 6, false],
+        [1, 6, false],
+        [1, 7, false],
+        [2, 5, true],
+        [1, 7, false],
+      ],
+    ],
+  ];
+
+  it.each(sights)('%s', async (_, seen) => {
+    const pool = openPool({ url: database.url, poolSize: 1, onError: () => undefined });
+    onTestFinished(() => pool.end());
+    expect(seen.map(([timeline, epoch]) => pool.isCurrent(timeline, epoch))).toEqual(seen.map(([, , is]) => is));
+  });
+
+  it('a server of an older timeline whose epoch is no newer is believed a minute after the other one was seen last', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const pool = openPool({ url: database.url, poolSize: 1, onError: () => undefined });
+    onTestFinished(() => pool.end());
+    expect(pool.isCurrent(2, 5)).toBe(true);
+    vi.advanceTimersByTime(59_000);
+    expect(pool.isCurrent(1, 5)).toBe(false);
+    vi.advanceTimersByTime(2_000);
+    expect(pool.isCurrent(1, 5)).toBe(true);
+  });
+});
+
+it('the polls of a process go on over a restored database at their second look, though its cluster counts timelines anew', async () => {
+  const restored = await migratedDatabase();
+  onTestFinished(() => restored.drop());
+  const pool = openPool({ url: restored.url, poolSize: 2, onError: () => undefined });
+  onTestFinished(() => pool.end());
+  const store = new IdentityStore(pool);
+  await store.poll();
+  // Of the database before it.
+  expect(pool.isCurrent(1_000, 1)).toBe(true);
+  await expect(store.poll()).rejects.toThrow(StoreUnavailable);
+  await query(restored.url, 'UPDATE region_epoch SET epoch = 2');
+  await expect(store.poll()).rejects.toThrow(StoreUnavailable);
+  await expect(store.poll()).resolves.toBe(false);
 });
