@@ -7,6 +7,7 @@ import { findLabParts, type LabParts } from '../runbooks/lab/lab-parts.ts';
 import { makeNamespaces, type NamespacedNetworks } from '../runbooks/lab/region-network.ts';
 import { labPlaceFile, type RunningLab, type RunningLabOptions, startRunningLab } from '../runbooks/lab/running-lab.ts';
 import { labMasterKey, regionNames } from '../runbooks/lab/two-regions.ts';
+import { bookArchives } from './runbook/archived-spend.ts';
 import type { Host } from './runbook/host.ts';
 import { thisMachine } from './runbook/this-machine.ts';
 
@@ -54,6 +55,7 @@ export async function labUp({ data, gateways, rate, namespaces }: LabUpOptions):
       requestsPerSecond: rate,
       ttlSeconds: labTtlSeconds,
       parts,
+      bookArchives,
       ...(namespaced === undefined ? {} : { networks: namespaced.networks }),
     });
   } finally {

@@ -1,5 +1,5 @@
 /** What a restore lacks of spend, out of the archives: the same as `holdfast spend reingest` for each region. */
-import { SpendArchive } from '../../gateway/cluster/spend-archive.ts';
+import { SpendArchive, type SpendArchiveOptions } from '../../gateway/cluster/spend-archive.ts';
 import { reingest } from '../../gateway/outbox/reingest.ts';
 import { openPool } from '../../gateway/stores/postgres.ts';
 import { PostgresSpendLedger } from '../../gateway/stores/spend.ts';
@@ -16,14 +16,26 @@ export async function bookArchivedSpend(
   databaseUrl: string,
   signal: AbortSignal,
 ): Promise<number> {
+  const archives = platform.regions.flatMap(({ region: from }) => {
+    const place = archivePlace(platform, { region: from });
+    return place === undefined ? [] : [{ ...place, from }];
+  });
+  return bookArchives(archives, region, databaseUrl, signal);
+}
+
+/** One archive after the other. @param signal ends it between two logs. */
+export async function bookArchives(
+  archives: readonly SpendArchiveOptions[],
+  region: string,
+  databaseUrl: string,
+  signal: AbortSignal,
+): Promise<number> {
   const pool = openPool({ url: databaseUrl, poolSize: 1, onError: () => undefined });
   try {
     const ledger = new PostgresSpendLedger({ pool, keepRows: true, region });
     let missing = 0;
-    for (const { region: from } of platform.regions) {
-      const place = archivePlace(platform, { region: from });
-      if (place === undefined) continue;
-      const archive = new SpendArchive({ ...place, from });
+    for (const place of archives) {
+      const archive = new SpendArchive(place);
       try {
         missing += (await reingest(archive, ledger, () => undefined, signal)).missing;
       } finally {

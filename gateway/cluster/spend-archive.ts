@@ -1,7 +1,7 @@
 /** Segments of spend in a bucket: put, read back and compared; and read again by a restore. */
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { SegmentArchive } from '../domain/spend.ts';
-import { openS3 } from '../region/s3-bucket.ts';
+import { openS3, type S3Access } from '../region/s3-bucket.ts';
 
 export interface SpendArchiveOptions {
   readonly bucket: string;
@@ -10,6 +10,8 @@ export interface SpendArchiveOptions {
   readonly endpoint?: string | undefined;
   /** Region that the spend comes from; `local` where there is one. */
   readonly from: string;
+  /** Undefined = the environment's, or the role's. */
+  readonly credentials?: S3Access['credentials'];
 }
 
 /** Of an upload of 16 MiB to another continent. */
@@ -21,8 +23,13 @@ export class SpendArchive implements SegmentArchive {
   readonly #bucket: string;
   readonly #prefix: string;
 
-  constructor({ bucket, region, endpoint, from }: SpendArchiveOptions) {
-    this.#client = openS3({ region, requestTimeoutMs, ...(endpoint === undefined ? {} : { endpoint }) });
+  constructor({ bucket, region, endpoint, from, credentials }: SpendArchiveOptions) {
+    this.#client = openS3({
+      region,
+      requestTimeoutMs,
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(credentials === undefined ? {} : { credentials }),
+    });
     this.#bucket = bucket;
     this.#prefix = `${folder}/${from}/`;
   }

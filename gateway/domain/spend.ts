@@ -132,4 +132,6 @@ export interface SpendLedger {
 export interface SegmentArchive {
   /** Resolves when it lies there and was read back as it is here. Repeating it changes nothing. */
   put(name: string, bytes: Uint8Array): Promise<void>;
+  /** @returns undefined when there is no such object. */
+  get(name: string): Promise<Uint8Array | undefined>;
 }

@@ -5,17 +5,21 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SegmentArchive } from '../domain/spend.ts';
+import { ArchivedEvents, withArchive } from './archived-events.ts';
 import { segmentNumbers, segmentPath } from './segment.ts';
+import type { EventSource } from './stored-events.ts';
 
 /** What of a log the archive has, beside the log itself. */
 interface Archived {
+  /** Number of the first segment of the unbroken row that ends with the last; one before it may have left a full disk. */
+  readonly since: number;
   /** Number of the last segment that is there, with all before it that were still here. */
   readonly through: number;
   /** The log is complete there: nothing will be added to it. */
   readonly isWhole: boolean;
 }
 
-const nothing: Archived = { through: 0, isWhole: false };
+const nothing: Archived = { since: 1, through: 0, isWhole: false };
 const noteName = 'archived';
 /** After a failure nothing is tried for so long. */
 const restMs = 2_000;
@@ -49,7 +53,7 @@ export class LogArchiver {
       for (const number of await segmentNumbers(directory)) {
         if (number <= known.through || number > lastNumber) continue;
         await this.#archive.put(segmentName(logId, number), await readFile(segmentPath(directory, number)));
-        known = { ...known, through: number };
+        known = { ...known, since: number === known.through + 1 ? known.since : number, through: number };
         await this.#note(logId, directory, known);
       }
     });
@@ -61,8 +65,20 @@ export class LogArchiver {
     if (!(await this.take(logId, directory, Number.POSITIVE_INFINITY))) return false;
     return this.#tried(async () => {
       await this.#archive.put(wholeName(logId), Buffer.from(JSON.stringify({ lastSeq })));
-      await this.#note(logId, directory, { through: this.through(logId), isWhole: true });
+      await this.#note(logId, directory, { ...(await this.#read(logId, directory)), isWhole: true });
     });
+  }
+
+  /** The events of a log and, of what has left the disk, those of the archive; see `withArchive`. */
+  sourceOf(log: EventSource, directory: string, mayDoWithout: () => boolean): EventSource {
+    const archived = new ArchivedEvents({
+      range: async () => {
+        const { since, through } = await this.#read(log.id, directory);
+        return { first: since, last: through };
+      },
+      get: (number) => this.#archive.get(segmentName(log.id, number)),
+    });
+    return withArchive(log, archived, mayDoWithout);
   }
 
   /** The log is not here any more. */
@@ -101,8 +117,12 @@ async function readNote(path: string): Promise<Archived> {
   try {
     const note: unknown = JSON.parse(await readFile(path, 'utf8'));
     if (typeof note !== 'object' || note === null) return nothing;
-    const through = Number(Reflect.get(note, 'through'));
-    return Number.isSafeInteger(through) ? { through, isWhole: Reflect.get(note, 'isWhole') === true } : nothing;
+    const [through, since] = [
+      Number(Reflect.get(note, 'through')),
+      Number(Reflect.get(note, 'since') ?? nothing.since),
+    ];
+    if (!Number.isSafeInteger(through) || !Number.isSafeInteger(since)) return nothing;
+    return { since, through, isWhole: Reflect.get(note, 'isWhole') === true };
   } catch (error) {
     if (error instanceof SyntaxError) return nothing;
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return nothing;

@@ -154,12 +154,14 @@ export class LogStore {
   }
 
   async #recover(id: string): Promise<void> {
-    const { root, ledger, onRecovered } = this.#options;
+    const { root, ledger, onRecovered, archiver } = this.#options;
     const directory = join(root, id);
     if ((await readMark(directory, id)) !== undefined) return;
     const log = await readDeadLog(directory);
     const { appliedSeq = 0 } = (await ledger.positions([id])).get(id) ?? {};
-    const source = eventsOf(id, directory, log, appliedSeq);
+    const here = eventsOf(id, directory, log, appliedSeq);
+    // Nothing that is new waits for it.
+    const source = archiver?.sourceOf(here, directory, () => false) ?? here;
     const shipping = new Shipping(source, ledger, appliedSeq, this.#options);
     while (!shipping.isDone) {
       if (this.#stopped) return;

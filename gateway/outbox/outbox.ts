@@ -107,8 +107,8 @@ export class Outbox implements SpendRecorder {
       ...options.sizes,
     };
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-    this.#current = this.#newLog();
     this.#archiver = options.archive && new LogArchiver(options.archive, (error) => options.onFailed('archive', error));
+    this.#current = this.#newLog();
     this.#store = new LogStore({
       ...options,
       archiver: this.#archiver,
@@ -323,6 +323,7 @@ export class Outbox implements SpendRecorder {
     const log = new SpendLog({ ...this.#sizes, root: directory, id: newId(), newId, onDisk });
     const shipper = new Shipper({
       log,
+      source: this.#archiver?.sourceOf(log, log.directory, () => this.pressure !== 'none') ?? log,
       ledger,
       random: Math.random,
       onReduced,

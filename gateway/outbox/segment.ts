@@ -29,7 +29,11 @@ export interface SegmentContent extends Segment {
 
 /** @returns undefined for a file that does not even begin as a segment does: nothing in it was ever acknowledged. */
 export async function readSegment(directory: string, number: number): Promise<SegmentContent | undefined> {
-  const bytes = await readFile(segmentPath(directory, number));
+  return segmentContent(number, await readFile(segmentPath(directory, number)));
+}
+
+/** @returns undefined for what does not even begin as a segment does. */
+export function segmentContent(number: number, bytes: Buffer): SegmentContent | undefined {
   const ends: string[] = [];
   const ended: string[] = [];
   const begins = new Map<string, string>();

@@ -2,9 +2,12 @@
 import type { SpendLedger } from '../domain/spend.ts';
 import { largestBatch, Shipping, type ShippingEvents } from './shipping.ts';
 import type { SpendLog } from './spend-log.ts';
+import type { EventSource } from './stored-events.ts';
 
 export interface ShipperOptions extends ShippingEvents {
   readonly log: SpendLog;
+  /** What is sent of it. */
+  readonly source: EventSource;
   readonly ledger: SpendLedger;
   readonly random: () => number;
   readonly onFailed: (error: Error) => void;
@@ -29,7 +32,7 @@ export class Shipper {
 
   constructor(options: ShipperOptions) {
     this.#options = options;
-    this.#shipping = new Shipping(options.log, options.ledger, 0, options);
+    this.#shipping = new Shipping(options.source, options.ledger, 0, options);
   }
 
   /** Counts what was sent; a position that was asked for before a later round says nothing. */

@@ -3,6 +3,7 @@
  * secret changes, no gateway restarts, and the stack still knows its database. The old one stays, under another name.
  */
 import { type DBInstance, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
+import { ArchivedSpend, type SpendPlaces } from '../books/archived-spend.ts';
 import type { DatabaseInUse } from '../books/database-restore.ts';
 import { type AwsClients, isNamed } from './clients.ts';
 import { describeInstance } from './region-database.ts';
@@ -10,28 +11,20 @@ import { regionRows } from './region-rows.ts';
 import { restoredUrl } from './restored-database.ts';
 import { restoredTag } from './restored-tag.ts';
 
-export interface InUsePlace {
+export interface InUsePlace extends Omit<SpendPlaces, 'drainedSeconds'> {
   /** Of the region's database, as the stack names it. */
   readonly identifierIn: (region: string) => string;
   readonly databaseUrl: (region: string) => string;
-  /** Seconds since the oldest spend event that a gateway of the region has not shipped yet. */
-  readonly oldestUnshippedSeconds: (region: string, signal: AbortSignal) => Promise<number | undefined>;
-  /**
-   * Books the archived spend of all regions into the region's database, as `holdfast spend reingest` does; undefined = there
-   * is no archive. May be repeated. @returns how many events neither archive nor database have.
-   */
-  readonly reingest?: ((region: string, signal: AbortSignal) => Promise<number>) | undefined;
   readonly wait: (seconds: number, signal: AbortSignal) => Promise<void>;
 }
 
 const betweenLooksSeconds = 10;
-/** Events of the last moments are on their way at all times. */
+/** A Prometheus looks now and then. */
 const drainedSeconds = 30;
 
 export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): Omit<DatabaseInUse, 'forgotten' | 'forget'> {
   const { identifierIn, databaseUrl, wait } = place;
-  /** Events that are nowhere, by region; known once its archive was gone through. A run that is resumed goes through it again. */
-  const lost = new Map<string, number>();
+  const { missingSpend, reingest } = new ArchivedSpend({ ...place, drainedSeconds });
   const find = (region: string, name: string, signal: AbortSignal) => describeInstance(clients, region, name, signal);
   /** Where it stands by now: under its own name or, once it is in use, under the stack's. */
   const rowsOf = async (region: string, name: string, signal: AbortSignal) => {
@@ -76,18 +69,8 @@ export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): Omit<D
     raise: async (region, name, epoch, writer, signal) =>
       (await rowsOf(region, name, signal)).raise(epoch, writer, signal),
     epochOf: async (region, name, signal) => (await (await rowsOf(region, name, signal)).read(signal)).epoch,
-    missingSpend: async (region, signal) => {
-      const oldest = await place.oldestUnshippedSeconds(region, signal);
-      if (oldest === undefined || oldest > drainedSeconds) return { events: undefined, isBeingShipped: true };
-      // What had left the outboxes after the backup is in the archive alone, if there is one.
-      if (place.reingest === undefined) return { events: undefined, isBeingShipped: false };
-      const events = lost.get(region);
-      return { events: events === undefined ? 'archived' : 0, isBeingShipped: false, lost: events };
-    },
-    reingest: async (region, _token, signal) => {
-      if (place.reingest === undefined) throw new Error('there is no archive of what the outboxes have shipped');
-      lost.set(region, await place.reingest(region, signal));
-    },
+    missingSpend,
+    reingest,
   };
 }
 

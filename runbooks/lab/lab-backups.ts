@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { readRestored } from '../aws/restored-database.ts';
+import { ArchivedSpend } from '../books/archived-spend.ts';
 import type { Backup, BackupWorld, RestorableKind, RestoreRequest } from '../books/backup-world.ts';
 import type { DatabaseInUse } from '../books/database-restore.ts';
 import { labDatabaseSettings } from './database-template.ts';
@@ -34,6 +35,8 @@ export interface LabBackupsOptions {
   readonly template: string;
   /** Seconds since the oldest spend event that a gateway of the region has not shipped yet. */
   readonly oldestUnshippedSeconds: (region: RegionName, signal: AbortSignal) => Promise<number>;
+  /** May be repeated. @returns how many events neither archives nor database have. */
+  readonly bookArchivedSpend: (region: RegionName, signal: AbortSignal) => Promise<number>;
 }
 
 const clusterPrefix = 'database-';
@@ -52,10 +55,16 @@ export class LabBackups implements BackupWorld {
   readonly #begunWith = new Map<RegionName, string>();
   /** Why the last backup has no dump. */
   #noDump: string | undefined;
+  readonly #spend: ArchivedSpend;
   readonly #restored = new Map<string, { readonly directory: string; server: PostgresServer | undefined }>();
 
   constructor(options: LabBackupsOptions) {
     this.#options = options;
+    this.#spend = new ArchivedSpend({
+      oldestUnshippedSeconds: (region, signal) => options.oldestUnshippedSeconds(regionNamed(region), signal),
+      drainedSeconds,
+      reingest: (region, signal) => options.bookArchivedSpend(regionNamed(region), signal),
+    });
   }
 
   /** One of everything, of the region that writes. */
@@ -211,6 +220,7 @@ export class LabBackups implements BackupWorld {
       await found.server?.stop('fast');
       await this.#options.lab.region(here).store.replaceBy(found.directory);
       this.#restored.delete(name);
+      this.#spend.begin(region);
     },
     // One that was interrupted starts with the first again.
     forgotten: async (region, name) => (this.#begunWith.get(regionNamed(region)) === name ? 'all' : 'none'),
@@ -225,15 +235,8 @@ export class LabBackups implements BackupWorld {
     raise: async (region, name, epoch, writer, signal) =>
       (await this.#operatorOf(region, name)).raise(epoch, writer, signal),
     epochOf: async (region, name, signal) => (await (await this.#operatorOf(region, name)).view(signal)).row.epoch,
-    missingSpend: async (region, signal) => {
-      const oldest = await this.#options.oldestUnshippedSeconds(regionNamed(region), signal);
-      return { events: undefined, isBeingShipped: oldest > drainedSeconds };
-    },
-    reingest: async () => {
-      throw new Error(
-        'gateways ship their outboxes by themselves, and the lab archives none of what they have shipped',
-      );
-    },
+    missingSpend: (region, signal) => this.#spend.missingSpend(region, signal),
+    reingest: (region, token, signal) => this.#spend.reingest(region, token, signal),
   };
 
   async #operatorOf(region: string, name: string) {

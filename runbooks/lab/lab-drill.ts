@@ -1,11 +1,11 @@
 /** A drill's clients, what is broken on purpose, and what the ledgers say afterwards. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DrillConditions, DrillControls, DrillMeasurements } from '../books/drill.ts';
-import { type DrillRecords, drillMeasurements, unbooked } from './drill-measurements.ts';
+import { bookedRequests } from './booked-requests.ts';
+import { drillMeasurements, unbooked } from './drill-measurements.ts';
 import type { LabTraffic } from './lab-traffic.ts';
 import { LabLoad, type LoadEntry } from './load.ts';
 import { writesIn } from './noted-writes.ts';
-import { ask } from './region-database.ts';
 import type { WriteRow } from './region-history.ts';
 import { type RegionName, regionNamed, regionNames } from './region-name.ts';
 import { labMasterKey, type TwoRegions } from './two-regions.ts';
@@ -111,7 +111,7 @@ export class LabDrill implements DrillControls {
     if (nowMs - mendedAtMs < settleMs + afterMs) return undefined;
     // What was sent only just now may still be on its way.
     const requests = load.entries.filter(({ atMs, tookMs }) => atMs + tookMs < nowMs - settleMs);
-    const { booked, ledger } = await ledgerIn(url);
+    const { booked, ledger } = await bookedRequests(url);
     if (unbooked({ requests, booked }).length > 0 && nowMs - mendedAtMs < drainPatienceMs) return undefined;
     const writes = load.writes.filter(({ endMs }) => endMs < nowMs - settleMs);
     const survivor = await writesIn(url);
@@ -135,18 +135,4 @@ export class LabDrill implements DrillControls {
     const { lab } = this.#options;
     for (const row of await writesIn(lab.region(name).operatorUrl)) this.#everywhere.set(row.write, row);
   }
-}
-
-/** Rows of requests that ended, by the id that their client gave them; and whether sums and rows agree, at one moment. */
-async function ledgerIn(url: string): Promise<Pick<DrillRecords, 'booked' | 'ledger'>> {
-  const rows = await ask(
-    url,
-    `SELECT call_id, count(*) FILTER (WHERE ending = 'finished')::int AS n,
-            (SELECT count(*)::int FROM spend_entry) AS rows,
-            (SELECT coalesce(sum(requests), 0)::int FROM spend_daily) AS summed
-       FROM spend_entry WHERE call_id LIKE 'drill-%' GROUP BY call_id`,
-  );
-  const booked = new Map(rows.map((row) => [String(row['call_id']), Number(row['n'])]));
-  const [first] = rows;
-  return { booked, ledger: { rows: Number(first?.['rows'] ?? 0), summed: Number(first?.['summed'] ?? 0) } };
 }

@@ -10,6 +10,9 @@ export type Link =
   | `${RegionName}.database>${RegionName}.database`
   | `${RegionName}.gateways>bucket-${BucketIndex}`
   | `outside>bucket-${BucketIndex}`
+  /** Where the region keeps the archived spend of the other. */
+  | `${RegionName}.gateways>${RegionName}.archive`
+  | `outside>${RegionName}.archive`
   | `outside>${RegionName}.database`
   /** Where clients come in: nginx, or each gateway where there is none. */
   | `outside>${RegionName}.door-${number}`;

@@ -24,7 +24,8 @@ export interface LabRegionOptions {
   readonly links: LabLinks;
   /** How many buckets the claim has. */
   readonly buckets: readonly (0 | 1 | 2)[];
-  readonly environment: Readonly<Record<string, string>>;
+  /** Asked at each start of a gateway. */
+  readonly environment: () => Readonly<Record<string, string>>;
   /** What changes from one start of a gateway to the next: credentials that are rotated. */
   readonly secrets?: LabSecrets;
   readonly notesWrites: boolean;
@@ -276,7 +277,7 @@ export class LabRegion {
         ? {}
         : { REDIS_URL: `redis://${login}${this.#out(`${this.name}.gateways>${this.name}.redis`)}` }),
       ...secrets?.environment(this.name),
-      ...environment,
+      ...environment(),
     };
   }
 

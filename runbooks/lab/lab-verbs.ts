@@ -63,7 +63,11 @@ export const labVerbs = {
   'inUse.forget': nothing,
   'inUse.raise': nothing,
   'inUse.epochOf': z.number(),
-  'inUse.missingSpend': z.object({ events: z.number().nullable(), isBeingShipped: z.boolean() }),
+  'inUse.missingSpend': z.object({
+    events: z.union([z.number(), z.literal('archived')]).nullable(),
+    isBeingShipped: z.boolean(),
+    lost: z.number().nullable().optional(),
+  }),
   'inUse.reingest': nothing,
   'credentials.view': z.object({
     current: z.string(),
@@ -166,7 +170,7 @@ export function remoteServices(callLab: CallLab): LabServices {
       epochOf: (region, name, signal) => call('inUse.epochOf', [region, name], signal),
       missingSpend: async (region, signal) => {
         const found = await call('inUse.missingSpend', [region], signal);
-        return { ...found, events: found.events ?? undefined };
+        return { ...found, events: found.events ?? undefined, lost: found.lost ?? undefined };
       },
       reingest: (region, token, signal) => call('inUse.reingest', [region, token], signal),
     },

@@ -5,10 +5,14 @@
  * Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
  */
 import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
 
 export interface StoredObject {
   readonly body: Buffer;
+  /** Bytes. */
+  readonly size: number;
   readonly etag: string;
   readonly modifiedAt: Date;
 }
@@ -25,22 +29,45 @@ export interface ObjectStore {
 export interface ObjectStoreOptions {
   readonly port?: number;
   readonly host?: string;
+  /** Bodies lie there, made when absent, for what would fill the memory in time; the store begins empty all the same. */
+  readonly directory?: string;
   /** Told of every object that a client has put, once it lies there. */
   readonly onPut?: (name: string, body: Buffer) => void;
 }
 
 /** Puts an object as an operator would, past every condition. */
 export function storeObject(objects: Map<string, StoredObject>, name: string, body: Buffer): StoredObject {
-  // As with S3's simple uploads, equal contents have equal ETags: a compare-and-swap must not rely on them to differ.
-  const stored = { body, etag: `"${createHash('md5').update(body).digest('hex')}"`, modifiedAt: new Date() };
+  const stored = { body, ...described(body) };
+  objects.set(name, stored);
+  return stored;
+}
+
+/** As with S3's simple uploads, equal contents have equal ETags: a compare-and-swap must not rely on them to differ. */
+const described = (body: Buffer): Omit<StoredObject, 'body'> => ({
+  size: body.length,
+  etag: `"${createHash('md5').update(body).digest('hex')}"`,
+  modifiedAt: new Date(),
+});
+
+/** The file is whole before the object is there; its name says nothing, since that of an object may be no path. */
+function storeFile(objects: Map<string, StoredObject>, name: string, body: Buffer, directory: string): StoredObject {
+  const path = join(directory, createHash('sha256').update(name).digest('hex'));
+  writeFileSync(path, body, { mode: 0o600 });
+  const stored: StoredObject = {
+    ...described(body),
+    get body() {
+      return readFileSync(path);
+    },
+  };
   objects.set(name, stored);
   return stored;
 }
 
 export async function startObjectStore(options: ObjectStoreOptions = {}): Promise<ObjectStore> {
   const objects = new Map<string, StoredObject>();
+  if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true });
   const server = createServer((request, response) => {
-    void answer(request, response, objects, options.onPut).catch((error: unknown) =>
+    void answer(request, response, objects, options).catch((error: unknown) =>
       response.destroy(error instanceof Error ? error : undefined),
     );
   });
@@ -69,7 +96,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   objects: Objects,
-  onPut: ObjectStoreOptions['onPut'],
+  options: ObjectStoreOptions,
 ): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://store');
   const name = decodeURIComponent(pathname.slice(1));
@@ -77,7 +104,7 @@ async function answer(
   const isObject = rest.join('/') !== '';
   if (request.method === 'GET' && !isObject) return list(response, objects, bucket, searchParams);
   if (request.method === 'PUT' && !isObject) return end(response, 200);
-  if (request.method === 'PUT') return put(request, response, objects, name, onPut);
+  if (request.method === 'PUT') return put(request, response, objects, name, options);
   if (request.method === 'GET' || request.method === 'HEAD') return get(request, response, objects.get(name));
   if (request.method !== 'DELETE') {
     return fail(response, 405, 'MethodNotAllowed', 'The specified method is not allowed against this resource.');
@@ -92,7 +119,7 @@ async function put(
   response: ServerResponse,
   objects: Objects,
   name: string,
-  onPut: ObjectStoreOptions['onPut'],
+  { onPut, directory }: ObjectStoreOptions,
 ): Promise<void> {
   const body = await bodyOf(request);
   const { 'if-match': match, 'if-none-match': noneMatch } = request.headers;
@@ -102,7 +129,8 @@ async function put(
   if (mismatch || (noneMatch === '*' && found !== undefined)) {
     return fail(response, 412, 'PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
   }
-  const { etag } = storeObject(objects, name, body);
+  const { etag } =
+    directory === undefined ? storeObject(objects, name, body) : storeFile(objects, name, body, directory);
   onPut?.(name, body);
   return end(response, 200, { etag });
 }
@@ -115,7 +143,7 @@ function get(request: IncomingMessage, response: ServerResponse, found: StoredOb
     'content-type': 'binary/octet-stream',
   };
   if (request.headers['if-none-match'] === found.etag) return end(response, 304, headers);
-  response.writeHead(200, { ...headers, 'content-length': found.body.length });
+  response.writeHead(200, { ...headers, 'content-length': found.size });
   response.end(request.method === 'HEAD' ? undefined : found.body);
 }
 
@@ -133,7 +161,7 @@ function list(response: ServerResponse, objects: Objects, bucket: string, query:
   const shown = keys.slice(0, most);
   const contents = shown.map((key) => {
     const object = objects.get(`${bucket}/${key}`);
-    return `<Contents><Key>${escaped(key)}</Key><LastModified>${object?.modifiedAt.toISOString() ?? ''}</LastModified><ETag>${escaped(object?.etag ?? '')}</ETag><Size>${object?.body.length ?? 0}</Size></Contents>`;
+    return `<Contents><Key>${escaped(key)}</Key><LastModified>${object?.modifiedAt.toISOString() ?? ''}</LastModified><ETag>${escaped(object?.etag ?? '')}</ETag><Size>${object?.size ?? 0}</Size></Contents>`;
   });
   const more = keys.length > shown.length;
   const next = more ? `<NextContinuationToken>${escaped(shown.at(-1) ?? '')}</NextContinuationToken>` : '';

@@ -1,6 +1,7 @@
 /** The lab that people keep running: two regions with everything they have, clients, and what the books ask of it. */
 import { join } from 'node:path';
 import { healthPaths, metricNames } from '../../gateway/contract.ts';
+import type { LabArchive } from './lab-archives.ts';
 import { LabBackups } from './lab-backups.ts';
 import type { ControlledLab } from './lab-control.ts';
 import type { LabParts } from './lab-parts.ts';
@@ -27,6 +28,16 @@ export interface RunningLabOptions {
   readonly template?: string;
   /** Loopback for both if not given. */
   readonly networks?: LabNetworks;
+  /**
+   * Books archived spend in the database of the region that writes. May be repeated.
+   * @returns how many events neither archives nor database have.
+   */
+  readonly bookArchives: (
+    archives: readonly LabArchive[],
+    region: RegionName,
+    databaseUrl: string,
+    signal: AbortSignal,
+  ) => Promise<number>;
 }
 
 export interface RunningLab extends ControlledLab {
@@ -40,6 +51,8 @@ model_list:
     litellm_params: {model: openai/m, api_base: os.environ/LAB_UPSTREAM, api_key: os.environ/LAB_PROVIDER_KEY, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}`;
 /** One administrator, who makes a key now and then: enough to see whether changes are taken. */
 const betweenWritesMs = 2_000;
+/** Soon the archive alone has what was shipped, as after a night in production. */
+const outboxRetainSeconds = 5;
 const keptEntries = 5_000;
 const recentMs = 10_000;
 
@@ -79,6 +92,8 @@ async function start(
     config,
     secrets,
     archivesLog: true,
+    archivesSpend: true,
+    environment: { HOLDFAST_OUTBOX_RETAIN_SECONDS: String(outboxRetainSeconds) },
     environmentOf: (name) => ({ LAB_UPSTREAM: upstreams[name].url }),
     networks,
     ...(template === undefined ? {} : { template }),
@@ -94,6 +109,8 @@ async function start(
     secrets,
     template: template ?? join(directory, 'template'),
     oldestUnshippedSeconds: (region, signal) => oldestUnshippedSeconds(lab, region, signal),
+    bookArchivedSpend: (region, signal) =>
+      options.bookArchives(lab.archives, region, lab.region(region).operatorUrl, signal),
   });
   ends.push(() => backups.stop());
   const clients = requestsPerSecond > 0 ? startClients(world, requestsPerSecond) : undefined;

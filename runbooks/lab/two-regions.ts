@@ -16,6 +16,7 @@ import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
 import { messageOf } from './error-code.ts';
 import type { FaultProxy, Faults } from './fault-proxy.ts';
+import { type LabArchive, LabArchives } from './lab-archives.ts';
 import { type BucketIndex, crossesBorderOf, cutOff, isBetweenRegions, LabLinks, type Link } from './lab-links.ts';
 import type { LabParts } from './lab-parts.ts';
 import { LabRegion, type LabSecrets } from './lab-region.ts';
@@ -48,6 +49,8 @@ export interface TwoRegionsOptions {
   readonly notesWrites?: true;
   /** The log of changes is kept, for restores to a point in time. */
   readonly archivesLog?: true;
+  /** Each region's spend is archived in the other one. */
+  readonly archivesSpend?: true;
   /** A stopped cluster with the schema in it, to copy instead of making one; see `makeTemplate`. */
   readonly template?: string;
   /** What each region has besides database and gateways; nothing if not given. */
@@ -68,6 +71,8 @@ export interface EpochSeen {
 export interface TwoRegions {
   readonly claims: ClaimStore;
   readonly stores: readonly ObjectStore[];
+  /** Of spend, as an operator reaches them; empty unless it is archived. */
+  readonly archives: readonly LabArchive[];
   /** Where the operator reaches the stores. */
   readonly storeUrls: readonly string[];
   /** Every epoch that the claim has named, oldest first. */
@@ -104,10 +109,12 @@ class Lab implements TwoRegions {
   readonly stores: ObjectStore[] = [];
   readonly epochs: EpochSeen[] = [];
   readonly #clients: ReturnType<typeof openS3>[] = [];
+  readonly #archives: LabArchives | undefined;
   claims = new ClaimStore([]);
 
   constructor(options: TwoRegionsOptions) {
     this.#options = options;
+    if (options.archivesSpend) this.#archives = new LabArchives(this.#links, options.directory);
   }
 
   async start(): Promise<void> {
@@ -134,6 +141,7 @@ class Lab implements TwoRegions {
     const [a, b] = [this.region('a'), this.region('b')];
     await a.store.startPrimary();
     const { networks = loopbackNetworks } = this.#options;
+    await this.#archives?.open(networks);
     const openBetween = (link: Link, from: RegionName, to: RegionName, port: number) =>
       this.#links.open(link, { host: networks[to].inside, port, listenHost: networks[from].outside });
     await openBetween('b.database>a.database', 'b', 'a', a.database.port);
@@ -161,6 +169,10 @@ class Lab implements TwoRegions {
     await Promise.all(starts);
   }
 
+  get archives(): readonly LabArchive[] {
+    return this.#archives?.all ?? [];
+  }
+
   get #buckets(): readonly BucketIndex[] {
     return this.#options.buckets === 3 ? [0, 1, 2] : [0];
   }
@@ -178,7 +190,7 @@ class Lab implements TwoRegions {
       parts,
       links: this.#links,
       buckets: this.#buckets,
-      environment: { ...environment, ...environmentOf?.(name) },
+      environment: () => ({ ...this.#archives?.environmentOf(name), ...environment, ...environmentOf?.(name) }),
       ...(secrets === undefined ? {} : { secrets }),
       notesWrites: this.#options.notesWrites === true,
       archivesLog: this.#options.archivesLog === true,
@@ -248,6 +260,7 @@ class Lab implements TwoRegions {
   async stop(): Promise<void> {
     await Promise.all([...this.#regions.values()].map((region) => region.stop()));
     await this.#links.close();
+    await this.#archives?.close();
     await Promise.all(this.stores.map((store) => store.close()));
     for (const client of this.#clients) client.destroy();
   }

@@ -5,22 +5,27 @@
  *     HOLDFAST_LAB_BOOKS=all npm test -- test/faults/regions/lab-books     # also those that take longer
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
+import { bookArchives } from '../../../bin/runbook/archived-spend.ts';
 import { migrate } from '../../../gateway/stores/migrate.ts';
 import { buildBook, type Parameters } from '../../../runbooks/books/registry.ts';
 import type { World } from '../../../runbooks/books/world.ts';
 import type { RunbookId } from '../../../runbooks/catalog.ts';
 import { type JournalEvent, MemoryJournal } from '../../../runbooks/engine/journal.ts';
+import { reportOf } from '../../../runbooks/engine/report.ts';
 import { type Outcome, run } from '../../../runbooks/engine/run.ts';
+import { bookedRequests } from '../../../runbooks/lab/booked-requests.ts';
+import { unbooked } from '../../../runbooks/lab/drill-measurements.ts';
 import { askLab, callingLab, findLab, type LabControl, openLabControl } from '../../../runbooks/lab/lab-control.ts';
 import { labParameters } from '../../../runbooks/lab/lab-parameters.ts';
 import { findLabParts } from '../../../runbooks/lab/lab-parts.ts';
 import { remoteServices } from '../../../runbooks/lab/lab-verbs.ts';
+import { LabLoad } from '../../../runbooks/lab/load.ts';
 import { operatorWays, operatorWorld } from '../../../runbooks/lab/operator-world.ts';
 import { findPostgresClient } from '../../../runbooks/lab/postgres-client.ts';
 import { ask } from '../../../runbooks/lab/region-database.ts';
@@ -51,6 +56,7 @@ beforeAll(async () => {
     requestsPerSecond: 20,
     ttlSeconds: 2,
     parts,
+    bookArchives,
   });
   file = labPlaceFile(directory);
   control = await openLabControl(running, file);
@@ -135,6 +141,43 @@ function expectNoFailures(): void {
   expect(recent.answered).toBe(recent.requests);
 }
 
+/** With a ledger of their own. */
+const startClients = (): LabLoad =>
+  new LabLoad({
+    resolve: () => running.lab.region('a').addresses,
+    key: labMasterKey,
+    model: running.map.model,
+    requestsPerSecond: 20,
+    streaming: 0.3,
+    dnsTtlMs: 1_000,
+    timeoutMs: 4_000,
+    betweenWritesMs: 60_000,
+  });
+
+/** What they were answered until now is booked, archived, and on no disk any more. */
+async function onlyTheArchiveHas({ entries }: LabLoad): Promise<void> {
+  await until(() => entries.length > 50, 20_000);
+  const region = running.lab.region('a');
+  for (const index of region.places.keys()) await region.replaceGateway(index);
+  const outboxes = region.places.map((_, index) => join(directory, 'lab', `a-gateway-${index}`, 'outbox'));
+  const logs = async (): Promise<number[]> =>
+    Promise.all(outboxes.map(async (outbox) => (await readdir(outbox)).filter((name) => !name.startsWith('.')).length));
+  // Each process has one.
+  await until(async () => (await logs()).every((count) => count === 1), 60_000);
+}
+
+/** Requests of these clients: every one that was answered has one row that ended well, and the sums agree with the rows. */
+async function expectBookedOnce(clients: LabLoad): Promise<void> {
+  await clients.stop();
+  const requests = clients.entries;
+  expect(requests.filter(({ isAnswered }) => isAnswered).length).toBeGreaterThan(50);
+  const { operatorUrl } = running.lab.region('a');
+  await until(async () => unbooked({ requests, ...(await bookedRequests(operatorUrl)) }).length === 0, 30_000);
+  const { booked, ledger } = await bookedRequests(operatorUrl);
+  expect([...booked].filter(([, count]) => count > 1)).toEqual([]);
+  expect(ledger.rows).toBe(ledger.summed);
+}
+
 describe('the books in the lab', () => {
   it('zone-evacuation: traffic and stores leave the zone, and its end is not noticed by any client', async () => {
     expect((await runBook('zone-evacuation')).outcome).toEqual(completed);
@@ -172,27 +215,38 @@ describe('the books in the lab', () => {
     expect(keys).toBeLessThanOrEqual(after);
   }, 60_000);
 
-  it.runIf(longer).each(['dump', 'snapshot'])(
-    'database-restore by %s: what was made after the backup is gone, and the region writes in a new epoch',
+  it.runIf(longer).each(['dump', 'snapshot', 'point-in-time'])(
+    'database-restore by %s: the region writes in a new epoch, and all spend since the backup is booked once',
     async (way) => {
       const kept = await makeKey(`before-the-${way}`);
       await running.takeBackups(AbortSignal.timeout(30_000));
+      const clients = startClients();
+      onTestFinished(() => clients.stop());
+      await onlyTheArchiveHas(clients);
       const lost = await makeKey(`after-the-${way}`);
       await until(async () => (await answersTo(lost)).every((status) => status === 200), 15_000);
       const { epoch = 0 } = (await running.lab.claims.read(AbortSignal.timeout(5_000))).agreed ?? {};
-      expect((await runBook('database-restore', { way })).outcome).toEqual(completed);
+      const { outcome, events } = await runBook('database-restore', { way });
+      expect(outcome).toEqual(completed);
+      await expectBookedOnce(clients);
+      expect(reportOf(buildBook('database-restore', labParameters('database-restore')), events).losses).toEqual({
+        spendEventsLost: 0,
+        spendEventsDoubled: 0,
+      });
       expect(await aliases()).toContain(`before-the-${way}`);
-      expect(await aliases()).not.toContain(`after-the-${way}`);
+      if (way !== 'point-in-time') expect(await aliases()).not.toContain(`after-the-${way}`);
       // Nor does any gateway remember it; an evacuation leaves one more.
-      expect(new Set(await answersTo(lost))).toEqual(new Set([401]));
+      if (way !== 'point-in-time') expect(new Set(await answersTo(lost))).toEqual(new Set([401]));
       expect(new Set(await answersTo(kept))).toEqual(new Set([200]));
       expect((await running.lab.claims.read(AbortSignal.timeout(5_000))).agreed).toMatchObject({
         epoch: epoch + 1,
         writer: 'a',
         phase: 'held',
       });
+      // It follows the old database; until it shows what is booked, no disk forgets it.
+      await running.lab.region('b').rebuildDatabase();
     },
-    90_000,
+    240_000,
   );
 
   it.runIf(longer).each(['database', 'cache', 'provider/lab'])(

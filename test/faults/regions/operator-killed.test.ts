@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
+import { bookArchives } from '../../../bin/runbook/archived-spend.ts';
 import { migrate } from '../../../gateway/stores/migrate.ts';
 import { FileJournals } from '../../../runbooks/engine/file-journal.ts';
 import type { JournalEvent } from '../../../runbooks/engine/journal.ts';
@@ -48,6 +49,7 @@ it.each(picked)(
       requestsPerSecond: 0,
       ttlSeconds: 2,
       parts: {},
+      bookArchives,
     });
     const { lab } = running;
     const control = await openLabControl(running, labPlaceFile(directory));

@@ -4,9 +4,11 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { SpendArchive } from '../../../gateway/cluster/spend-archive.ts';
+import type { SpendLedger } from '../../../gateway/domain/spend.ts';
 import { LogArchiver } from '../../../gateway/outbox/archive.ts';
 import { mayLeave } from '../../../gateway/outbox/forgetting.ts';
 import { LogStore } from '../../../gateway/outbox/log-store.ts';
+import type { OutboxOptions } from '../../../gateway/outbox/outbox.ts';
 import { reingest } from '../../../gateway/outbox/reingest.ts';
 import { mayForget } from '../../../gateway/region/right-to-write.ts';
 import { type ObjectStore, startObjectStore, storeObject } from '../../../runbooks/lab/object-store.ts';
@@ -15,7 +17,7 @@ import type { TestDatabase } from '../../support/postgres.ts';
 import { until } from '../../support/processes.ts';
 import { query } from '../../support/query.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { event, idsIn, nobodyTold, openLedger, openLog, openTestOutbox, rowsIn } from './open-log.ts';
+import { event, idsIn, nobodyTold, openLedger, openLog, openStore, openTestOutbox, rowsIn } from './open-log.ts';
 
 const directory = await temporaryDirectory();
 let database: TestDatabase;
@@ -195,6 +197,92 @@ describe('a database restored from a backup', () => {
     expect(await reingest(archive, ours, () => undefined)).toMatchObject({ events: 0, interrupted: 0, missing: 0 });
     expect(await query(restored.url, spent)).toEqual([{ spent: 66 }]);
   }, 40_000);
+});
+
+describe('a gateway whose database was restored to before what it has forgotten', () => {
+  /** Shipped, archived and gone from the disk. */
+  async function forgetful(over: Partial<OutboxOptions> = {}) {
+    const { store, archive } = await openArchive();
+    const lived = await migratedDatabase();
+    onTestFinished(() => lived.drop());
+    const { ledger, pool } = openLedger(lived.url);
+    const told = nobodyTold();
+    const switched = { to: ledger };
+    const root = join(directory, randomUUIDv7());
+    const outbox = openTestOutbox(root, followed(switched), told, { archive, retainSeconds: 0, ...over });
+    onTestFinished(() => outbox.close(1_000).then(() => undefined));
+    const spend = async (count: number): Promise<void> => {
+      for (let one = 0; one < count; one++) {
+        outbox.end(event({ costMicros: 1n }));
+        outbox.flush();
+      }
+      await until(() => outbox.queued === 0);
+    };
+    await outbox.start();
+    await spend(30);
+    const [log = ''] = readdirSync(root);
+    await pool.end();
+    const restored = await copyOf(lived);
+    onTestFinished(() => restored.drop());
+    switched.to = openLedger(lived.url).ledger;
+    await spend(60);
+    await until(async () => {
+      await outbox.maintain();
+      return segmentsIn(root).length === 1;
+    });
+    const ids = await idsIn(lived.url);
+    expect(ids).toHaveLength(90);
+    return { store, root, log, told, outbox, spend, switched, restored, lived, ids, archive };
+  }
+
+  it('goes back to its archive and books everything once, while it goes on', async () => {
+    const { told, outbox, spend, switched, restored, ids } = await forgetful();
+    switched.to = openLedger(restored.url).ledger;
+    await spend(5);
+    expect(told).toMatchObject({ lost: [], failures: [] });
+    expect((await idsIn(restored.url)).filter((id) => ids.includes(id))).toEqual(ids);
+    expect(await rowsIn(restored.url)).toHaveLength(95);
+    expect(outbox.queued).toBe(0);
+  }, 40_000);
+
+  it('does so for a log that its successor finds closed', async () => {
+    const { told, outbox, root, log, restored, ids, archive } = await forgetful();
+    expect(await outbox.close(5_000)).toBe(0);
+    expect(segmentsIn(root).length).toBeLessThan(3);
+    const recovering = openStore(root, openLedger(restored.url).ledger, told, 3_600, archive);
+    await recovering.sweep();
+    expect(told).toMatchObject({ lost: [], failures: [] });
+    expect(await idsIn(restored.url)).toEqual(ids);
+    expect(
+      await query(restored.url, `SELECT closed_at IS NOT NULL AS closed FROM spend_log WHERE id = '${log}'`),
+    ).toEqual([{ closed: true }]);
+  }, 40_000);
+
+  it('waits for an archive that is away', async () => {
+    const { store, told, outbox, spend, switched, restored } = await forgetful();
+    await store.close();
+    switched.to = openLedger(restored.url).ledger;
+    outbox.end(event());
+    outbox.flush();
+    await until(() => told.failures.length > 2);
+    expect(told.lost).toEqual([]);
+    expect(outbox.queued).toBeGreaterThan(50);
+    const again = await startObjectStore({ port: store.port });
+    onTestFinished(() => again.close());
+    for (const [name, object] of store.objects) again.objects.set(name, object);
+    await spend(1);
+    expect(told.lost).toEqual([]);
+    expect(await rowsIn(restored.url)).toHaveLength(92);
+  }, 40_000);
+});
+
+/** The ledger of the moment: a gateway keeps its address while the database behind it is another one. */
+const followed = (switched: { to: SpendLedger }): SpendLedger => ({
+  ship: (...asked) => switched.to.ship(...asked),
+  skip: (...asked) => switched.to.skip(...asked),
+  positions: (...asked) => switched.to.positions(...asked),
+  close: (...asked) => switched.to.close(...asked),
+  touch: (...asked) => switched.to.touch(...asked),
 });
 
 /** As a restore would make it: everything that was committed until now. */

@@ -1,7 +1,8 @@
 /** Logs and outboxes for tests: small segments, no large files, a real ledger. */
 import { randomUUIDv7 } from 'node:crypto';
 import { onTestFinished } from 'vitest';
-import type { SpendEvent } from '../../../gateway/domain/spend.ts';
+import type { SegmentArchive, SpendEvent } from '../../../gateway/domain/spend.ts';
+import { LogArchiver } from '../../../gateway/outbox/archive.ts';
 import { LogStore, type RecoveredLog } from '../../../gateway/outbox/log-store.ts';
 import { Outbox, type OutboxOptions, type OutboxSizes } from '../../../gateway/outbox/outbox.ts';
 import { SpendLog } from '../../../gateway/outbox/spend-log.ts';
@@ -48,8 +49,15 @@ export const nobodyTold = (): Told => ({
   interrupted: 0,
 });
 
-export function openStore(root: string, ledger: PostgresSpendLedger, told: Told, retainSeconds = 3_600): LogStore {
+export function openStore(
+  root: string,
+  ledger: PostgresSpendLedger,
+  told: Told,
+  retainSeconds = 3_600,
+  archive?: SegmentArchive,
+): LogStore {
   return new LogStore({
+    ...(archive && { archiver: new LogArchiver(archive, (error) => told.failures.push(error)) }),
     root,
     ledger,
     retainSeconds,

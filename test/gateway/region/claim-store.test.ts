@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Claim, seizure } from '../../../gateway/region/claim.ts';
 import { type ClaimBucket, ClaimStore, type InBucket } from '../../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../../gateway/region/s3-bucket.ts';
-import { type ObjectStore, startObjectStore } from '../../../runbooks/lab/object-store.ts';
+import { type ObjectStore, startObjectStore, storeObject } from '../../../runbooks/lab/object-store.ts';
 
 const { signal } = new AbortController();
 const first: Claim = {
@@ -150,7 +150,7 @@ describe('the claim in one S3 bucket', () => {
     const { store, server } = await oneBucket();
     await store.swap(await store.read(signal), first, signal);
     const [name] = server.objects.keys();
-    server.objects.set(name ?? '', { body: Buffer.from('{"epoch":"seven"}'), etag: '"x"', modifiedAt: new Date() });
+    storeObject(server.objects, name ?? '', Buffer.from('{"epoch":"seven"}'));
     const reading = await store.read(signal);
     expect(reading).toMatchObject({ isMajority: false, newest: undefined });
     expect(await store.swap(reading, first, signal)).toMatchObject({ is: 'unknown' });

@@ -9,6 +9,8 @@ const ways: readonly (readonly [Link, boolean, readonly string[]])[] = [
   ['b.database>a.database', true, ['a', 'b']],
   ['outside>a.door-0', false, ['a']],
   ['outside>b.database', false, ['b']],
+  ['a.gateways>b.archive', true, ['a', 'b']],
+  ['outside>b.archive', false, ['b']],
   // Of the claim's buckets the first lies in b, the second in a, the third in neither.
   ['a.gateways>bucket-0', true, ['a', 'b']],
   ['b.gateways>bucket-0', false, []],
