@@ -54,6 +54,7 @@ export async function resumeWriter(host: Host, region: string, options: ChangeOp
       token: 'region-resume',
       signal,
       facts: () => ({}),
+      progress: () => undefined,
     };
     await giveRightBack(region)(world, context);
     const after = (await world.claims.read(signal)).agreed;

@@ -53,6 +53,10 @@ export async function openWorld(name: WorldName, platform: Platform, use: WorldU
       );
     },
     manifestOf: (region, file) => readFile(`dist/k8s/${region}/${file}`, 'utf8'),
+    pgRestore: {
+      command: 'pg_restore',
+      environment: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', LC_ALL: 'C' },
+    },
     templateOf: (stack) => readFile(`cdk.out/${stack}.template.json`, 'utf8'),
   });
   return {

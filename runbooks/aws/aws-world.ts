@@ -35,10 +35,12 @@ import { awsCredentials } from './credentials.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
 import { awsFoundation } from './foundation.ts';
+import { loginInCluster, loginInSecretsManager } from './gateway-login.ts';
 import { gatewayRestart } from './gateway-restart.ts';
 import { awsGlobalCache } from './global-cache.ts';
 import { kubectlProgram } from './kubectl.ts';
 import { lostWritesLists } from './lost-writes.ts';
+import type { PgRestoreProgram } from './pg-restore.ts';
 import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
 import { quotaNeeds } from './quotas.ts';
 import { putReadiness } from './ready-metrics.ts';
@@ -81,6 +83,8 @@ export interface AwsWorldOptions {
   readonly namesProfile?: () => string;
   /** `kubectl`, if not given. */
   readonly kubectl?: string;
+  /** With what dumps are restored; absent = they are not. */
+  readonly pgRestore?: PgRestoreProgram;
   /** How a region's cache is reached from here, redis:// or rediss://. @throws when it is not known. */
   readonly cacheUrl?: (region: string) => string;
   /** An administrator's key, for the verification. */
@@ -184,7 +188,17 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     namesClients = new AwsClients({ ...(access.endpoint !== undefined && { endpoint: access.endpoint }), profile });
     return namesClients;
   };
-  const backups = awsBackups(clients, { platform, regionOf, databaseUrl });
+  const owner = `${database.user}_owner`;
+  const gatewayLogin = (name: string, signal: AbortSignal) =>
+    platform.cluster.secretStore === undefined
+      ? loginInCluster(kubectl, name, signal)
+      : loginInSecretsManager(clients, name, gatewaySecretName(platform), signal);
+  const backups = awsBackups(clients, {
+    platform,
+    regionOf,
+    databaseUrl,
+    ...(options.pgRestore !== undefined && { dumps: { pgRestore: options.pgRestore, owner, gatewayLogin, wait } }),
+  });
   return {
     ...backups,
     readiness: awsReadiness(clients, {
@@ -209,7 +223,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       cache: cacheName(platform),
       hasPooler: platform.cluster.addons.includes('pgbouncer'),
       roles: {
-        owner: `${database.user}_owner`,
+        owner,
         login: (name, turn) => `${database.user}_${name.replaceAll('-', '_')}_${turn}`,
       },
       writer,

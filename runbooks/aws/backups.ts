@@ -5,6 +5,9 @@ import { bucketName, databaseIdentifier, objectKeys, prefix } from '../../lib/pl
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { Backup, BackupWorld, RestorableKind } from '../books/backup-world.ts';
 import { type AwsClients, isNamed } from './clients.ts';
+import { type DumpTools, dumpRestores } from './dump-restores.ts';
+import { dumpFolders, newestDump, storedDump } from './dumps.ts';
+import { databasePlan } from './new-instance.ts';
 import { describeInstance } from './region-database.ts';
 import { readRestored, restoredUrl } from './restored-database.ts';
 import { awsRestores, newestSnapshot } from './restores.ts';
@@ -14,11 +17,12 @@ export interface BackupsPlace {
   readonly regionOf: (name: string) => Region;
   /** How the region's database is reached from here: the restored one is, too, by its own host. */
   readonly databaseUrl: (region: string) => string;
+  /** Absent = dumps are not restored here. */
+  readonly dumps?: DumpTools;
 }
 
 /** Folders of the backup bucket; the rest of the kinds are RDS's. */
-const folders: Readonly<Record<Exclude<RestorableKind, 'postgresql-full' | 'postgresql-wal'>, string>> = {
-  'postgresql-dump': objectKeys.databaseDumps,
+const folders: Readonly<Record<Exclude<RestorableKind, `postgresql-${'full' | 'wal' | 'dump'}`>, string>> = {
   'vault-snapshot': objectKeys.vaultSnapshots,
   'redis-rdb': objectKeys.redisSnapshots,
   configuration: objectKeys.configurationBackups,
@@ -37,24 +41,25 @@ export function awsBackups(clients: AwsClients, place: BackupsPlace): BackupWorl
       const identifier = identifierIn(region);
       if (kind === 'postgresql-full') return newestSnapshot(clients, region, identifier, isOurs, signal);
       if (kind === 'postgresql-wal') return latestMoment(clients, region, identifier, isOurs, signal);
+      if (kind === 'postgresql-dump') {
+        return newestDump(dumpFolders(platform), region, (one) =>
+          newestObject(clients, one.region, one.bucket, one.folder, signal),
+        );
+      }
       const bucket = bucketName(platform, regionOf(region), 'backup');
       return newestObject(clients, region, bucket, folders[kind], signal);
+    },
+    dumpNamed: async (id, signal) => {
+      const found = await storedDump(clients, id, dumpFolders(platform), signal);
+      return found && backupOf(id, found.storedAt);
     },
     restores: {
       ...awsRestores(clients, {
         identifierIn,
         // Into the same subnets and behind the same security group: nobody else reaches it.
-        surroundings: async (region, signal) => {
-          const source = await describeInstance(clients, region, identifierIn(region), signal);
-          const groups = (source?.VpcSecurityGroups ?? []).flatMap(({ VpcSecurityGroupId: id }) => id ?? []);
-          const subnetGroup = source?.DBSubnetGroup?.DBSubnetGroupName;
-          const parameterGroup = source?.DBParameterGroups?.[0]?.DBParameterGroupName;
-          return {
-            ...(subnetGroup === undefined ? {} : { DBSubnetGroupName: subnetGroup }),
-            ...(groups.length === 0 ? {} : { VpcSecurityGroupIds: groups }),
-            ...(parameterGroup === undefined ? {} : { DBParameterGroupName: parameterGroup }),
-          };
-        },
+        surroundings: async (region, signal) =>
+          (await databasePlan(clients, platform, regionOf(region), signal)).surroundings,
+        dumps: place.dumps && dumpRestores(clients, { ...place, ...place.dumps }),
       }),
       read: async (region, name, signal) => {
         const instance = await describeInstance(clients, region, name, signal);

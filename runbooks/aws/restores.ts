@@ -1,38 +1,45 @@
-/** Databases from RDS snapshots and automated backups, beside what is in use. */
+/** Databases from RDS snapshots, automated backups and dumps, beside what is in use. */
 import {
   DeleteDBInstanceCommand,
   DescribeDBSnapshotsCommand,
   RestoreDBInstanceFromDBSnapshotCommand,
   RestoreDBInstanceToPointInTimeCommand,
 } from '@aws-sdk/client-rds';
-import type { Backup, RestoreRequest } from '../books/backup-world.ts';
+import type { Backup, Restores } from '../books/backup-world.ts';
 import { type AwsClients, isNamed } from './clients.ts';
 import { restoredInstance } from './database-in-use.ts';
-import { restoredTag } from './restored-tag.ts';
+import type { dumpRestores } from './dump-restores.ts';
+import type { Surroundings } from './new-instance.ts';
+import { dumpTag, restoredTag } from './restored-tag.ts';
 
 export interface RestorePlace {
   /** Of the region's database, as the stack names it. */
   readonly identifierIn: (region: string) => string;
   /** Where the new database stands: what the region's own one stands in. */
   readonly surroundings: (region: string, signal: AbortSignal) => Promise<Surroundings>;
+  /** Undefined = dumps are not restored here. */
+  readonly dumps: ReturnType<typeof dumpRestores> | undefined;
 }
 
-export interface Surroundings {
-  readonly DBSubnetGroupName?: string;
-  readonly VpcSecurityGroupIds?: string[];
-  readonly DBParameterGroupName?: string;
-}
-
-export function awsRestores(clients: AwsClients, place: RestorePlace) {
+export function awsRestores(clients: AwsClients, place: RestorePlace): Omit<Restores, 'read'> {
+  const { dumps } = place;
   return {
-    ways: ['snapshot', 'point-in-time'] as const,
-    view: async (region: string, name: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'ready'> => {
+    ways: ['snapshot', 'point-in-time', ...(dumps === undefined ? [] : (['dump'] as const))],
+    obstacle: async (way, region, signal) => (way === 'dump' ? dumps?.obstacle(region, signal) : undefined),
+    view: async (region, name, signal) => {
       const instance = await restoredInstance(clients, region, name, place.identifierIn(region), signal);
       if (instance === undefined) return 'absent';
-      return instance.DBInstanceStatus === 'available' ? 'ready' : 'creating';
+      const { DBInstanceStatus: status, TagList: tags = [], Endpoint: { Address: host, Port: port } = {} } = instance;
+      if (status !== 'available') return 'creating';
+      if (dumps === undefined || host === undefined || !tags.some(({ Key }) => Key === dumpTag)) return 'ready';
+      return states[await dumps.contents(region, name, { host, port })];
     },
-    begin: async (request: RestoreRequest, _token: string, abortSignal: AbortSignal): Promise<void> => {
+    begin: async (request, _token, abortSignal, progress) => {
       const { region, way, backup, at, as } = request;
+      if (way === 'dump') {
+        if (dumps === undefined) throw new Error('dumps are not restored here');
+        return dumps.restore(request, abortSignal, progress);
+      }
       const Tags = [{ Key: restoredTag, Value: as }];
       const target = { ...(await place.surroundings(region, abortSignal)), MultiAZ: false, Tags };
       try {
@@ -47,7 +54,6 @@ export function awsRestores(clients: AwsClients, place: RestorePlace) {
           );
           return;
         }
-        if (way === 'dump') throw new Error('a dump is restored by pg_restore into a database that is there already');
         await clients.rds(region).send(
           new RestoreDBInstanceToPointInTimeCommand({
             ...sourceOf(backup),
@@ -62,7 +68,7 @@ export function awsRestores(clients: AwsClients, place: RestorePlace) {
         if (!isNamed(error, 'DBInstanceAlreadyExistsFault', 'DBInstanceAlreadyExists')) throw error;
       }
     },
-    remove: async (region: string, name: string, abortSignal: AbortSignal): Promise<void> => {
+    remove: async (region, name, abortSignal) => {
       try {
         await clients
           .rds(region)
@@ -74,6 +80,8 @@ export function awsRestores(clients: AwsClients, place: RestorePlace) {
     },
   };
 }
+
+const states = { empty: 'empty', loading: 'creating', loaded: 'ready' } as const;
 
 /** A database that is gone is named by its automated backup, and so is one of another region. */
 const sourceOf = (backup: string) =>

@@ -6,10 +6,13 @@ import {
   databaseArn,
   databaseSecretName,
   dnsStackName,
+  gatewaySecretName,
+  objectKeys,
+  stackName,
   storageKeyAlias,
 } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
-import { allow, type Statement, throughKeys } from './rights.ts';
+import { allow, type Statement, secretArns, throughKeys } from './rights.ts';
 
 /** The database that a failback makes, whether `holdfast.config.ts` describes it already or not. */
 export const replacement = (region: Region): Region => ({
@@ -62,13 +65,38 @@ export function restoring(platform: Platform): Statement[] {
     ...seeingBackups(platform),
     allow(
       'RestoreBesideWhatIsInUse',
-      ['rds:RestoreDBInstanceFromDBSnapshot', 'rds:RestoreDBInstanceToPointInTime', 'rds:AddTagsToResource'],
+      [
+        'rds:RestoreDBInstanceFromDBSnapshot',
+        'rds:RestoreDBInstanceToPointInTime',
+        'rds:CreateDBInstance',
+        'rds:AddTagsToResource',
+      ],
       platform.regions.flatMap((one) => [
         databaseArn(platform, one),
-        ...['db:restored-*', 'snapshot:*', 'auto-backup:*', 'subgrp:*', 'pg:*'].map(
+        ...['db:restored-*', 'snapshot:*', 'auto-backup:*', 'subgrp:*', 'pg:*', 'og:*'].map(
           (kind) => `arn:aws:rds:${one.region}:${one.account}:${kind}`,
         ),
       ]),
+    ),
+    // Where the database stood, when it is gone.
+    allow(
+      'SeeWhatTheStackNames',
+      ['cloudformation:DescribeStackResources'],
+      platform.regions.map(
+        ({ region, account }) =>
+          `arn:aws:cloudformation:${region}:${account}:stack/${stackName(platform, region, 'data')}/*`,
+      ),
+    ),
+    allow(
+      'ReadTheDumps',
+      ['s3:GetObject'],
+      platform.regions.map((one) => `arn:aws:s3:::${bucketName(platform, one, 'backup')}/${objectKeys.databaseDumps}*`),
+    ),
+    // No dump holds the logins of the gateways.
+    allow(
+      'ReadTheGatewaysLogins',
+      ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue'],
+      secretArns(platform, gatewaySecretName(platform)),
     ),
     // RDS uses the key of what it restores in the name of whoever asks it to.
     throughKeys('LetRdsUseTheKeys', ['kms:DescribeKey', 'kms:Decrypt', 'kms:CreateGrant'], platform, [

@@ -28,15 +28,27 @@ export interface RestoreRequest {
 export interface BackupWorld {
   /** The newest of a kind that can be used from this region; undefined = none. */
   newestBackup(kind: RestorableKind, region: string, signal: AbortSignal): Promise<Backup | undefined>;
+  /** A dump by its `id`; undefined = there is none. A world without this has the newest alone. */
+  dumpNamed?(id: string, signal: AbortSignal): Promise<Backup | undefined>;
   readonly restores: Restores;
+}
+
+/** What keeps a way of restoring from working, and what a person can do about it. */
+export interface Obstacle {
+  readonly because: string;
+  readonly fix: string;
 }
 
 /** Databases that were made from backups, by name. They stand beside what is in use until something is pointed at them. */
 export interface Restores {
   /** How this world can restore. */
   readonly ways: readonly RestoreWay[];
-  view(region: string, name: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'ready'>;
-  begin(request: RestoreRequest, token: string, signal: AbortSignal): Promise<void>;
+  /** What keeps this place from a way that the world knows; undefined = nothing. Absent = nothing ever does. */
+  obstacle?(way: RestoreWay, region: string, signal: AbortSignal): Promise<Obstacle | undefined>;
+  /** `empty` = it stands, and what it is made for is not in it. */
+  view(region: string, name: string, signal: AbortSignal): Promise<'absent' | 'creating' | 'empty' | 'ready'>;
+  /** Harmless when repeated. @param progress what it is at, for who waits. */
+  begin(request: RestoreRequest, token: string, signal: AbortSignal, progress: (note: string) => void): Promise<void>;
   remove(region: string, name: string, signal: AbortSignal): Promise<void>;
   /** Opens it and reads what a gateway needs. Rejects when it cannot be read. */
   read(region: string, name: string, signal: AbortSignal): Promise<RestoredContents>;

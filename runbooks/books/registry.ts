@@ -4,6 +4,7 @@ import type { Platform } from '../../lib/platform/platform.ts';
 import { type RunbookId, runbookTitles } from '../catalog.ts';
 import type { Runbook } from '../engine/step.ts';
 import { backupVerify } from './backup-verify.ts';
+import type { RestoreWay } from './backup-world.ts';
 import { credentialRotation } from './credential-rotation.ts';
 import { databaseRestore } from './database-restore.ts';
 import { disasterRestore } from './disaster-restore.ts';
@@ -64,7 +65,11 @@ const bakeSeconds = seconds.default(300).describe('how long each share or part i
 const primary = region.describe('region of the writer');
 const standbys = list.describe('the other regions, separated by commas');
 const way = z.enum(['snapshot', 'point-in-time', 'dump']).describe('what to restore from');
+const dump = z.string().optional().describe('with way=dump: which one, s3://BUCKET/KEY; absent = the newest');
 const at = z.iso.datetime().optional().describe('data as of then (ISO 8601); absent = as new as can be had');
+const namesDumpInVain = ({ way: by, dump: named }: { way: RestoreWay; dump?: string | undefined }): boolean =>
+  named !== undefined && by !== 'dump';
+const dumpsOnly = { path: ['dump'], error: 'names a dump: leave it out, or say way=dump' };
 
 const toStandby = ({ primary: { region: from }, standbys: [standby], globalCache }: Platform): Parameters => ({
   ...(globalCache && { cache: 'promote' }),
@@ -109,17 +114,22 @@ const definitions: Readonly<Record<Exclude<RunbookId, 'drill'>, Definition>> = {
     ofPrimary,
     zoneEvacuation,
   ),
-  'database-restore': define(z.strictObject({ region, way, at }), ofPrimary, ({ at: then, ...plan }) =>
-    databaseRestore({ ...plan, at: then }),
+  'database-restore': define(
+    z.strictObject({ region, way, at, dump }).refine((plan) => !namesDumpInVain(plan), dumpsOnly),
+    ofPrimary,
+    ({ at: then, ...plan }) => databaseRestore({ ...plan, at: then }),
   ),
   'disaster-restore': define(
-    z.strictObject({
-      region: region.describe('region to come back in'),
-      former,
-      way,
-      at,
-      vault: z.enum(['restore', 'none']).default('restore').describe('whether Vault comes back from its snapshot'),
-    }),
+    z
+      .strictObject({
+        region: region.describe('region to come back in'),
+        former,
+        way,
+        at,
+        dump,
+        vault: z.enum(['restore', 'none']).default('restore').describe('whether Vault comes back from its snapshot'),
+      })
+      .refine((plan) => !namesDumpInVain(plan), dumpsOnly),
     (platform) => ({
       former: platform.primary.region,
       vault: platform.cluster.addons.includes('vault') ? 'restore' : 'none',

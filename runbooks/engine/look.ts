@@ -17,7 +17,13 @@ export function contextOf<World>(
   events: readonly JournalEvent[],
   signal: AbortSignal,
 ): StepContext {
-  return { runId, token: `${runId}/${step.id}`, signal, facts: (stepId) => factsOf(events, stepId) };
+  return {
+    runId,
+    token: `${runId}/${step.id}`,
+    signal,
+    facts: (stepId) => factsOf(events, stepId),
+    progress: () => undefined,
+  };
 }
 
 function factsOf(events: readonly JournalEvent[], stepId: string): Facts {

@@ -3,7 +3,7 @@ import type { Journal, JournalEvent } from './journal.ts';
 import { contextOf, look, messageOf, noteOf, orAborted } from './look.ts';
 import { type Clock, Recorder } from './recorder.ts';
 import { hasActed, stepStates } from './standing.ts';
-import { type Facts, faultsOf, type Runbook, type Step, type Verdict } from './step.ts';
+import { type Facts, faultsOf, type Runbook, type Step, type StepContext, type Verdict } from './step.ts';
 
 export interface RunOptions<World> {
   readonly book: Runbook<World>;
@@ -24,7 +24,7 @@ export interface RunOptions<World> {
   /** What the operator typed when asked to type `expected`. */
   readonly confirm: (step: Step<World>, expected: string) => Promise<string>;
   readonly onEvent: (event: JournalEvent) => void;
-  /** Called after each look that did not find the effect. */
+  /** Called after each look that did not find the effect, and with what a long act is at. */
   readonly onWaiting: (step: Step<World>, note: string, remainingSeconds: number) => void;
 }
 
@@ -160,9 +160,15 @@ class Run<World> {
     signal: AbortSignal,
     onNote: (note: string) => void,
   ): Promise<Outcome | undefined> {
-    const { world, runId, clock } = this.#options;
+    const { world, runId, clock, onWaiting } = this.#options;
     const deadline = clock.now() + step.patienceSeconds * 1000;
-    const context = contextOf(step, runId, this.#recorder.events, signal);
+    const context: StepContext = {
+      ...contextOf(step, runId, this.#recorder.events, signal),
+      progress: (note) => {
+        onNote(note);
+        onWaiting(step, note, Math.max(0, Math.ceil((deadline - clock.now()) / 1000)));
+      },
+    };
     const before = await this.#until(step, deadline, signal, onNote, () => step.check(world, context), {
       ends: ({ is }) => is !== 'underway',
     });

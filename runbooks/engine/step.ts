@@ -22,6 +22,8 @@ export interface StepContext {
   readonly token: string;
   /** What an earlier step of this run found when it was verified. @throws when that step does not stand. */
   readonly facts: (stepId: string) => Facts;
+  /** What an act that takes long is at, for the operator who waits for it. */
+  readonly progress: (note: string) => void;
 }
 
 /** The step in words, for the printed runbook and for the operator who has to do without this program. */

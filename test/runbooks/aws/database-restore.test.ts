@@ -1,23 +1,17 @@
 /**
- * database-restore over the wire: snapshots, restores and names by moto's RDS, claim and journal in S3, spend by Prometheus'
- * API. Behind every instance that RDS names stands one real PostgreSQL, which only RDS' answers lead to.
+ * database-restore over the wire, from RDS' own backups: snapshots, restores and names by moto's RDS, claim and journal in S3,
+ * spend by Prometheus' API. Behind every instance that RDS names stands one real PostgreSQL, which only RDS' answers lead to.
  */
-import { createServer } from 'node:http';
 import { CreateDBSnapshotCommand, DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import { databaseIdentifier } from '../../../lib/platform/names.ts';
-import { gatewayRestart } from '../../../runbooks/aws/gateway-restart.ts';
 import { policyOf } from '../../../runbooks/aws/policy.ts';
 import type { RestoreWay } from '../../../runbooks/books/backup-world.ts';
 import { databaseRestore, type RestoreWorld } from '../../../runbooks/books/database-restore.ts';
-import type { Journal } from '../../../runbooks/engine/journal.ts';
 import { type RunOptions, run } from '../../../runbooks/engine/run.ts';
 import { undo } from '../../../runbooks/engine/undo.ts';
-import { spec } from '../../lib/specs.ts';
 import { refusedCalls } from '../../support/aws/allowed.ts';
-import { FakeCluster } from '../../support/aws/cluster.ts';
+import { type Damaged, damagedPlatform, dyingAt } from '../../support/aws/damaged-platform.ts';
 import { motoIsInstalled } from '../../support/aws/moto.ts';
-import { type Standing, standingPlatform } from '../../support/aws/standing.ts';
 import { ownCalls } from '../../support/aws/wire.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
 import { query } from '../../support/query.ts';
@@ -31,7 +25,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
   'database-restore over the wire (skipped where .cache/python has no moto, never in CI)',
   { timeout: 90_000 },
   () => {
-    let standing: Standing | undefined;
+    let standing: Damaged | undefined;
     afterEach(() => standing?.close());
 
     async function damaged() {
@@ -39,38 +33,17 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       onTestFinished(() => database.drop());
       await query(database.url, `INSERT INTO api_key (key_hash, key_name) VALUES ('${'c'.repeat(64)}', 'sk-...kept')`);
       await query(database.url, `UPDATE region_epoch SET writer_region = '${east}'`);
-      const { hostname: host, port } = new URL(database.url);
-      const made = await standingPlatform(spec(), [east], { databasesAt: { host, port: Number(port) } });
+      const made = await damagedPlatform(east, database.url);
       standing = made;
-      const own = databaseIdentifier(made.platform, made.platform.primary);
       for (const name of ['first', 'second']) {
-        const snapshot = { DBInstanceIdentifier: own, DBSnapshotIdentifier: name };
+        const snapshot = { DBInstanceIdentifier: made.own, DBSnapshotIdentifier: name };
         await made.clients.rds(east).send(new CreateDBSnapshotCommand(snapshot));
       }
-      const cluster = new FakeCluster(['a', 'b', 'c']);
-      cluster.add('Deployment', 'gateway', 'image', 3);
-      const prometheusUrl = await outboxesDrained();
-      // Nobody answers at the damaged one; its name leads to what has it, as in DNS.
-      let address = Object.assign(new URL(database.url), { host: '127.0.0.1:1' }).href;
-      const aws = made.world({ databaseUrl: () => address, prometheusUrl: () => prometheusUrl });
-      const world: RestoreWorld = {
-        ...aws,
-        inUse: {
-          ...aws.inUse,
-          ...gatewayRestart(cluster.kubectl),
-          use: async (...asked) => {
-            await aws.inUse.use(...asked);
-            address = database.url;
-          },
-        },
-        verify: async () => [],
-        wait: async () => undefined,
-      };
-      return { ...made, world, own, database, cluster };
+      return { ...made, database };
     }
 
     const options = (
-      { world, journal }: Pick<Awaited<ReturnType<typeof damaged>>, 'world' | 'journal'>,
+      { restoreWorld: world, journal }: Pick<Damaged, 'restoreWorld' | 'journal'>,
       way: RestoreWay,
       more: Partial<RunOptions<RestoreWorld>> = {},
     ): RunOptions<RestoreWorld> =>
@@ -89,7 +62,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       'by %s: a new database takes the name of the damaged one in a new epoch, killed and failed on the way; the policy is enough',
       async (way, restoring) => {
         const place = await damaged();
-        const { world, own, database, cluster, clients, front, platform, buckets } = place;
+        const { restoreWorld: world, own, database, cluster, clients, front, platform, buckets } = place;
         // Killed when the restore was asked for and nobody has written so.
         const journal = place.journal(west, 'run-1');
         await expect(run(options(place, way, { journal: dyingAt(journal, 'restore') }))).rejects.toThrow(Crash);
@@ -122,21 +95,9 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       },
     );
 
-    it('a dump is refused by name before anything is changed, with the command that restores one by hand', async () => {
-      const place = await damaged();
-      const from = place.front.calls.length;
-      expect(await run(options(place, 'dump'))).toMatchObject({
-        is: 'refused',
-        step: 'backup',
-        because: 'here a database is restored by snapshot or point-in-time, not by dump',
-        fix: expect.stringContaining('pg_restore --no-owner'),
-      });
-      expect(place.front.calls.slice(from).filter(({ service }) => service === 'rds')).toEqual([]);
-    });
-
     it('declined before the new epoch and taken back, it leaves what is in use alone, and nothing of its own', async () => {
       const place = await damaged();
-      const { world, own, clients, front, platform, buckets } = place;
+      const { restoreWorld: world, own, clients, front, platform, buckets } = place;
       const declined = options(place, 'snapshot', { confirm: async () => 'no' });
       expect(await run(declined)).toMatchObject({ is: 'partial', step: 'seize' });
       expect(await world.restores.view(east, 'restored-run-1', signal)).toBe('ready');
@@ -149,25 +110,3 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     });
   },
 );
-
-const dyingAt = (journal: Journal, step: string): Journal => ({
-  read: () => journal.read(),
-  append: async (position, event) => {
-    if (event.is === 'acted' && event.step === step) throw new Crash();
-    await journal.append(position, event);
-  },
-});
-
-/** https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries */
-async function outboxesDrained(): Promise<string> {
-  const data = { resultType: 'vector', result: [{ metric: {}, value: [1_767_225_600, '3'] }] };
-  const server = createServer((_, response) => response.end(JSON.stringify({ status: 'success', data })));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return `http://127.0.0.1:${address.port}`;
-}

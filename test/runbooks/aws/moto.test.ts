@@ -223,7 +223,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         at: undefined,
         as: 'restored-r-1',
       } as const;
-      await restores.begin(request, 'token', signal);
+      await restores.begin(request, 'token', signal, () => undefined);
       for (const token of ['first', 'after a crash']) await inUse.use(east, 'restored-r-1', token, signal);
       expect(await inUse.name(east, signal)).toBe('restored-r-1');
       // A run that goes on finds its database under the new name, and restores no second one.

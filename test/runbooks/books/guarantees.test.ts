@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { backupFault, backups } from '../../../lib/platform/backups.ts';
 import { judge } from '../../../runbooks/books/canary-world.ts';
+import { databaseRestore } from '../../../runbooks/books/database-restore.ts';
 import { type DrillResult, drillDue, drillFaults } from '../../../runbooks/books/drill-history.ts';
 import { canaryShares } from '../../../runbooks/books/region-failback.ts';
 import { versionFault } from '../../../runbooks/books/upgrade.ts';
@@ -160,6 +161,26 @@ describe('database-restore', () => {
     expect(sound.restoredEpoch).toBe(2);
     expect(sound.waits).toEqual([18]);
     expect(sound.missing).toBe(0);
+  });
+
+  it('restores an old dump only when it is named, and in a world that has the newest alone no other one', async () => {
+    const restore = (dump?: string) => {
+      const world = caseOf('database-restore').world();
+      world.backupAges = { 'postgresql-dump': 27 * 3_600 };
+      const book = databaseRestore({ region: 'a', way: 'dump', at: undefined, dump });
+      return run(optionsFor<World>(book, world, { confirm: async (_, expected) => expected }));
+    };
+    expect(await restore()).toMatchObject({
+      is: 'refused',
+      because:
+        'the newest dump, postgresql-dump-7, is 27 hours old, and one is made each day (at most 26 hours are good)',
+      fix: expect.stringContaining('dump=postgresql-dump-7'),
+    });
+    expect(await restore('postgresql-dump-6')).toMatchObject({
+      is: 'refused',
+      because: 'dump: there is no postgresql-dump-6',
+    });
+    expect(await restore('postgresql-dump-7')).toEqual({ is: 'completed' });
   });
 });
 

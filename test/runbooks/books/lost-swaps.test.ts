@@ -73,7 +73,8 @@ describe('opening the epoch', () => {
 });
 
 describe('giving the right to write back', () => {
-  const context = { runId: 'resume', token: 'resume', signal: new AbortController().signal, facts: () => ({}) };
+  const { signal } = new AbortController();
+  const context = { runId: 'resume', token: 'resume', signal, facts: () => ({}), progress: () => undefined };
 
   async function closed(): Promise<TwoRegions> {
     const world = new TwoRegions();

@@ -1,5 +1,4 @@
 /** Everything that books need, existing only here: effects take a few looks to show, and nothing may be asked for twice. */
-import type { BackupName } from '../../../lib/platform/backups.ts';
 import type { RestorableKind, RestoreRequest, RestoreWay } from '../../../runbooks/books/backup-world.ts';
 import type { Vitals } from '../../../runbooks/books/canary-world.ts';
 import type { CredentialState } from '../../../runbooks/books/credential-rotation.ts';
@@ -48,7 +47,7 @@ export class SimulatedWorld extends TwoRegions implements World {
     ['database/b', '18.4'],
   ]);
   obstaclesFound: readonly string[] = [];
-  backupAges: Partial<Record<BackupName, number>> = {};
+  backupAges: Partial<Record<RestorableKind, number>> = {};
   keysInBackup = 40;
   isLoaded = false;
   readonly broken = new Set<string>();
@@ -210,8 +209,7 @@ export class SimulatedWorld extends TwoRegions implements World {
   };
 
   async newestBackup(kind: RestorableKind) {
-    const ages: Partial<Record<RestorableKind, number>> = this.backupAges;
-    const ageSeconds = kind in ages ? ages[kind] : 60;
+    const ageSeconds = kind in this.backupAges ? this.backupAges[kind] : 60;
     return ageSeconds === undefined ? undefined : { id: `${kind}-7`, takenAt: '2026-01-01T00:00:00.000Z', ageSeconds };
   }
 

@@ -42,6 +42,8 @@ describe('holdfast runbook run', () => {
     expect(await runBook(host, 'database-restore', ['way=magic', 'colour=red'], options)).toBe(2);
     expect(host.output()).toContain('way: ');
     expect(host.output()).toContain('colour: there is no such parameter');
+    expect(await runBook(host, 'database-restore', ['way=snapshot', 'dump=s3://bucket/7.dump'], options)).toBe(2);
+    expect(host.output()).toContain('dump: names a dump: leave it out, or say way=dump');
     expect(await runBook(host, 'region-fallover', [], options)).toBe(2);
     expect(await runBook(host, 'region-failover', ['b'], options)).toBe(2);
     expect(await host.journals.runs()).toEqual([]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryJournal, PositionTaken } from '../../../runbooks/engine/journal.ts';
 import { exitCodes, run } from '../../../runbooks/engine/run.ts';
-import type { Verdict } from '../../../runbooks/engine/step.ts';
+import type { StepContext, Verdict } from '../../../runbooks/engine/step.ts';
 import { bookOf, EffectWorld, effectStep, optionsFor } from './world.ts';
 
 const kinds = async (journal: MemoryJournal): Promise<string[]> => (await journal.read()).map(({ is }) => is);
@@ -75,6 +75,22 @@ describe('a run', () => {
     expect(outcome).toMatchObject({ is: 'timed-out', step: 'one' });
     expect(outcome).toMatchObject({ waitedFor: expect.stringContaining('looks left') });
     expect(exitCodes[outcome.is]).toBe(5);
+  });
+
+  it('tells who waits what a long act is at; when the patience ends, that is what it waited for', async () => {
+    const told: (readonly [note: string, remainingSeconds: number])[] = [];
+    const act = async (_: EffectWorld, { progress }: StepContext): Promise<void> => {
+      progress('half is copied');
+      await new Promise(() => undefined);
+    };
+    const onWaiting = (_: unknown, note: string, remaining: number): void => void told.push([note, remaining]);
+    const book = bookOf(effectStep('one', 1, { act, patienceSeconds: 0.05 }));
+    expect(await run(optionsFor(book, new EffectWorld(), { onWaiting }))).toEqual({
+      is: 'timed-out',
+      step: 'one',
+      waitedFor: 'half is copied',
+    });
+    expect(told).toEqual([['half is copied', 1]]);
   });
 
   it('ends with its patience also when a look never returns and ignores its signal', async () => {

@@ -177,7 +177,10 @@ async function pass(request: IncomingMessage, response: ServerResponse, body: Bu
     headers: [...headers, ['x-moto-account-id', moto.account]],
     ...(method === 'GET' || method === 'HEAD' ? {} : { body }),
   });
-  const passed = [...answer.headers].filter(([name]) => !/^(content-length|connection|content-encoding)$/.test(name));
+  const passed = [...answer.headers].filter(
+    ([name]) =>
+      !/^(content-length|connection|content-encoding)$/.test(name) || (method === 'HEAD' && name === 'content-length'),
+  );
   response.writeHead(answer.status, Object.fromEntries(passed));
   response.end(Buffer.from(await answer.arrayBuffer()));
 }
