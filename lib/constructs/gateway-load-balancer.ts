@@ -16,6 +16,8 @@ import { acknowledge } from './acknowledge.ts';
 
 export interface GatewayLoadBalancerProps {
   readonly name: string;
+  /** By it, and not by an ARN that AWS invents, the manifests put pods into the target group. */
+  readonly targetGroupName: string;
   readonly vpc: ec2.IVpc;
   readonly certificate: acm.ICertificate;
   readonly tier: Tier;
@@ -72,8 +74,9 @@ export class GatewayLoadBalancer extends Construct {
     });
   }
 
-  private gatewayTargets({ vpc, tier }: GatewayLoadBalancerProps): elb.ApplicationTargetGroup {
+  private gatewayTargets({ targetGroupName, vpc, tier }: GatewayLoadBalancerProps): elb.ApplicationTargetGroup {
     return new elb.ApplicationTargetGroup(this, 'Gateway', {
+      targetGroupName,
       vpc,
       targetType: elb.TargetType.IP,
       protocol: elb.ApplicationProtocol.HTTP,

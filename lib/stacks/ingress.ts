@@ -21,6 +21,7 @@ import {
   outputs,
   parameters,
   regionalDomain,
+  targetGroupName,
 } from '../platform/names.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { ClusterStack } from './cluster.ts';
@@ -58,6 +59,7 @@ export class IngressStack extends RegionalStack {
         : acm.Certificate.fromCertificateArn(this, 'Certificate', region.certificateArn);
     const { loadBalancer, targetGroup, securityGroup, listener } = new GatewayLoadBalancer(this, 'Gateway', {
       name: loadBalancerName(platform, region.region),
+      targetGroupName: targetGroupName(platform, region.region),
       vpc: props.vpc,
       certificate,
       tier: platform.tier,

@@ -271,6 +271,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
         survivorUrl: databaseUrl,
         keyOf: (old) => `runs/lost-writes/${databaseIdentifier(platform, old)}.json`,
       }),
+      wait,
     }),
     claims: claimStore,
     foundation: awsFoundation(clients, {
@@ -290,6 +291,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
         identifier: databaseIdentifier(platform, regionOf(name)),
         stack: regionOf(name).database === undefined ? stackName(platform, name, 'data') : undefined,
         rows: regionRows(databaseUrl(name)),
+        wait,
       }),
     traffic: awsRegionTraffic(clients, (name) => {
       const found = takeovers.find(({ region }) => region === name);

@@ -1,5 +1,5 @@
 /** The newest backup of each kind, and databases made from them: RDS's own backups, and what CronJobs put into buckets. */
-import { DescribeDBInstanceAutomatedBackupsCommand } from '@aws-sdk/client-rds';
+import { type DBInstanceAutomatedBackup, DescribeDBInstanceAutomatedBackupsCommand } from '@aws-sdk/client-rds';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { bucketName, databaseIdentifier, objectKeys, prefix } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
@@ -82,9 +82,17 @@ async function latestMoment(
   const instance = await describeInstance(clients, region, identifier, abortSignal);
   if (instance?.LatestRestorableTime !== undefined) return backupOf(identifier, instance.LatestRestorableTime);
   try {
-    const { DBInstanceAutomatedBackups: found = [] } = await clients
-      .rds(region)
-      .send(new DescribeDBInstanceAutomatedBackupsCommand({}), { abortSignal });
+    const found: DBInstanceAutomatedBackup[] = [];
+    let marker: string | undefined;
+    do {
+      const page = await clients
+        .rds(region)
+        .send(new DescribeDBInstanceAutomatedBackupsCommand(marker === undefined ? {} : { Marker: marker }), {
+          abortSignal,
+        });
+      found.push(...(page.DBInstanceAutomatedBackups ?? []));
+      marker = page.Marker;
+    } while (marker !== undefined && marker !== '');
     const usable = found.flatMap(({ DBInstanceIdentifier: of = '', ...more }) => {
       const { DBInstanceAutomatedBackupsArn: arn, RestoreWindow: window } = more;
       return arn === undefined || window?.LatestTime === undefined ? [] : [{ of, arn, until: window.LatestTime }];

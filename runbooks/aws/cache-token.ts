@@ -4,7 +4,7 @@ import { connect as connectSecurely } from 'node:tls';
 
 const patienceMs = 5_000;
 
-/** @param url redis:// or rediss://, as it is reached from here. @throws when it does not answer in time. */
+/** @param url redis:// or rediss://, as it is reached from here. @throws when it does not answer, or not in time. */
 export function takesToken(url: string, token: string, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const { protocol, hostname: host, port } = new URL(url);
@@ -13,9 +13,14 @@ export function takesToken(url: string, token: string, signal: AbortSignal): Pro
     const stop = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
     const end = (): void => void socket.destroy(new Error(`the cache at ${host} does not answer`));
     stop.addEventListener('abort', end, { once: true });
+    if (stop.aborted) end();
     let answer = '';
     socket.once('error', reject);
-    socket.once('close', () => stop.removeEventListener('abort', end));
+    socket.once('close', () => {
+      stop.removeEventListener('abort', end);
+      // After an answer, or an error, this changes nothing.
+      reject(new Error(`the cache at ${host} hangs up before it has answered`));
+    });
     socket.on('data', (piece: Buffer) => {
       answer += piece.toString();
       if (!answer.includes('\r\n')) return;

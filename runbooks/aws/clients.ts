@@ -1,4 +1,5 @@
 /** AWS's own clients, made here alone: each call is bounded, and throttling is waited out instead of ending a recovery. */
+import { createHash } from 'node:crypto';
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { EKSClient } from '@aws-sdk/client-eks';
@@ -103,6 +104,12 @@ interface ClientOptions {
 export const isNamed = (error: unknown, ...names: readonly string[]): boolean =>
   error instanceof Error && names.includes(error.name);
 
-/** 1 to 64 of a-z, A-Z, 0-9 and hyphen, beginning with a letter: what CloudFormation takes as a token. */
-export const clientToken = (token: string): string =>
-  `t-${token.replaceAll(/[^a-zA-Z0-9]+/g, '-')}`.slice(0, 64).replace(/-+$/, '');
+/**
+ * 1 to 64 of a-z, A-Z, 0-9 and hyphen, beginning with a letter: what CloudFormation takes as a token. A longer one ends in its
+ * digest: cut off, tokens of one step would be the same.
+ */
+export function clientToken(token: string): string {
+  const named = `t-${token.replaceAll(/[^a-zA-Z0-9]+/g, '-')}`.replace(/-+$/, '');
+  if (named.length <= 64) return named;
+  return `${named.slice(0, 47)}-${createHash('sha256').update(token).digest('hex').slice(0, 16)}`;
+}

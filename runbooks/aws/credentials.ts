@@ -146,17 +146,17 @@ function databaseLogin(clients: AwsClients, place: CredentialsPlace): Kind {
         /^postgres(ql)?:\/\//.test(value) && loginOf(value).user === before ? withLogin(value, login) : value,
       );
     },
-    isAccepted: (members, region) => isLetIn(databaseUrl(region), loginIn(members)),
+    isAccepted: (members, region, signal) => isLetIn(databaseUrl(region), loginIn(members), signal),
     accept: async (members, region, signal) => {
       const login = loginIn(members);
-      await ensureLogin(databaseUrl(await writer(signal)), roles.owner, login);
+      await ensureLogin(databaseUrl(await writer(signal)), roles.owner, login, signal);
       if (place.hasPooler) await admitToPooler(clients, place, region, login, signal);
     },
     refuse: async (members, kept, region, signal) => {
       const { user } = loginIn(members);
       if (user === loginIn(kept).user) throw new Error(`${user} is what the gateways of ${region} use`);
       const admin = databaseUrl(await writer(signal));
-      if (isOfRegion(user, region)) return closeLogin(admin, user);
+      if (isOfRegion(user, region)) return closeLogin(admin, user, signal);
       // The first login of all regions: it goes when the last of them has its own.
       for (const other of place.regions.filter((name) => name !== region)) {
         const versions = new SecretVersions(clients, other, place.gatewaySecret);
@@ -173,7 +173,7 @@ function databaseLogin(clients: AwsClients, place: CredentialsPlace): Kind {
         { username: user, password: changed.password },
         signal,
       );
-      await changePassword(admin, changed);
+      await changePassword(admin, changed, signal);
     },
   };
 }

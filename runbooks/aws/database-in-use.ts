@@ -5,8 +5,9 @@
 import { type DBInstance, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
 import { ArchivedSpend, type SpendPlaces } from '../books/archived-spend.ts';
 import type { DatabaseInUse } from '../books/database-restore.ts';
+import { asideName } from './aside-name.ts';
 import { type AwsClients, isNamed } from './clients.ts';
-import { describeInstance } from './region-database.ts';
+import { describeInstance, staysAsItIs } from './region-database.ts';
 import { regionRows } from './region-rows.ts';
 import { restoredUrl } from './restored-database.ts';
 import { restoredTag } from './restored-tag.ts';
@@ -57,7 +58,7 @@ export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): Omit<D
       const old = await atRest(region, identifier, signal);
       if (old !== undefined && tagOf(old) === name) return;
       if (old !== undefined) {
-        const aside = `${identifier}-before-${name}`.slice(0, 63).replace(/-+$/, '');
+        const aside = asideName(identifier, name);
         await rename(clients, region, identifier, { NewDBInstanceIdentifier: aside }, signal);
         while ((await find(region, identifier, signal)) !== undefined) await wait(betweenLooksSeconds, signal);
       }
@@ -73,15 +74,6 @@ export function awsDatabaseInUse(clients: AwsClients, place: InUsePlace): Omit<D
     reingest,
   };
 }
-
-/**
- * Pure. No patience brings an end to these; others are on their way.
- * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html
- */
-export const staysAsItIs = (status: string | undefined): boolean =>
-  /^(failed|stopped|storage-full|restore-error|inaccessible-encryption-credentials.*|incompatible-.*)$/.test(
-    status ?? '',
-  );
 
 /** A restored database by the name that it was restored under, wherever it stands. */
 export async function restoredInstance(

@@ -19,8 +19,13 @@ const lockTimeout = '5s';
  * Makes a login, or gives one that is there a new password. Harmless when repeated.
  * @param adminUrl of a user with CREATEROLE and CREATEDB that owns the tables, as RDS' master user is
  */
-export async function ensureLogin(adminUrl: string, owner: string, { user, password }: Login): Promise<void> {
-  await withDatabase(adminUrl, statementTimeoutMs, async (client) => {
+export async function ensureLogin(
+  adminUrl: string,
+  owner: string,
+  { user, password }: Login,
+  signal: AbortSignal,
+): Promise<void> {
+  await withDatabase(adminUrl, statementTimeoutMs, signal, async (client) => {
     const [name, role, verifier] = [client.escapeIdentifier(user), client.escapeIdentifier(owner), scramOf(password)];
     await client.query('BEGIN');
     await client.query(`SET LOCAL lock_timeout = '${lockTimeout}'`);
@@ -44,8 +49,8 @@ async function shareTables(client: Client, owner: string, role: string): Promise
 }
 
 /** It is refused from then on; what it had opened is closed. */
-export async function closeLogin(adminUrl: string, user: string): Promise<void> {
-  await withDatabase(adminUrl, statementTimeoutMs, async (client) => {
+export async function closeLogin(adminUrl: string, user: string, signal: AbortSignal): Promise<void> {
+  await withDatabase(adminUrl, statementTimeoutMs, signal, async (client) => {
     await client.query('SET ROLE NONE');
     if (!(await roleExists(client, user))) return;
     await client.query(`ALTER ROLE ${client.escapeIdentifier(user)} NOLOGIN PASSWORD NULL`);
@@ -53,8 +58,8 @@ export async function closeLogin(adminUrl: string, user: string): Promise<void> 
 }
 
 /** For a login that has to stay, as the administrator's does. */
-export async function changePassword(adminUrl: string, { user, password }: Login): Promise<void> {
-  await withDatabase(adminUrl, statementTimeoutMs, async (client) => {
+export async function changePassword(adminUrl: string, { user, password }: Login, signal: AbortSignal): Promise<void> {
+  await withDatabase(adminUrl, statementTimeoutMs, signal, async (client) => {
     await client.query('SET ROLE NONE');
     const verifier = client.escapeLiteral(scramOf(password));
     await client.query(`ALTER ROLE ${client.escapeIdentifier(user)} PASSWORD ${verifier}`);
@@ -62,9 +67,9 @@ export async function changePassword(adminUrl: string, { user, password }: Login
 }
 
 /** Whether somebody gets in with it. @throws when the database cannot be asked. */
-export async function isLetIn(url: string, login: Login): Promise<boolean> {
+export async function isLetIn(url: string, login: Login, signal: AbortSignal): Promise<boolean> {
   try {
-    await withDatabase(withLogin(url, login), statementTimeoutMs, async (client) => client.query('SELECT 1'));
+    await withDatabase(withLogin(url, login), statementTimeoutMs, signal, async (client) => client.query('SELECT 1'));
     return true;
   } catch (error) {
     // Wrong password; no such login, or one that may not log in.

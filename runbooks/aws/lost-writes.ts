@@ -80,11 +80,10 @@ export const oldVariable = (region: string): string =>
 
 /** Rows of the old database that the survivor lacks or has otherwise, in the columns that both have. */
 export async function lostRows(oldUrl: string, survivorUrl: string, signal: AbortSignal): Promise<readonly LostRow[]> {
-  return withDatabase(oldUrl, statementTimeoutMs, (old) =>
-    withDatabase(survivorUrl, statementTimeoutMs, async (survivor) => {
+  return withDatabase(oldUrl, statementTimeoutMs, signal, (old) =>
+    withDatabase(survivorUrl, statementTimeoutMs, signal, async (survivor) => {
       const lost: LostRow[] = [];
       for (const table of comparedTables) {
-        signal.throwIfAborted();
         const [columns, there] = await Promise.all([columnsOf(old, table), columnsOf(survivor, table)]);
         const common = columns.all.filter((name) => there.all.includes(name));
         // A table that either of them lacks is of another version of the schema.

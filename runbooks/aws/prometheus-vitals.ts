@@ -52,11 +52,22 @@ export const oldestUnshippedSeconds =
   (region: string, signal: AbortSignal): Promise<number | undefined> =>
     ask(urlOf(region), `max(${metricNames.outboxOldestSeconds}{region="${region}"})`, signal);
 
+/** Its path is kept, for a Prometheus behind a proxy; so are user and password, of which `fetch` would tell in an error. */
+function asked(url: string, query: string): { readonly address: URL; readonly headers: Record<string, string> } {
+  const address = new URL(url);
+  const login = [address.username, address.password].map(decodeURIComponent).join(':');
+  address.username = '';
+  address.password = '';
+  address.pathname = `${address.pathname.replace(/\/+$/, '')}/api/v1/query`;
+  address.searchParams.set('query', query);
+  return { address, headers: login === ':' ? {} : { authorization: `Basic ${Buffer.from(login).toString('base64')}` } };
+}
+
 /** @returns undefined when nothing was counted. */
 async function ask(url: string, query: string, signal: AbortSignal): Promise<number | undefined> {
-  const address = new URL('/api/v1/query', url);
-  address.searchParams.set('query', query);
-  const response = await fetch(address, { signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]) });
+  const { address, headers } = asked(url, query);
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+  const response = await fetch(address, { headers, signal: stop });
   if (!response.ok) throw new Error(`Prometheus at ${address.origin} answers ${response.status}`);
   const { data } = answerSchema.parse(await response.json());
   const value = Number(data.result[0]?.value[1]);

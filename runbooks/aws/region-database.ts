@@ -5,7 +5,7 @@ import { parameters } from '../../lib/platform/names.ts';
 import type { DatabaseStatus, PromotionWay, RegionDatabase } from '../books/region-world.ts';
 import { type AwsClients, isNamed } from './clients.ts';
 import type { RegionRowAccess } from './region-rows.ts';
-import { updateStack } from './stacks.ts';
+import { describe, faultOf, parameterOf, updateStack } from './stacks.ts';
 
 export interface RegionDatabasePlace {
   readonly region: string;
@@ -14,14 +14,16 @@ export interface RegionDatabasePlace {
   /** Of the data stack; undefined = the database was brought along, and only the RDS API can promote it. */
   readonly stack: string | undefined;
   readonly rows: RegionRowAccess;
+  readonly wait: (seconds: number, signal: AbortSignal) => Promise<void>;
 }
 
 export function awsRegionDatabase(clients: AwsClients, place: RegionDatabasePlace): RegionDatabase {
   const { region, identifier, rows } = place;
   return {
     view: async (signal) => {
-      const instance = await describeInstance(clients, region, identifier, signal);
-      if (instance === undefined) throw new Error(`RDS knows no ${identifier} in ${region}`);
+      const instance = await knownInstance(clients, place, signal);
+      const { DBInstanceStatus: status } = instance;
+      if (staysAsItIs(status)) throw new Error(`${identifier} is ${status}: no patience ends that, mend it`);
       const role = roleOf(instance);
       const [row, lagSeconds] = await Promise.all([
         rows.read(signal),
@@ -33,6 +35,16 @@ export function awsRegionDatabase(clients: AwsClients, place: RegionDatabasePlac
     close: (signal) => rows.close(signal),
     raise: (epoch, writer, signal) => rows.raise(epoch, writer, signal),
   };
+}
+
+async function knownInstance(
+  clients: AwsClients,
+  { region, identifier }: RegionDatabasePlace,
+  signal: AbortSignal,
+): Promise<DBInstance> {
+  const found = await describeInstance(clients, region, identifier, signal);
+  if (found === undefined) throw new Error(`RDS knows no ${identifier} in ${region}`);
+  return found;
 }
 
 /** @returns undefined when there is none of this name. */
@@ -54,6 +66,18 @@ export async function describeInstance(
 }
 
 /**
+ * Pure. No patience brings an end to these; others are on their way.
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html
+ */
+export const staysAsItIs = (status: string | undefined): boolean =>
+  /^(failed|stopped|storage-full|restore-error|inaccessible-encryption-credentials.*|incompatible-.*)$/.test(
+    status ?? '',
+  );
+
+/** States in which a database serves and nobody changes what it is. */
+const atRest: readonly (string | undefined)[] = ['available', 'backing-up', 'storage-optimization'];
+
+/**
  * Pure. A replica names its source until it has been promoted, and while it is promoted it is not `available`. A promoted
  * one counts as primary only when it is at rest: it restarts at the end of the promotion.
  */
@@ -61,33 +85,77 @@ export function roleOf({
   DBInstanceStatus: status,
   ReadReplicaSourceDBInstanceIdentifier: source,
 }: Pick<DBInstance, 'DBInstanceStatus' | 'ReadReplicaSourceDBInstanceIdentifier'>): DatabaseStatus['role'] {
-  const isReplica = source !== undefined && source !== '';
-  if (isReplica) return status === 'available' || status === 'backing-up' ? 'replica' : 'being-promoted';
-  return status === 'available' || status === 'backing-up' || status === 'storage-optimization'
-    ? 'primary'
-    : 'being-promoted';
+  if (!atRest.includes(status)) return 'being-promoted';
+  return source === undefined || source === '' ? 'primary' : 'replica';
 }
 
+const betweenLooksSeconds = 2;
+
+/** Asks once the replica can be promoted, and returns when the promotion is under way. @throws when it was refused. */
 async function promote(
   clients: AwsClients,
-  { region, identifier, stack }: RegionDatabasePlace,
+  place: RegionDatabasePlace,
   by: PromotionWay,
   token: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { region, stack } = place;
+  const instance = await backedUp(clients, place, signal);
+  if (roleOf(instance) !== 'replica') return;
+  if (by === 'rds' || stack === undefined) return promoteByApi(clients, place, instance, signal);
+  const changes = { [parameters.regionRole]: 'primary' };
+  await updateStack(clients, { region, stack, changes, token, rollsBack: false }, signal);
+  await promotionBegun(clients, place, stack, signal);
+}
+
+/** RDS promotes no replica that it is backing up, which it does once a day. */
+async function backedUp(clients: AwsClients, place: RegionDatabasePlace, signal: AbortSignal): Promise<DBInstance> {
+  for (;;) {
+    const found = await knownInstance(clients, place, signal);
+    if (found.DBInstanceStatus !== 'backing-up') return found;
+    await place.wait(betweenLooksSeconds, signal);
+  }
+}
+
+async function promoteByApi(
+  clients: AwsClients,
+  place: RegionDatabasePlace,
+  { DBInstanceIdentifier, BackupRetentionPeriod: days = 0 }: DBInstance,
   abortSignal: AbortSignal,
 ): Promise<void> {
-  if (by === 'rds' || stack === undefined) {
-    try {
-      await clients
-        .rds(region)
-        .send(new PromoteReadReplicaCommand({ DBInstanceIdentifier: identifier }), { abortSignal });
-    } catch (error) {
-      // It is no replica any more, or not at rest: whoever asks reads back what it is.
-      if (!isNamed(error, 'InvalidDBInstanceStateFault', 'InvalidDBInstanceState')) throw error;
-    }
-    return;
+  // Unless it is told, RDS keeps one day of backups from here on.
+  const kept = days > 0 ? { BackupRetentionPeriod: days } : {};
+  try {
+    await clients
+      .rds(place.region)
+      .send(new PromoteReadReplicaCommand({ DBInstanceIdentifier, ...kept }), { abortSignal });
+  } catch (error) {
+    if (!isNamed(error, 'InvalidDBInstanceStateFault', 'InvalidDBInstanceState')) throw error;
+    // Somebody was faster. A replica that RDS refuses to promote would be waited for in vain.
+    if (roleOf(await knownInstance(clients, place, abortSignal)) === 'replica') throw error;
   }
-  const changes = { [parameters.regionRole]: 'primary' };
-  await updateStack(clients, { region, stack, changes, token, rollsBack: false }, abortSignal);
+}
+
+/** A stack that fails tells nobody: whoever looks at the database alone waits for it until all patience is over. */
+async function promotionBegun(
+  clients: AwsClients,
+  place: RegionDatabasePlace,
+  stack: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const [instance, found] = await Promise.all([
+      knownInstance(clients, place, signal),
+      describe(clients.cloudFormation(place.region), stack, signal),
+    ]);
+    if (roleOf(instance) !== 'replica') return;
+    if (found.StackStatus?.endsWith('_IN_PROGRESS') !== true) {
+      const said = [parameters.regionRole, parameters.dbPromotion].map((name) => `${name}=${parameterOf(found, name)}`);
+      const fault = faultOf(found) ?? `${stack} is ${found.StackStatus} with ${said.join(', ')}`;
+      throw new Error(`${place.identifier} is a replica still (${fault}): promote with promoteWith=rds`);
+    }
+    await place.wait(betweenLooksSeconds, signal);
+  }
 }
 
 const lagPatienceMs = 5_000;

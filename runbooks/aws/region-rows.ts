@@ -43,8 +43,7 @@ async function ask(
   text: string,
   values: readonly unknown[] = [],
 ): Promise<readonly Record<string, unknown>[]> {
-  signal.throwIfAborted();
-  return withDatabase(url, statementTimeoutMs, async (client) => {
+  return withDatabase(url, statementTimeoutMs, signal, async (client) => {
     return (await client.query<Record<string, unknown>>(text, [...values])).rows;
   });
 }

@@ -10,7 +10,7 @@ import type { Replicas } from '../books/region-failback.ts';
 import { type AwsClients, isNamed } from './clients.ts';
 import type { LostWritesLists } from './lost-writes.ts';
 import { describeInstance } from './region-database.ts';
-import { updateStack } from './stacks.ts';
+import { faultOf, stackAtRest, updateStack } from './stacks.ts';
 import { templateInput } from './template-input.ts';
 
 export interface ReplicasPlace {
@@ -19,6 +19,7 @@ export interface ReplicasPlace {
   /** What CDK made of the description: the template of a stack. */
   readonly templateOf: (stack: string) => Promise<string>;
   readonly lists: LostWritesLists;
+  readonly wait: (seconds: number, signal: AbortSignal) => Promise<void>;
 }
 
 const templateSchema = z.looseObject({ Parameters: z.record(z.string(), z.unknown()).default({}) });
@@ -61,12 +62,15 @@ export function awsReplicas(clients: AwsClients, place: ReplicasPlace): Replicas
       };
       const changes = { [parameters.regionRole]: 'standby', [parameters.dbPromotion]: 'stack' };
       await updateStack(clients, { region: name, stack, changes, template, token, rollsBack: true }, signal);
+      // A replica that CloudFormation gave up would be waited for in vain.
+      const fault = faultOf(await stackAtRest(clients, { region: name, stack }, place.wait, signal));
+      if (fault !== undefined) throw new Error(fault);
     },
     remove: async (name, sourceName, abortSignal) => {
       const region = regionOf(name);
       const identifier = databaseIdentifier(platform, region);
       const instance = await describeInstance(clients, name, identifier, abortSignal);
-      if (instance === undefined) return;
+      if (instance === undefined || instance.DBInstanceStatus === 'deleting') return;
       // Never a database that is one of its own: only what follows the source is the run's to take away.
       if (instance.ReadReplicaSourceDBInstanceIdentifier !== databaseArn(platform, regionOf(sourceName))) {
         throw new Error(`${identifier} follows no database in ${sourceName}; it is left alone`);

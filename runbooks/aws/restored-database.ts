@@ -22,8 +22,7 @@ const rowSchema = z.object({
 });
 
 export async function readRestored(connectionString: string, signal: AbortSignal): Promise<RestoredContents> {
-  signal.throwIfAborted();
-  return withDatabase(connectionString, statementTimeoutMs, async (client) => {
+  return withDatabase(connectionString, statementTimeoutMs, signal, async (client) => {
     const { rows } = await client.query(
       `SELECT (SELECT name FROM migration ORDER BY name DESC LIMIT 1) AS schema_version,
               (SELECT count(*)::int FROM api_key WHERE deleted_at IS NULL) AS keys,

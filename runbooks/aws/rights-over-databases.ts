@@ -4,6 +4,7 @@ import {
   backupKeyAlias,
   bucketName,
   databaseArn,
+  databaseIdentifier,
   databaseSecretName,
   dnsStackName,
   gatewaySecretName,
@@ -11,7 +12,9 @@ import {
   stackName,
   storageKeyAlias,
 } from '../../lib/platform/names.ts';
+import { archivePlace } from '../../lib/platform/places.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
+import { asideStart } from './aside-name.ts';
 import { allow, type Statement, secretArns, throughKeys } from './rights.ts';
 
 /** The database that a failback makes, whether `holdfast.config.ts` describes it already or not. */
@@ -41,6 +44,15 @@ export function returning(platform: Platform): Statement[] {
     ),
   ];
 }
+
+const archives = (platform: Platform): string[] => [
+  ...new Set(
+    platform.regions.flatMap((one) => {
+      const place = archivePlace(platform, one);
+      return place === undefined ? [] : [`arn:aws:s3:::${place.bucket}`];
+    }),
+  ),
+];
 
 export const seeingBackups = (platform: Platform): Statement[] => [
   allow(
@@ -112,14 +124,20 @@ export function restoring(platform: Platform): Statement[] {
   ];
 }
 
-/** A restored database takes the name of the old one, which gets another. */
+/** A restored database takes the name of the old one, which gets another; the archives have the spend that it lacks. */
 export const replacing = (platform: Platform): Statement[] => [
+  allow('ListTheArchivesOfSpend', ['s3:ListBucket'], archives(platform)),
+  allow(
+    'ReadTheArchivesOfSpend',
+    ['s3:GetObject'],
+    archives(platform).map((bucket) => `${bucket}/*`),
+  ),
   allow(
     'ExchangeTheNames',
     ['rds:ModifyDBInstance'],
     platform.regions.flatMap((one) => [
       databaseArn(platform, one),
-      `${databaseArn(platform, one)}-before-*`,
+      `arn:aws:rds:${one.region}:${one.account}:db:${asideStart(databaseIdentifier(platform, one))}*`,
       `arn:aws:rds:${one.region}:${one.account}:db:restored-*`,
     ]),
   ),

@@ -46,13 +46,37 @@ export const throughKeys = (
 export const useOfKeys = (platform: Platform): Statement =>
   throughKeys('UseTheBucketsKeys', ['kms:Decrypt', 'kms:GenerateDataKey'], platform, [storageKeyAlias(platform)]);
 
-/** Who writes, without the right to change it. */
-export const claimReader = ({ claims }: PolicyBuckets): Statement =>
+const objectsIn = (buckets: readonly BucketIn[], key: string): string[] =>
+  buckets.map(({ bucket }) => `arn:aws:s3:::${bucket}/${key}`);
+
+/** Of an object that is missing, S3 says so only to who may list its bucket; everybody else is refused. */
+const seeingWhatIsMissing = (Sid: string, buckets: readonly BucketIn[]): Statement =>
   allow(
-    'ReadTheClaim',
-    ['s3:GetObject'],
-    claims.map(({ bucket }) => `arn:aws:s3:::${bucket}/${objectKeys.claim}`),
+    Sid,
+    ['s3:ListBucket'],
+    buckets.map(({ bucket }) => `arn:aws:s3:::${bucket}`),
   );
+
+/** Who writes, without the right to change it. */
+export const readingTheClaim = ({ claims }: PolicyBuckets): Statement[] => [
+  allow('ReadTheClaim', ['s3:GetObject'], objectsIn(claims, objectKeys.claim)),
+  seeingWhatIsMissing('SeeThatThereIsNoClaim', claims),
+];
+
+export const movingTheClaim = ({ claims }: PolicyBuckets): Statement[] => [
+  allow('ReadAndSwapTheClaim', ['s3:GetObject', 's3:PutObject'], objectsIn(claims, objectKeys.claim)),
+  seeingWhatIsMissing('SeeThatThereIsNoClaim', claims),
+];
+
+/** Traffic of all regions: most of the time there is no object at all. */
+export const movingTheTraffic = ({ takeovers }: PolicyBuckets): Statement[] => [
+  allow(
+    'PutAndTakeAwayTheTakeover',
+    ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+    objectsIn(takeovers, objectKeys.takeover),
+  ),
+  seeingWhatIsMissing('SeeThatNobodyTakesOver', takeovers),
+];
 
 /** Six characters that AWS adds end a secret's ARN. */
 export const secretArns = (platform: Platform, ...names: readonly string[]): string[] =>

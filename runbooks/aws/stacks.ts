@@ -32,7 +32,8 @@ export interface StackTemplate {
 export async function updateStack(clients: AwsClients, update: StackUpdate, abortSignal: AbortSignal): Promise<void> {
   const { region, stack, changes, template, token, rollsBack } = update;
   const client = clients.cloudFormation(region);
-  const known = (await describe(client, stack, abortSignal)).Parameters ?? [];
+  const before = await describe(client, stack, abortSignal);
+  const known = before.Parameters ?? [];
   try {
     await client.send(
       new UpdateStackCommand({
@@ -42,7 +43,7 @@ export async function updateStack(clients: AwsClients, update: StackUpdate, abor
           : { ...template.input, Capabilities: [...capabilities] }),
         Parameters: parametersOf(known, changes, template),
         DisableRollback: !rollsBack,
-        ...(token === undefined ? {} : { ClientRequestToken: clientToken(token) }),
+        ...(token === undefined ? {} : { ClientRequestToken: clientToken(`${token}/${changedAt(before)}`) }),
       }),
       { abortSignal },
     );
@@ -54,6 +55,18 @@ export async function updateStack(clients: AwsClients, update: StackUpdate, abor
     if (!isHarmless) throw error;
   }
 }
+
+/** AWS does nothing twice under one token, also after a failure: what is asked again of a stack that has changed since is new. */
+const changedAt = ({ LastUpdatedTime: updated, CreationTime: created }: Stack): number =>
+  (updated ?? created)?.getTime() ?? 0;
+
+/** Why a stack at rest is not as its last update wanted it; undefined = it is. */
+export const faultOf = ({
+  StackName: name,
+  StackStatus: status,
+  StackStatusReason: reason,
+}: Stack): string | undefined =>
+  /_FAILED$|ROLLBACK_COMPLETE$/.test(status ?? '') ? `${name} is ${status}: ${reason ?? 'see its events'}` : undefined;
 
 /** Pure. A new template may have lost parameters, and may have others that take their default. */
 export function parametersOf(

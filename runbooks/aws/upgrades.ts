@@ -7,7 +7,7 @@ import {
   ModifyDBInstanceCommand,
 } from '@aws-sdk/client-rds';
 import type { Upgrades } from '../books/upgrade.ts';
-import { type AwsClients, clientToken, isNamed } from './clients.ts';
+import { type AwsClients, isNamed } from './clients.ts';
 import { describeInstance } from './region-database.ts';
 
 export interface UpgradesPlace {
@@ -39,7 +39,7 @@ export function awsUpgrades(clients: AwsClients, { databaseIn, clusterIn }: Upgr
       if (cluster?.version === undefined) throw new Error(`EKS says no version of ${clusterIn(region)}`);
       return { version: cluster.version, isSettled: cluster.status === 'ACTIVE' };
     },
-    begin: async (component, region, to, token, abortSignal) => {
+    begin: async (component, region, to, _token, abortSignal) => {
       if (component === 'database') {
         await clients.rds(region).send(
           new ModifyDBInstanceCommand({
@@ -52,14 +52,10 @@ export function awsUpgrades(clients: AwsClients, { databaseIn, clusterIn }: Upgr
         return;
       }
       try {
-        await clients.eks(region).send(
-          new UpdateClusterVersionCommand({
-            name: clusterIn(region),
-            version: to,
-            clientRequestToken: clientToken(`${token}/${region}`),
-          }),
-          { abortSignal },
-        );
+        // Without the step's token: after an update that has failed, EKS would answer with that one for ever.
+        await clients
+          .eks(region)
+          .send(new UpdateClusterVersionCommand({ name: clusterIn(region), version: to }), { abortSignal });
       } catch (error) {
         // An update is under way: whoever asks reads back which.
         if (!isNamed(error, 'ResourceInUseException')) throw error;

@@ -173,9 +173,9 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       const there = credentialRotation({ region: west, credential: 'database', overlapSeconds: 1 });
       // The administrator's own password has a successor, too: the stacks read it where it was.
       expect(await run(optionsFor(there, world, { confirm, runId: 'run-2' }))).toEqual({ is: 'completed' });
-      expect(await isLetIn(database.url, { user: database.user, password: 'first' })).toBe(false);
+      expect(await isLetIn(database.url, { user: database.user, password: 'first' }, signal)).toBe(false);
       const owned: { username: string; password: string } = JSON.parse(await secretIn(east, names.database));
-      expect(await isLetIn(database.url, { user: owned.username, password: owned.password })).toBe(true);
+      expect(await isLetIn(database.url, { user: owned.username, password: owned.password }, signal)).toBe(true);
       expect(refused()).toEqual([]);
       expect(JSON.stringify(await journal.read())).not.toContain(new URL(used['DATABASE_URL'] ?? '').password);
     });
@@ -207,7 +207,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
           // As the rotation before has left it, with logins of its own for each world.
           const login = { user: `${roles}_us_east_1_b`, password: 'b' };
           const owner = `${database.user}_owner`;
-          await ensureLogin(database.url, owner, login);
+          await ensureLogin(database.url, owner, login, signal);
           const members = { DATABASE_URL: withLogin(database.url, login) };
           const { world, cluster } = await worldOf(members, { databaseUrl: database.url, roles, owner });
           return {

@@ -143,6 +143,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
               identifier: databaseIdentifier(platform, regionOf(name)),
               stack: stackName(platform, name, 'data'),
               rows: rowsOf(survivor.url),
+              wait,
             });
             // No CloudWatch stands behind the front: what it would say of the lag is said here.
             return { ...known, view: async (stop) => ({ ...(await known.view(stop)), lagSeconds: 1 }) };
@@ -150,6 +151,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
           replicas: awsReplicas(clients, {
             platform,
             regionOf,
+            wait,
             // Larger than a call takes: it has to go through the bucket.
             templateOf: async (stack) =>
               JSON.stringify({
@@ -240,6 +242,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         regionOf: regionIn(before),
         templateOf: async () => '',
         lists: { read: async () => undefined, make: async () => undefined },
+        wait,
       });
       await expect(replicas.remove(east, west, signal)).rejects.toThrow('it is left alone');
       expect(databaseArn(before, regionIn(before)(east))).toContain('db-1');

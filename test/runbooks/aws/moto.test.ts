@@ -13,9 +13,9 @@ import { bucketName, databaseIdentifier, objectKeys } from '../../../lib/platfor
 import { definePlatform, type Platform } from '../../../lib/platform/platform.ts';
 import { awsBackups } from '../../../runbooks/aws/backups.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
-import { awsDatabaseInUse, staysAsItIs } from '../../../runbooks/aws/database-in-use.ts';
+import { awsDatabaseInUse } from '../../../runbooks/aws/database-in-use.ts';
 import { policyOf } from '../../../runbooks/aws/policy.ts';
-import { awsRegionDatabase, describeInstance, roleOf } from '../../../runbooks/aws/region-database.ts';
+import { awsRegionDatabase, describeInstance, roleOf, staysAsItIs } from '../../../runbooks/aws/region-database.ts';
 import { awsReadiness } from '../../../runbooks/aws/region-readiness.ts';
 import { regionRows } from '../../../runbooks/aws/region-rows.ts';
 import { awsRegionTraffic } from '../../../runbooks/aws/region-traffic.ts';
@@ -106,6 +106,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
                 // As for a database that was brought along.
                 stack: undefined,
                 rows: regionRows(database.url),
+                wait: async () => undefined,
               })
             : claims.database('a'),
         traffic: {

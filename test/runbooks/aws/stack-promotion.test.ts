@@ -62,6 +62,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
           close: async () => undefined,
           raise: (epoch, writer) => regions.database('b').raise(epoch, writer),
         },
+        wait: () => new Promise((resolve) => setTimeout(resolve, 20)),
       });
 
     it('is asked for once, though the operator is killed right after asking and another one goes on', async () => {
