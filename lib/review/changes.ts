@@ -1,7 +1,12 @@
 /** What a synth changed against the one before it. */
-import type { Review } from './review.ts';
 import type { Section } from './section.ts';
 import type { SynthesizedStack } from './template.ts';
+
+/** The part of a review that is told here. */
+interface Changed {
+  /** Undefined when there is no earlier synth. */
+  readonly changes: readonly StackChange[] | undefined;
+}
 
 export interface StackChange {
   readonly stack: string;
@@ -41,7 +46,7 @@ function resourceChanges(old: SynthesizedStack['template'], now: SynthesizedStac
 /** More lines than this do not fit into a review; `cdk diff` tells them all. */
 const mostLines = 30;
 
-export function changesSection({ changes }: Review): Section {
+export function changesSection({ changes }: Changed): Section {
   if (changes === undefined)
     return { title: 'Changes', lines: ['There is no earlier synth in cdk.out to compare with.'] };
   const lines = changes.flatMap(({ stack, is, resources }) => [

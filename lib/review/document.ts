@@ -1,4 +1,6 @@
-/** The review as documents: Markdown for a merge request, HTML for a browser; with a picture, and every exception's reason. */
+/** The review as documents: Markdown for a merge request, HTML for a browser, with a picture and every exception's reason; JSON. */
+import { servingAvailability } from './availability.ts';
+import { checklist } from './checklist.ts';
 import { drawingOf, mermaidOf, svgOf } from './drawing.ts';
 import type { Review } from './review.ts';
 import { sectionsOf } from './text.ts';
@@ -68,3 +70,25 @@ ${exceptions.join('\n')}
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
 export const escaped = (text: string): string => text.replace(/[&<>"]/g, (sign) => entities[sign] ?? sign);
+
+/** The review for programs: names and numbers, without the templates. */
+export function reviewAsJson(whole: Review): string {
+  const { platform, stacks, manifests, ...rest } = whole;
+  return JSON.stringify(
+    {
+      platform,
+      stacks: stacks.map(({ name, region, template }) => ({
+        name,
+        region,
+        resources: Object.keys(template.Resources).length,
+        parameters: template.Parameters ?? {},
+      })),
+      manifests: manifests.map(({ region, file, resources, kinds }) => ({ region, file, resources, kinds })),
+      checklist: checklist(whole),
+      servingAvailability: servingAvailability(platform),
+      ...rest,
+    },
+    null,
+    2,
+  );
+}

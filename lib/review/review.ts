@@ -1,9 +1,7 @@
 import type { Evidence } from '../platform/evidence.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Assembly } from './assemble.ts';
-import { servingAvailability } from './availability.ts';
 import type { StackChange } from './changes.ts';
-import { checklist } from './checklist.ts';
 import { type PromotionCommands, promotionCommands } from './promotion.ts';
 
 /** Manifests written for one region. */
@@ -52,26 +50,4 @@ export function review(
       .map((region) => promotionCommands(platform, region)),
     deployable: !assembly.findings.some((finding) => finding.severity === 'error'),
   };
-}
-
-/** The review for programs: names and numbers, without the templates. */
-export function reviewAsJson(whole: Review): string {
-  const { platform, stacks, manifests, ...rest } = whole;
-  return JSON.stringify(
-    {
-      platform,
-      stacks: stacks.map(({ name, region, template }) => ({
-        name,
-        region,
-        resources: Object.keys(template.Resources).length,
-        parameters: template.Parameters ?? {},
-      })),
-      manifests: manifests.map(({ region, file, resources, kinds }) => ({ region, file, resources, kinds })),
-      checklist: checklist(whole),
-      servingAvailability: servingAvailability(platform),
-      ...rest,
-    },
-    null,
-    2,
-  );
 }

@@ -11,12 +11,11 @@ import { versions } from '../../lib/platform/versions.ts';
 import type { Obstacle, RestoreRequest } from '../books/backup-world.ts';
 import { messageOf } from '../engine/look.ts';
 import { type AwsClients, isNamed } from './clients.ts';
-import { staysAsItIs } from './database-in-use.ts';
 import { dumpFolders, piecesOf, storedDump } from './dumps.ts';
 import { ensureLogin, type Login, loginOf } from './login-role.ts';
 import { databasePlan, newInstance } from './new-instance.ts';
 import { type PgRestoreProgram, pgRestore, pgRestoreMajor } from './pg-restore.ts';
-import { describeInstance } from './region-database.ts';
+import { describeInstance, staysAsItIs } from './region-database.ts';
 import { restoredUrl } from './restored-database.ts';
 import { dumpTag, restoredTag } from './restored-tag.ts';
 import { withDatabase } from './with-database.ts';
@@ -69,7 +68,8 @@ export function dumpRestores(clients: AwsClients, place: DumpPlace) {
     /** What keeps a dump from being restored here and now; undefined = nothing. */
     obstacle,
     /** Of a database that is made for a dump. */
-    contents: (region: string, name: string, address: Address) => contentsOf(urlOf(region, address), name),
+    contents: (region: string, name: string, address: Address, signal: AbortSignal) =>
+      contentsOf(urlOf(region, address), name, signal),
     restore: async ({ region, backup, as }: RestoreRequest, signal: AbortSignal, progress: Progress): Promise<void> => {
       const unmet = await obstacle(region, signal);
       if (unmet !== undefined) throw new Error(`${unmet.because}: ${unmet.fix}`);
@@ -81,12 +81,12 @@ export function dumpRestores(clients: AwsClients, place: DumpPlace) {
       }
       const address = await untilAvailable(clients, place, region, as, signal, progress);
       const url = urlOf(region, address);
-      if ((await contentsOf(url, as)) !== 'empty') return;
-      for (const login of logins) await ensureLogin(url, place.owner, login);
+      if ((await contentsOf(url, as, signal)) !== 'empty') return;
+      for (const login of logins) await ensureLogin(url, place.owner, login, signal);
       const pieces = piecesOf(clients, dump, signal, (bytes) => progress(readSoFar(bytes, dump.bytes)));
       await pgRestore(place.pgRestore, { url, application: as }, pieces, signal);
       progress('it is loaded; its tables are sampled');
-      await withDatabase(url, analyzeTimeoutMs, (client) => client.query('ANALYZE'));
+      await withDatabase(url, analyzeTimeoutMs, signal, (client) => client.query('ANALYZE'));
     },
   };
 }
@@ -199,8 +199,8 @@ async function untilAvailable(
 const contentsSchema = z.array(z.object({ loaded: z.boolean(), loading: z.boolean() }));
 
 /** `loading` = a session is at it, this process's or one that outlived its process. */
-async function contentsOf(url: string, name: string): Promise<'empty' | 'loading' | 'loaded'> {
-  return withDatabase(url, lookTimeoutMs, async (client) => {
+async function contentsOf(url: string, name: string, signal: AbortSignal): Promise<'empty' | 'loading' | 'loaded'> {
+  return withDatabase(url, lookTimeoutMs, signal, async (client) => {
     const { rows } = await client.query(
       `SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace) AS loaded,
               EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1) AS loading`,

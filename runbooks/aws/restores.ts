@@ -32,7 +32,7 @@ export function awsRestores(clients: AwsClients, place: RestorePlace): Omit<Rest
       const { DBInstanceStatus: status, TagList: tags = [], Endpoint: { Address: host, Port: port } = {} } = instance;
       if (status !== 'available') return 'creating';
       if (dumps === undefined || host === undefined || !tags.some(({ Key }) => Key === dumpTag)) return 'ready';
-      return states[await dumps.contents(region, name, { host, port })];
+      return states[await dumps.contents(region, name, { host, port }, signal)];
     },
     begin: async (request, _token, abortSignal, progress) => {
       const { region, way, backup, at, as } = request;

@@ -7,13 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from './error-code.ts';
 import { LauncherError } from './launcher-error.ts';
 import { parentBound } from './parent-bound.ts';
-
-/** A program, its arguments and, if it needs one, a whole environment (otherwise it inherits ours). */
-export interface CommandLine {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
-}
+import type { CommandLine } from './run-command.ts';
 
 export interface LaunchOptions extends CommandLine {
   /** Output goes here; the file of the run before is kept as `<logFile>.previous`. */

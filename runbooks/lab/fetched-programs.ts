@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { access, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CommandLine } from './child-process.ts';
 import { libraryPath, missingLibraries, packageOfLibrary, unpackPackages } from './debian-packages.ts';
 import { hasCode } from './error-code.ts';
 import { LauncherError } from './launcher-error.ts';
+import type { CommandLine } from './run-command.ts';
 import { runCommand } from './run-command.ts';
 
 export interface FetchPlan {

@@ -1,7 +1,8 @@
 /** A gateway as a process of its own, as a region of the lab has several. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type CommandLine, type Exit, launch, stopProcess, waitUntilReady } from './child-process.ts';
+import { type Exit, launch, stopProcess, waitUntilReady } from './child-process.ts';
+import type { CommandLine } from './run-command.ts';
 
 export interface LabGatewayOptions {
   readonly port: number;

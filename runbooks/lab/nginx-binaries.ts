@@ -1,7 +1,8 @@
 /** Where nginx is: installed, or fetched from Debian's packages into a folder that git ignores. */
-import type { CommandLine } from './child-process.ts';
+
 import { type FetchOptions, fetchPrograms } from './fetched-programs.ts';
 import { LauncherError } from './launcher-error.ts';
+import type { CommandLine } from './run-command.ts';
 import { canRun } from './run-command.ts';
 
 export type NginxCommand = (args: readonly string[]) => CommandLine;

@@ -1,4 +1,4 @@
-import type { CommandLine } from './child-process.ts';
+import type { CommandLine } from './run-command.ts';
 import { canRun } from './run-command.ts';
 
 let kernelCanDoIt: Promise<boolean> | undefined;

@@ -4,9 +4,9 @@ import { chown, lstat, readFile, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { z } from 'zod';
-import type { CommandLine } from './child-process.ts';
 import { hasCode } from './error-code.ts';
 import { LauncherError } from './launcher-error.ts';
+import type { CommandLine } from './run-command.ts';
 import { canRun } from './run-command.ts';
 
 /** Folder with `initdb` and `postgres` of the npm package for this machine. */

@@ -6,9 +6,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CommandLine } from './child-process.ts';
 import { hasCode } from './error-code.ts';
 import { LauncherError } from './launcher-error.ts';
+import type { CommandLine } from './run-command.ts';
 import { canRun, runCommand } from './run-command.ts';
 
 export type PostgresProgram = 'pg_dump' | 'pg_restore';

@@ -4,15 +4,7 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, DatabaseError } from 'pg';
-import {
-  aborted,
-  type CommandLine,
-  type Exit,
-  launch,
-  type RunningProcess,
-  stopProcess,
-  waitUntilReady,
-} from './child-process.ts';
+import { aborted, type Exit, launch, type RunningProcess, stopProcess, waitUntilReady } from './child-process.ts';
 import { hasCode, messageOf } from './error-code.ts';
 import { type FolderOwner, ownFolder } from './folder-owner.ts';
 import { portTaken, requirePortFree } from './free-port.ts';
@@ -20,6 +12,7 @@ import { LauncherError } from './launcher-error.ts';
 import { chooseRunAs, findPostgres, type RunAs } from './postgres-binaries.ts';
 import { postgresUser, prepareDataFolder } from './postgres-data-folder.ts';
 import { clearOrphan } from './postgres-orphan.ts';
+import type { CommandLine } from './run-command.ts';
 
 export interface PostgresOptions {
   /** Made when absent or empty. Beside it lie `.lock`, `.owner` and, unless `logFile` says otherwise, `.log`. */

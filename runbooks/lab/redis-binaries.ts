@@ -1,8 +1,8 @@
 /** Where Redis is: on the PATH, or fetched from Debian's packages into a folder that git ignores. */
 
-import type { CommandLine } from './child-process.ts';
 import { fetchPrograms } from './fetched-programs.ts';
 import { LauncherError } from './launcher-error.ts';
+import type { CommandLine } from './run-command.ts';
 import { canRun } from './run-command.ts';
 
 export type RedisProgram = 'redis-server' | 'redis-sentinel' | 'redis-cli';

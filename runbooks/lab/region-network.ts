@@ -2,9 +2,10 @@
  * The network that a region of the lab stands in: loopback, or, with root, a network namespace whose only cable leads to
  * this machine. Every way out of it is then one of the lab's proxies, and the cable can be pulled.
  */
-import type { CommandLine } from './child-process.ts';
+
 import { messageOf } from './error-code.ts';
 import { type RegionName, regionNames } from './region-name.ts';
+import type { CommandLine } from './run-command.ts';
 import { canRun, runCommand } from './run-command.ts';
 
 export interface RegionNetwork {

@@ -1,9 +1,15 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { CommandLine } from './child-process.ts';
 import { messageOf } from './error-code.ts';
 
 const execute = promisify(execFile);
+
+/** A program, its arguments and, if it needs one, a whole environment (otherwise it inherits ours). */
+export interface CommandLine {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
 
 /**
  * Runs a program to its end and returns what it wrote to standard output.

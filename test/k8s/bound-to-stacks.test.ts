@@ -12,14 +12,17 @@ const platforms = { 'one region': definePlatform(specOf('standard', 'single-regi
 describe.each(Object.entries(platforms))('with %s', (_, platform) => {
   const { stacks } = synthesize(platform);
 
-  it.each(platform.regions.map(({ region }) => region))('%s: pods are put into a target group that there is', (region) => {
-    const ingress = stackNamed(stacks, stackName(platform, region, 'ingress'));
-    const groups = resourcesOf([ingress], 'AWS::ElasticLoadBalancingV2::TargetGroup');
-    const bound = at(find(objectsOf(platform, region), 'TargetGroupBinding'), 'spec.targetGroupName');
-    const named = groups.filter(({ Properties }) => Properties['Name'] === bound);
-    // The one that the load balancer sends clients to; the other leads from the fixed addresses to the load balancer.
-    expect(named.map(({ Properties }) => Properties['TargetType'])).toEqual(['ip']);
-  });
+  it.each(platform.regions.map(({ region }) => region))(
+    '%s: pods are put into a target group that there is',
+    (region) => {
+      const ingress = stackNamed(stacks, stackName(platform, region, 'ingress'));
+      const groups = resourcesOf([ingress], 'AWS::ElasticLoadBalancingV2::TargetGroup');
+      const bound = at(find(objectsOf(platform, region), 'TargetGroupBinding'), 'spec.targetGroupName');
+      const named = groups.filter(({ Properties }) => Properties['Name'] === bound);
+      // The one that the load balancer sends clients to; the other leads from the fixed addresses to the load balancer.
+      expect(named.map(({ Properties }) => Properties['TargetType'])).toEqual(['ip']);
+    },
+  );
 
   it('load balancers have the names by which a zone is left', () => {
     for (const { region } of platform.regions) {

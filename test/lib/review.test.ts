@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { definePlatform, type PlatformSpec } from '../../lib/platform/platform.ts';
-import { reviewAsMarkdown } from '../../lib/review/document.ts';
+import { reviewAsJson, reviewAsMarkdown } from '../../lib/review/document.ts';
 import type { Finding } from '../../lib/review/findings.ts';
-import { type Background, type Review, review, reviewAsJson } from '../../lib/review/review.ts';
+import { type Background, type Review, review } from '../../lib/review/review.ts';
 import { reviewAsText } from '../../lib/review/text.ts';
 import { reviewWidth } from '../../lib/review/wrap.ts';
 import { spec, specOf } from './specs.ts';

@@ -3,9 +3,10 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type CommandLine, launch, stopProcess, waitUntilReady } from '../../runbooks/lab/child-process.ts';
+import { launch, stopProcess, waitUntilReady } from '../../runbooks/lab/child-process.ts';
 import { libraryPath, unpackPackages } from '../../runbooks/lab/debian-packages.ts';
 import { freePort } from '../../runbooks/lab/free-port.ts';
+import type { CommandLine } from '../../runbooks/lab/run-command.ts';
 import { canRun } from '../../runbooks/lab/run-command.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 

@@ -122,7 +122,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       expect(await journal.read()).toContainEqual(
         expect.objectContaining({ step: 'read', facts: expect.objectContaining({ keys: 1 }) }),
       );
-      expect(await isLetIn(managed.url, loginOfEast)).toBe(true);
+      expect(await isLetIn(managed.url, loginOfEast, signal)).toBe(true);
       expect(await query(gatewayUrl, 'SELECT epoch::int, writer_region, state FROM region_epoch')).toEqual([
         { epoch: 2, writer_region: east, state: 'open' },
       ]);
