@@ -1,4 +1,5 @@
 /** Dumps in the buckets of the regions: the newest, or one by its name; and their bytes, in pieces. */
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GetObjectCommand, HeadObjectCommand, S3ServiceException } from '@aws-sdk/client-s3';
 import { bucketName, objectKeys } from '../../lib/platform/names.ts';
@@ -138,5 +139,10 @@ async function ask(
     .s3(region)
     .send(new GetObjectCommand({ Bucket, Key, IfMatch, Range }), { abortSignal });
   if (body === undefined) throw new Error('S3 gave no bytes');
-  return orAborted(body.transformToByteArray(), abortSignal);
+  try {
+    return await orAborted(body.transformToByteArray(), abortSignal);
+  } finally {
+    // One that is given up goes on filling memory otherwise.
+    if (body instanceof Readable) body.destroy();
+  }
 }

@@ -59,7 +59,8 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
     ),
     useOfKeys(platform),
   ];
-  if (id === 'backup-verify') return policy(...common, ...restoring(platform));
+  // What gateways log in with is read in the cluster, where nothing carries it there.
+  if (id === 'backup-verify') return policy(...common, ...restoring(platform), reachingClusters(platform));
   if (id === 'disaster-restore') {
     return policy(
       ...common,

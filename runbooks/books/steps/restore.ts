@@ -84,7 +84,7 @@ export const restoreStep = ({ region, way, at }: RestorePlan): Step<BackupWorld>
   id: 'restore',
   title: `Make a new database in ${region}`,
   words: {
-    check: "is there a database with this run's name?",
+    check: `is there a database with this run's name${way === 'dump' ? ', and the dump in it' : ''}?`,
     act: `restore (${way}) under a new name; the old database is not touched`,
     commands: commandsOf(way, region),
     canGoWrong: canGoWrong[way],
@@ -131,7 +131,15 @@ function commandsOf(way: RestoreWay, region: string): readonly string[] {
     case 'dump':
       return [
         `aws rds create-db-instance --region ${region} --db-instance-identifier NEW --engine postgres --db-name holdfast --master-username holdfast ...   # the rest as the old one has it`,
-        '# Where gateways have logins of their own: the role holdfast_owner and the logins, in the empty database (credential-rotation)',
+        '# Where gateways have logins of their own, which no dump holds: while it is empty',
+        `psql "$NEW_DATABASE_URL" <<'SQL'
+CREATE ROLE holdfast_owner;
+GRANT holdfast_owner TO SESSION_USER WITH INHERIT TRUE, SET TRUE;
+REASSIGN OWNED BY SESSION_USER TO holdfast_owner;
+ALTER ROLE SESSION_USER SET role = 'holdfast_owner';
+CREATE ROLE "USER OF THE GATEWAYS" LOGIN PASSWORD 'THEIRS' IN ROLE holdfast_owner;
+ALTER ROLE "USER OF THE GATEWAYS" SET role = 'holdfast_owner';
+SQL`,
         `aws s3 cp --region ${region} s3://BACKUP-BUCKET/postgresql/holdfast-day-NN.dump - | pg_restore --no-owner --no-privileges --single-transaction --exit-on-error --dbname "$NEW_DATABASE_URL"`,
       ];
   }

@@ -10,6 +10,7 @@ import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { Client } from 'pg';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { bucketName, gatewaySecretName } from '../../../lib/platform/names.ts';
+import { definePlatform } from '../../../lib/platform/platform.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
 import { loginInSecretsManager } from '../../../runbooks/aws/gateway-login.ts';
 import { isLetIn, withLogin } from '../../../runbooks/aws/login-role.ts';
@@ -20,10 +21,11 @@ import { rehearse } from '../../../runbooks/engine/rehearse.ts';
 import { type RunOptions, run } from '../../../runbooks/engine/run.ts';
 import { takeDump } from '../../../runbooks/lab/lab-dumps.ts';
 import { findPostgresClient } from '../../../runbooks/lab/postgres-client.ts';
+import { spec } from '../../lib/specs.ts';
 import { refusedCalls } from '../../support/aws/allowed.ts';
 import { type Damaged, damagedPlatform, dyingAt } from '../../support/aws/damaged-platform.ts';
-import { motoIsInstalled } from '../../support/aws/moto.ts';
-import { ownCalls } from '../../support/aws/wire.ts';
+import { freshMoto, motoIsInstalled } from '../../support/aws/moto.ts';
+import { ownCalls, preparing, startWire } from '../../support/aws/wire.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
 import { managedPostgres } from '../../support/managed-postgres.ts';
 import { until } from '../../support/processes.ts';
@@ -43,8 +45,8 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     let standing: Damaged | undefined;
     afterEach(() => standing?.close());
 
-    /** @param script what loads in the place of pg_restore; `$REAL` is that, and tells its version itself. */
-    async function place(script = 'exec "$REAL" "$@"') {
+    /** @param url of what answers for every database that RDS names, as its administrator. */
+    async function place(url: string) {
       const directory = await temporaryDirectory();
       const { command, environment = {} } = (await findPostgresClient())('pg_restore', [], {});
       const program = async (name: string, text: string): Promise<string> => {
@@ -53,17 +55,16 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         await chmod(file, 0o755);
         return file;
       };
-      const managed = await managedPostgres();
-      const gatewayUrl = withLogin(managed.url, loginOfEast);
+      const gatewayUrl = withLogin(url, loginOfEast);
       const secret = JSON.stringify({ data: { DATABASE_URL: Buffer.from(gatewayUrl).toString('base64') } });
       // The clusters of the other regions do not answer, or hold no such Secret.
       const kubectl = await program('kubectl', `case "$2" in ${east}) echo '${secret}';; ${west}) exit 1;; esac`);
-      const loading = `[ "$1" = --version ] && exec "$REAL" "$1"\n${script}`;
-      const pgRestore: PgRestoreProgram = { command: await program('pg_restore', loading), environment };
-      const made = await damagedPlatform(east, managed.url, { pgRestore, kubectl });
+      const pgRestore: PgRestoreProgram = { command: await program('pg_restore', real), environment };
+      const made = await damagedPlatform(east, url, { pgRestore, kubectl });
       standing = made;
-      return { ...made, managed, gatewayUrl, dump: () => dumpInto(made, join(directory, 'dump')), program };
+      return { ...made, pgRestore, gatewayUrl, program, dump: () => dumpInto(made, join(directory, 'dump')) };
     }
+    const real = 'exec "$REAL" "$@"';
 
     /** Of a database with one key, into the region's bucket. @returns what S3 calls it. */
     async function dumpInto({ clients, platform }: Damaged, file: string): Promise<string> {
@@ -92,11 +93,11 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       });
 
     const creations = ({ front }: Damaged) => ownCalls(front).filter(({ action }) => action === 'CreateDBInstance');
-    const tables = "SELECT count(*)::int AS tables FROM pg_tables WHERE schemaname = 'public'";
 
     it('a new database takes the name of the damaged one with all that the dump holds and the gateways’ login; killed on the way it is made and loaded once; the policy is enough', async () => {
-      const here = await place();
-      const { restoreWorld: world, own, clients, front, platform, buckets, managed, gatewayUrl } = here;
+      const managed = await managedPostgres();
+      const here = await place(managed.url);
+      const { restoreWorld: world, own, clients, front, platform, buckets, gatewayUrl } = here;
       const id = await here.dump();
       const notes: string[] = [];
       const journal = here.journal(west, 'run-1');
@@ -136,43 +137,43 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       expect(refusedCalls(policy, ownCalls(front), platform.account)).toEqual([]);
     });
 
-    it('while it is loaded it is not ready; a run that is stopped leaves nothing of it, and the next one loads it whole', async () => {
-      const here = await place();
+    it('a load that breaks off or is stopped leaves nothing behind, it is not ready while it is loaded, and the next run loads it whole', async () => {
+      const { url, superuserUrl } = await managedPostgres();
+      const here = await place(url);
+      const view = () => here.restoreWorld.restores.view(east, 'restored-run-1', signal);
+      const tables = () => query(superuserUrl, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
       await here.dump();
-      // Its name is taken, by whom is not decided yet: the load waits in the middle.
-      const inTheWay = new Client({ connectionString: here.managed.superuserUrl });
+      await here.program('pg_restore', `[ "$1" = --version ] && ${real}\nhead --bytes=-200 | "$REAL" "$@"`);
+      expect(await run(options(here))).toMatchObject({
+        is: 'partial',
+        step: 'restore',
+        because: expect.stringMatching(/^pg_restore failed, and left nothing behind: .*end of file/s),
+      });
+      expect(await tables()).toEqual([]);
+      expect(await view()).toBe('empty');
+
+      await here.program('pg_restore', real);
+      // A name is taken, by whom is not decided yet: the load waits in the middle.
+      const inTheWay = new Client({ connectionString: superuserUrl });
       await inTheWay.connect();
       onTestFinished(() => inTheWay.end());
       await inTheWay.query('BEGIN; CREATE TABLE public.team (id int)');
       const stop = new AbortController();
       const running = run(options(here, { signal: stop.signal }));
-      const view = () => here.restoreWorld.restores.view(east, 'restored-run-1', signal);
       await until(async () => (await view()) === 'creating', 60_000);
       stop.abort(new Error('the operator stops'));
       expect(await running).toMatchObject({ is: 'partial', step: 'restore', because: 'the operator stops' });
       await until(async () => (await view()) === 'empty', 30_000);
       await inTheWay.query('ROLLBACK');
-      expect(await query(here.managed.superuserUrl, tables)).toEqual([{ tables: 0 }]);
+      expect(await tables()).toEqual([]);
 
       expect(await run(options(here, { operator: 'bob' }))).toEqual({ is: 'completed' });
       expect(creations(here)).toHaveLength(1);
       expect(await query(here.gatewayUrl, 'SELECT count(*)::int AS keys FROM api_key')).toEqual([{ keys: 1 }]);
     });
 
-    it('an archive that breaks off leaves nothing behind, and the run says why', async () => {
-      const here = await place('head --bytes=-200 | "$REAL" "$@"');
-      await here.dump();
-      expect(await run(options(here))).toMatchObject({
-        is: 'partial',
-        step: 'restore',
-        because: expect.stringMatching(/^pg_restore failed, and left nothing behind: .*end of file/s),
-      });
-      expect(await query(here.managed.superuserUrl, tables)).toEqual([{ tables: 0 }]);
-      expect(await here.restoreWorld.restores.view(east, 'restored-run-1', signal)).toBe('empty');
-    });
-
     it('is refused before anything is changed: no dump, none of that name, an old one, no program, another user; rehearsing changes nothing', async () => {
-      const here = await place();
+      const here = await place('postgresql://holdfast:secret@127.0.0.1:1/holdfast');
       const { restoreWorld: world } = here;
       const refused = (fault: string, fix: string) => ({
         is: 'refused',
@@ -186,6 +187,8 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
         refused(`dump: there is no ${elsewhere}`, 'another'),
       );
       const id = await here.dump();
+      const missing = id.replace('07', '08');
+      expect(await run(options(here, {}, missing))).toMatchObject(refused(`dump: there is no ${missing}`, 'another'));
       const newest = { id, takenAt: '2026-01-01T00:00:00.000Z', ageSeconds: 27 * 3_600 };
       const old = { ...world, newestBackup: async () => newest };
       expect(await run({ ...options(here), world: old })).toMatchObject(
@@ -200,22 +203,34 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       );
       await here.program('pg_restore', 'exit 127');
       expect(await run(options(here))).toMatchObject(refused('there is none on this machine', 'postgresql-client-18'));
+      const databaseUrl = (): string => 'postgresql://ana:secret@127.0.0.1:1/holdfast';
+      await here.program('pg_restore', real);
+      const another = here.world({ databaseUrl, pgRestore: here.pgRestore });
+      expect(await another.restores.obstacle?.('dump', east, signal)).toEqual({
+        because: 'HOLDFAST_DATABASE_URL_US_EAST_1 logs in as ana, and the administrator of the database is holdfast',
+        fix: 'put holdfast and its password there: the new database is made with them',
+      });
       expect(creations(here)).toEqual([]);
       expect((await here.clients.rds(east).send(new DescribeDBInstancesCommand({}))).DBInstances).toHaveLength(2);
     });
 
     it('the gateways’ login is read from Secrets Manager where that is what fills their Secret', async () => {
-      const { clients, platform, front, buckets } = await place();
+      const moto = await freshMoto();
+      const platform = definePlatform(spec({ account: moto.account }));
+      const wire = await startWire({ services: {}, moto });
+      const [clients, before] = [new AwsClients(wire.access), new AwsClients(preparing(wire.access))];
+      onTestFinished(async () => {
+        for (const made of [clients, before]) made.destroy();
+        await wire.close();
+      });
       const Name = gatewaySecretName(platform);
-      const own = new AwsClients(front.access);
-      onTestFinished(() => own.destroy());
-      const login = () => loginInSecretsManager(own, east, Name, signal);
+      const login = () => loginInSecretsManager(clients, east, Name, signal);
       expect(await login()).toBeUndefined();
       const SecretString = JSON.stringify({ DATABASE_URL: withLogin('postgresql://db:5432/holdfast', loginOfEast) });
-      await clients.secretsManager(east).send(new CreateSecretCommand({ Name, SecretString }));
+      await before.secretsManager(east).send(new CreateSecretCommand({ Name, SecretString }));
       expect(await login()).toEqual(loginOfEast);
-      const policy = policyOf('database-restore', platform, buckets);
-      expect(refusedCalls(policy, ownCalls(front), platform.account)).toEqual([]);
+      const policy = policyOf('database-restore', platform, { claims: [], takeovers: [], journals: [] });
+      expect(refusedCalls(policy, ownCalls(wire), platform.account)).toEqual([]);
     });
   },
 );

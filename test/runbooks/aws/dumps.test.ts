@@ -66,8 +66,7 @@ it('comes in pieces; one whose connection breaks is asked for again, and nothing
 
 it('one that is replaced while it is read ends the reading, and says what to do', async () => {
   const { clients } = await bucket((request, response, asked) => {
-    expect(request.headers['if-match']).toBe(etag);
-    if (asked === 1) return 'whole';
+    if (asked === 1 || request.headers['if-match'] !== etag) return 'whole';
     response.writeHead(412).end('<Error><Code>PreconditionFailed</Code></Error>');
   });
   await expect(readWhole(clients)).rejects.toThrow(
