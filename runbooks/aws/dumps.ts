@@ -42,10 +42,10 @@ export async function newestDump(
   region: string,
   newestIn: (place: DumpFolder) => Promise<Backup | undefined>,
 ): Promise<Backup | undefined> {
-  const own = places.filter((place) => place.region === region);
-  const others = places.filter((place) => place.region !== region);
-  const here = await Promise.all(own.map((place) => newestIn(place).catch(noneWithoutBucket)));
-  if (here[0] !== undefined) return here[0];
+  const own = places.find((place) => place.region === region);
+  const here = own && (await newestIn(own).catch(noneWithoutBucket));
+  if (here !== undefined) return here;
+  const others = places.filter((place) => place !== own);
   const elsewhere = await Promise.allSettled(others.map(newestIn));
   const found = elsewhere.flatMap((one) => (one.status === 'fulfilled' && one.value !== undefined ? [one.value] : []));
   return found.toSorted((one, other) => one.ageSeconds - other.ageSeconds)[0];
