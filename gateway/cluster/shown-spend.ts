@@ -63,9 +63,10 @@ export class ShownSpend {
 
   async #look(): Promise<void> {
     const { state, onError } = this.#options;
-    const { candidates = [], epoch } = state();
+    const { candidates, epoch, phase } = state();
     const logIds = [...this.#wanted];
-    if (candidates.length === 0 || logIds.length === 0) return;
+    // Before the claim of this epoch was read, that it names no candidate means nothing.
+    if (candidates === undefined || phase === undefined || logIds.length === 0) return;
     const by = new Map<string, ReadonlyMap<string, number>>();
     for (const candidate of candidates) {
       try {

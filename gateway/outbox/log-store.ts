@@ -101,9 +101,12 @@ export class LogStore {
       if (unnamed.test(name)) await attempt(() => this.#removeUnnamed(name));
       if (!uuid.test(name) || isOwn(name)) continue;
       await attempt(async () => {
-        const mark = await readMark(join(root, name), name);
-        if (mark !== undefined) closed.push(mark);
-        else await this.#withLock(name, () => this.#recover(name));
+        const directory = join(root, name);
+        const mark = await readMark(directory, name);
+        if (mark === undefined) await this.#withLock(name, () => this.#recover(name));
+        // What was recovered just now goes to the archive at once: its disk is one that has seen a crash.
+        const known = mark ?? (await readMark(directory, name));
+        if (known !== undefined) closed.push(known);
       });
     }
     if (closed.length > 0) await attempt(() => this.#keep(closed));

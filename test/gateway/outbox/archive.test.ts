@@ -4,20 +4,29 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { SpendArchive } from '../../../gateway/cluster/spend-archive.ts';
-import type { SpendLedger } from '../../../gateway/domain/spend.ts';
 import { LogArchiver } from '../../../gateway/outbox/archive.ts';
 import { mayLeave } from '../../../gateway/outbox/forgetting.ts';
 import { LogStore } from '../../../gateway/outbox/log-store.ts';
-import type { OutboxOptions } from '../../../gateway/outbox/outbox.ts';
 import { reingest } from '../../../gateway/outbox/reingest.ts';
 import { mayForget } from '../../../gateway/region/right-to-write.ts';
 import { type ObjectStore, startObjectStore, storeObject } from '../../../runbooks/lab/object-store.ts';
+import { copyOf } from '../../support/copied-database.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 import { until } from '../../support/processes.ts';
 import { query } from '../../support/query.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { event, idsIn, nobodyTold, openLedger, openLog, openStore, openTestOutbox, rowsIn } from './open-log.ts';
+import {
+  event,
+  idsIn,
+  nobodyTold,
+  openLedger,
+  openLog,
+  openStore,
+  openTestOutbox,
+  rowsIn,
+  setBack,
+} from './open-log.ts';
 
 const directory = await temporaryDirectory();
 let database: TestDatabase;
@@ -179,8 +188,7 @@ describe('a database restored from a backup', () => {
       onReduced: (id) => told.reduced.push(id),
       onFailed: (error) => told.failures.push(error),
     });
-    // Once to recover it; then it is archived, and its disk is forgotten. What the living process has stays where it is.
-    await recovering.sweep();
+    // It is recovered and archived, and its disk is forgotten. What the living process has stays where it is.
     await recovering.sweep();
     expect(told).toMatchObject({ recovered: [{ events: 1, interrupted: 1 }], failures: [] });
     expect(readdirSync(root)).not.toContain(dead.id);
@@ -199,104 +207,62 @@ describe('a database restored from a backup', () => {
   }, 40_000);
 });
 
-describe('a gateway whose database was restored to before what it has forgotten', () => {
-  /** Shipped, archived and gone from the disk. */
-  async function forgetful(over: Partial<OutboxOptions> = {}) {
+describe('a gateway whose ledger was set back to before what it has forgotten', () => {
+  /** 60 events: shipped, archived, and but for the last of them gone from the disk. */
+  async function forgetful() {
     const { store, archive } = await openArchive();
-    const lived = await migratedDatabase();
-    onTestFinished(() => lived.drop());
-    const { ledger, pool } = openLedger(lived.url);
+    const { ledger } = openLedger(database.url);
     const told = nobodyTold();
-    const switched = { to: ledger };
     const root = join(directory, randomUUIDv7());
-    const outbox = openTestOutbox(root, followed(switched), told, { archive, retainSeconds: 0, ...over });
+    const outbox = openTestOutbox(root, ledger, told, { archive, retainSeconds: 0 });
     onTestFinished(() => outbox.close(1_000).then(() => undefined));
-    const spend = async (count: number): Promise<void> => {
-      for (let one = 0; one < count; one++) {
-        outbox.end(event({ costMicros: 1n }));
-        outbox.flush();
-      }
-      await until(() => outbox.queued === 0);
-    };
-    await outbox.start();
-    await spend(30);
-    const [log = ''] = readdirSync(root);
-    await pool.end();
-    const restored = await copyOf(lived);
-    onTestFinished(() => restored.drop());
-    switched.to = openLedger(lived.url).ledger;
-    await spend(60);
+    for (let count = 0; count < 60; count++) {
+      outbox.end(event());
+      outbox.flush();
+    }
+    await until(() => outbox.queued === 0);
     await until(async () => {
       await outbox.maintain();
       return segmentsIn(root).length === 1;
     });
-    const ids = await idsIn(lived.url);
-    expect(ids).toHaveLength(90);
-    return { store, root, log, told, outbox, spend, switched, restored, lived, ids, archive };
+    const { logId } = outbox.heartbeat;
+    const booked = () => idsIn(database.url, `log_id = '${logId}'`);
+    return { store, archive, ledger, root, told, outbox, logId, booked, before: await booked() };
   }
 
   it('goes back to its archive and books everything once, while it goes on', async () => {
-    const { told, outbox, spend, switched, restored, ids } = await forgetful();
-    switched.to = openLedger(restored.url).ledger;
-    await spend(5);
+    const { told, outbox, logId, booked, before } = await forgetful();
+    await setBack(database.url, logId, 7);
+    const newer = event();
+    outbox.end(newer);
+    await outbox.heartbeat.beat();
+    await until(() => outbox.queued === 0);
+    expect(await booked()).toEqual([...before, newer.requestId].toSorted());
     expect(told).toMatchObject({ lost: [], failures: [] });
-    expect((await idsIn(restored.url)).filter((id) => ids.includes(id))).toEqual(ids);
-    expect(await rowsIn(restored.url)).toHaveLength(95);
-    expect(outbox.queued).toBe(0);
-  }, 40_000);
+  });
 
   it('does so for a log that its successor finds closed', async () => {
-    const { told, outbox, root, log, restored, ids, archive } = await forgetful();
+    const { told, outbox, root, logId, ledger, archive, booked, before } = await forgetful();
     expect(await outbox.close(5_000)).toBe(0);
-    expect(segmentsIn(root).length).toBeLessThan(3);
-    const recovering = openStore(root, openLedger(restored.url).ledger, told, 3_600, archive);
-    await recovering.sweep();
+    await setBack(database.url, logId, 7);
+    await openStore(root, ledger, told, 3_600, archive).sweep();
+    expect(await booked()).toEqual(before);
+    expect((await ledger.positions([logId])).get(logId)).toEqual({ appliedSeq: 60, closed: true });
     expect(told).toMatchObject({ lost: [], failures: [] });
-    expect(await idsIn(restored.url)).toEqual(ids);
-    expect(
-      await query(restored.url, `SELECT closed_at IS NOT NULL AS closed FROM spend_log WHERE id = '${log}'`),
-    ).toEqual([{ closed: true }]);
-  }, 40_000);
+  });
 
   it('waits for an archive that is away', async () => {
-    const { store, told, outbox, spend, switched, restored } = await forgetful();
+    const { store, told, outbox, logId, booked, before } = await forgetful();
     await store.close();
-    switched.to = openLedger(restored.url).ledger;
-    outbox.end(event());
-    outbox.flush();
-    await until(() => told.failures.length > 2);
-    expect(told.lost).toEqual([]);
-    expect(outbox.queued).toBeGreaterThan(50);
+    await setBack(database.url, logId, 7);
+    await outbox.heartbeat.beat();
+    await until(() => told.failures.length > 1);
+    expect(outbox.queued).toBe(53);
     const again = await startObjectStore({ port: store.port });
     onTestFinished(() => again.close());
     for (const [name, object] of store.objects) again.objects.set(name, object);
-    await spend(1);
+    await until(() => outbox.queued === 0);
+    expect(await booked()).toEqual(before);
     expect(told.lost).toEqual([]);
-    expect(await rowsIn(restored.url)).toHaveLength(92);
-  }, 40_000);
+  });
 });
-
-/** The ledger of the moment: a gateway keeps its address while the database behind it is another one. */
-const followed = (switched: { to: SpendLedger }): SpendLedger => ({
-  ship: (...asked) => switched.to.ship(...asked),
-  skip: (...asked) => switched.to.skip(...asked),
-  positions: (...asked) => switched.to.positions(...asked),
-  close: (...asked) => switched.to.close(...asked),
-  touch: (...asked) => switched.to.touch(...asked),
-});
-
-/** As a restore would make it: everything that was committed until now. */
-async function copyOf({ url }: TestDatabase): Promise<{ readonly url: string; drop(): Promise<void> }> {
-  const admin = new URL(url);
-  const original = admin.pathname.slice(1);
-  const copy = `${original}_restored`;
-  admin.pathname = '/postgres';
-  await query(admin.href, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${original}'`);
-  await query(admin.href, `CREATE DATABASE "${copy}" TEMPLATE "${original}"`);
-  const there = new URL(url);
-  there.pathname = `/${copy}`;
-  return {
-    url: there.href,
-    drop: async () => void (await query(admin.href, `DROP DATABASE "${copy}" WITH (FORCE)`)),
-  };
-}

@@ -9,7 +9,7 @@ import type { TestDatabase } from '../../support/postgres.ts';
 import { until } from '../../support/processes.ts';
 import { query } from '../../support/query.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { event, idsIn, nobodyTold, openLedger, openTestOutbox } from './open-log.ts';
+import { event, idsIn, nobodyTold, openLedger, openTestOutbox, setBack } from './open-log.ts';
 
 const directory = await temporaryDirectory();
 let database: TestDatabase;
@@ -253,13 +253,6 @@ describe('a database that is away', () => {
 });
 
 describe('a ledger that was set back', () => {
-  const setBack = (url: string, logId: string, to: number) =>
-    query(
-      url,
-      `DELETE FROM spend_entry WHERE log_id = '${logId}' AND seq > ${to};
-       UPDATE spend_log SET applied_seq = ${to} WHERE id = '${logId}'`,
-    );
-
   it('as a replica that was promoted, gets the rest again from disk, also when nothing new happens', async () => {
     const { outbox, told } = open(database.url);
     const events = some(1_000);

@@ -105,3 +105,11 @@ export const rowsIn = (url: string, where = 'true') =>
 
 export const idsIn = async (url: string, where?: string): Promise<string[]> =>
   (await rowsIn(url, where)).map((row) => String(row['id'])).toSorted();
+
+/** As a replica that was promoted, or a backup that was restored, may have it. */
+export const setBack = (url: string, logId: string, to: number) =>
+  query(
+    url,
+    `DELETE FROM spend_entry WHERE log_id = '${logId}' AND seq > ${to};
+     UPDATE spend_log SET applied_seq = ${to}, closed_at = NULL WHERE id = '${logId}'`,
+  );
