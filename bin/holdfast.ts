@@ -1,6 +1,6 @@
 /** The command line. Each command is a thin call; what it does lives with the part it belongs to. */
 import './compile-cache.ts';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, type CommanderError, InvalidArgumentError, Option } from 'commander';
 import { version } from '../gateway/contract.ts';
 import { regionCommand } from './region/commands.ts';
 import { runbookCommand } from './runbook/commands.ts';
@@ -8,7 +8,6 @@ import { runbookCommand } from './runbook/commands.ts';
 const program = new Command('holdfast')
   .description('An AI gateway platform that keeps serving when a provider, a process, a zone or a region goes down.')
   .version(version)
-  .showHelpAfterError('(add --help for the options)')
   .configureHelp({ sortSubcommands: true });
 
 program
@@ -188,7 +187,7 @@ labCommand
   .command('up')
   .description('Start them, with clients; they end with `lab down` or Ctrl-C. Books run against them with --world lab.')
   .option('--gateways <count>', 'processes in each region, in two zones', wholeNumber, 2)
-  .option('--rate <number>', 'requests a second of its clients', Number, 20)
+  .option('--rate <number>', 'requests a second of its clients', positive, 20)
   .option('--namespaces', 'each region in a network namespace of its own; the default where root can make them')
   .option('--no-namespaces', 'both on loopback')
   .option('--data <folder>', 'where databases and logs lie', labData)
@@ -215,7 +214,18 @@ const host = async () => (await import('./runbook/this-machine.ts')).thisMachine
 program.addCommand(runbookCommand(host, exitWith));
 program.addCommand(regionCommand(host, exitWith));
 
+for (const command of withAllBelow(program))
+  command.exitOverride(wrongUse).showHelpAfterError('(add --help for the options)');
 await program.parseAsync();
+
+function withAllBelow(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withAllBelow)];
+}
+
+/** What is typed wrongly ends with 2, here as everywhere; help and version with 0. */
+function wrongUse({ exitCode }: CommanderError): never {
+  process.exit(exitCode === 0 ? 0 : 2);
+}
 
 function atGateway(command: Command): Command {
   return command

@@ -66,7 +66,7 @@ export function regionCommand(host: () => Promise<Host>, exitWith: (code: number
     'Name the first writer and put the first claim into its buckets. Repeating it changes nothing. Exit code 3 when another claim is there.',
   )
     .option('--candidate <name...>', 'replicas that stand already, which a failover may promote')
-    .option('--ttl <seconds>', 'how long a renewal is good for', Number, 15)
+    .option('--ttl <seconds>', 'how long a renewal is good for', whole(2, 600), 15)
     .action(async (region, options) =>
       exitWith(await (await import('./claim-objects.ts')).initRegion(await host(), region, options)),
     );

@@ -1,9 +1,9 @@
 /** `holdfast region status|topology|history`: nothing is changed. */
 import { databaseIdentifier, regionalDomain } from '../../lib/platform/names.ts';
-import { messageOf } from '../../runbooks/engine/look.ts';
-import { type EpochBegan, epochOf } from '../../runbooks/region/history.ts';
+import { epochOf } from '../../runbooks/region/history.ts';
 import { type RegionPage, readPage } from '../../runbooks/region/page.ts';
 import { statusOf } from '../../runbooks/region/status.ts';
+import { allRuns } from '../runbook/all-runs.ts';
 import { explained } from '../runbook/command-line.ts';
 import type { Host } from '../runbook/host.ts';
 import { addressOf, answered, inWorld, namesOf, platformOf, type RegionOptions, type Unanswered } from './options.ts';
@@ -82,17 +82,7 @@ export async function regionTopology(host: Host, options: RegionOptions): Promis
 
 export async function regionHistory(host: Host, options: RegionOptions): Promise<number> {
   return explained(host, async () => {
-    const found: EpochBegan[] = [];
-    for (const { journals, name } of await host.places.toSearch(options.journal)) {
-      try {
-        for (const run of await journals.runs()) {
-          const began = epochOf(run, await journals.of(run).read());
-          if (began !== undefined) found.push(began);
-        }
-      } catch (error) {
-        host.terminal.writeError(`${name} cannot be read: ${messageOf(error)}\n`);
-      }
-    }
+    const found = (await allRuns(host, options.journal)).flatMap(({ run, events }) => epochOf(run, events) ?? []);
     const epochs = found.toSorted((one, other) => one.epoch - other.epoch);
     if (options.json === true) host.terminal.write(`${JSON.stringify(epochs)}\n`);
     else if (epochs.length === 0) host.terminal.write('No run has moved the right to write.\n');

@@ -1,10 +1,20 @@
 /** What the operator typed, and what a failure says to them. */
-import { isRunbookId, ParameterError, type Parameters, withDefaults } from '../../runbooks/books/registry.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
+import {
+  buildBook,
+  isRunbookId,
+  ParameterError,
+  type Parameters,
+  parameterFaults,
+  withDefaults,
+} from '../../runbooks/books/registry.ts';
+import type { World } from '../../runbooks/books/world.ts';
 import type { RunbookId } from '../../runbooks/catalog.ts';
-import { JournalBroken, PositionTaken } from '../../runbooks/engine/journal.ts';
+import { JournalAway, JournalBroken, PositionTaken } from '../../runbooks/engine/journal.ts';
 import { messageOf } from '../../runbooks/engine/look.ts';
 import { exitCodes, RunError } from '../../runbooks/engine/run.ts';
-import { labParameters } from '../../runbooks/lab/lab-parameters.ts';
+import type { Runbook } from '../../runbooks/engine/step.ts';
+import { labParameters, labPlaces } from '../../runbooks/lab/lab-parameters.ts';
 import { type Host, type OpenedWorld, UsageError, type WorldName } from './host.ts';
 
 /** @throws UsageError */
@@ -29,21 +39,57 @@ export async function openedFor(host: Host, name: WorldName, id: string): Promis
   );
 }
 
-/** `name=value` words, over what the platform's description says, or the lab. */
-export async function parametersOf(
+/**
+ * The book that was asked for, from `name=value` words over what the platform's description says, or the lab.
+ * @throws ParameterError with everything that is wrong.
+ */
+export async function bookOf(
   host: Host,
   name: string,
   words: readonly string[],
   world: WorldName = 'aws',
-): Promise<Parameters> {
+): Promise<{ readonly book: Runbook<World>; readonly parameters: Parameters }> {
+  const id = idOf(name);
+  const platform = await host.platform();
+  const { given, faults } = givenIn(words);
+  const parameters = world === 'lab' ? { ...labParameters(id), ...given } : withDefaults(id, given, platform);
+  const places = world === 'lab' ? labPlaces : platform && placesOf(platform);
+  const all = [...faults, ...parameterFaults(id, parameters), ...(places ? placeFaults(id, parameters, places) : [])];
+  if (all.length > 0) throw new ParameterError(id, all);
+  return { book: buildBook(id, parameters), parameters };
+}
+
+function givenIn(words: readonly string[]): { readonly given: Parameters; readonly faults: readonly string[] } {
   const given: Record<string, string> = {};
+  const faults: string[] = [];
   for (const word of words) {
     const at = word.indexOf('=');
-    if (at < 1) throw new UsageError(`${word}: write parameters as name=value`);
-    given[word.slice(0, at)] = word.slice(at + 1);
+    const name = word.slice(0, at);
+    if (at < 1) faults.push(`${word}: write parameters as name=value`);
+    else if (name in given) faults.push(`${name}: is given twice`);
+    else given[name] = word.slice(at + 1);
   }
-  if (world === 'lab') return { ...labParameters(idOf(name)), ...given };
-  return withDefaults(idOf(name), given, await host.platform());
+  return { given, faults };
+}
+
+/** Regions of a world, each with its zones. */
+type Places = ReadonlyMap<string, readonly string[]>;
+
+const placesOf = ({ regions }: Platform): Places =>
+  new Map(regions.map(({ region, availabilityZones }) => [region, availabilityZones]));
+
+/** A name that is mistyped would be waited for until patience is over. */
+function placeFaults(id: RunbookId, parameters: Parameters, places: Places): string[] {
+  const known = [...places.keys()].join(', ');
+  const { target, former, region, primary, standbys, zone } = parameters;
+  // What was lost may have left the description by the time it is brought back elsewhere.
+  const named = { target, region, primary, ...(id === 'disaster-restore' ? {} : { former }) };
+  const faults = [...Object.entries(named), ...(standbys ?? '').split(',').map((one) => ['standbys', one] as const)]
+    .filter(([, name]) => name !== undefined && name !== '' && !places.has(name))
+    .map(([parameter, name]) => `${parameter}: there is no region ${name}; there are ${known}`);
+  const zones = places.get(region ?? primary ?? '');
+  if (zone === undefined || zones === undefined || zones.includes(zone)) return faults;
+  return [...faults, `zone: there is no zone ${zone} in ${region ?? primary}; there are ${zones.join(', ')}`];
 }
 
 /** Every failure ends in one sentence and its exit code; 1 = something of the world did not answer as it should. */
@@ -54,6 +100,7 @@ export async function explained({ terminal }: Host, work: () => Promise<number>)
     terminal.writeError(`${messageOf(error)}\n`);
     if (error instanceof UsageError || error instanceof ParameterError) return 2;
     if (error instanceof PositionTaken || error instanceof JournalBroken) return exitCodes.partial;
+    if (error instanceof JournalAway) return error.hasBegun ? exitCodes.partial : exitCodes.refused;
     if (error instanceof RunError) return exitCodes.refused;
     if (error instanceof Error) return 1;
     throw error;

@@ -1,14 +1,15 @@
 /** `runbook run`, `resume` and `undo`: opens what is needed, runs the engine, says what came of it. */
 import { evidenceOf } from '../../runbooks/books/evidence.ts';
-import { buildBook, type Parameters } from '../../runbooks/books/registry.ts';
+import type { Parameters } from '../../runbooks/books/registry.ts';
 import type { World } from '../../runbooks/books/world.ts';
-import type { Journal } from '../../runbooks/engine/journal.ts';
+import { type Journal, JournalAway } from '../../runbooks/engine/journal.ts';
 import { messageOf } from '../../runbooks/engine/look.ts';
 import { exitCodes, type Outcome, run } from '../../runbooks/engine/run.ts';
+import { atWork } from '../../runbooks/engine/standing.ts';
 import type { Runbook, Step } from '../../runbooks/engine/step.ts';
 import { undo } from '../../runbooks/engine/undo.ts';
-import { explained, idOf, openedFor, parametersOf } from './command-line.ts';
-import { findRun } from './find-run.ts';
+import { bookOf, explained, idOf, openedFor } from './command-line.ts';
+import { type FoundRun, findRun } from './find-run.ts';
 import type { Host, WorldName } from './host.ts';
 import { progressFor } from './progress.ts';
 import { drillVerdict } from './report.ts';
@@ -40,8 +41,7 @@ export async function runBook(
   options: PerformOptions,
 ): Promise<number> {
   return explained(host, async () => {
-    const parameters = await parametersOf(host, name, words, options.world);
-    const book = buildBook(idOf(name), parameters);
+    const { book, parameters } = await bookOf(host, name, words, options.world);
     const survivor = parameters['target'] ?? parameters['region'] ?? parameters['standbys']?.split(',')[0];
     const { journals, name: place } = await host.places.forNewRun(options.journal, options.world, survivor);
     const runId = host.newRunId();
@@ -56,6 +56,7 @@ export async function runBook(
 export async function resumeRun(host: Host, runId: string, options: Omit<PerformOptions, 'world'>): Promise<number> {
   return explained(host, async () => {
     const found = await findRun(host, runId, options.journal);
+    sayAtWork(host, found);
     return perform(host, { ...found, worldName: found.world }, options);
   });
 }
@@ -83,6 +84,9 @@ async function perform(host: Host, started: Started, options: Omit<PerformOption
     const code = isJudged ? await drillVerdict(host, started, asJson) : exitCodes[outcome.is];
     await keepEvidence(host, started, outcome, isJudged ? code === 0 : undefined, asJson);
     return code;
+  } catch (error) {
+    progress.end();
+    return journalAway(host, error, started);
   } finally {
     progress.end();
     await opened.close();
@@ -119,7 +123,9 @@ async function keepEvidence(
 
 export async function undoRun(host: Host, runId: string, options: Omit<PerformOptions, 'world'>): Promise<number> {
   return explained(host, async () => {
-    const { book, journal, world } = await findRun(host, runId, options.journal);
+    const found = await findRun(host, runId, options.journal);
+    sayAtWork(host, found);
+    const { book, journal, world } = found;
     const asJson = options.json === true;
     const opened = await openedFor(host, world, book.id);
     const progress = progressFor(host.terminal, book, asJson);
@@ -138,6 +144,9 @@ export async function undoRun(host: Host, runId: string, options: Omit<PerformOp
         host.terminal.write(`Taken back: ${outcome.undone.join(', ') || 'nothing'}\n`);
       else host.terminal.writeError(`Taking back ended at "${outcome.step}": ${outcome.because}\n`);
       return outcome.is === 'completed' ? 0 : exitCodes.partial;
+    } catch (error) {
+      progress.end();
+      return journalAway(host, error, found);
     } finally {
       progress.end();
       await opened.close();
@@ -184,9 +193,37 @@ function sayOutcome({ terminal }: Host, { runId, place }: Started, outcome: Outc
       break;
   }
   if ('fix' in outcome && outcome.fix !== undefined) terminal.writeError(`  Mend: ${outcome.fix}\n`);
-  if (outcome.is === 'refused') return;
+  for (const { step, because, fix } of ('more' in outcome ? outcome.more : undefined) ?? []) {
+    terminal.writeError(`And "${step}": ${because}\n${fix === undefined ? '' : `  Mend: ${fix}\n`}`);
+  }
+  if (outcome.is !== 'refused') terminal.writeError(waysOn({ runId, place }));
+}
+
+const waysOn = ({ runId, place }: Pick<Started, 'runId' | 'place'>): string =>
+  `  Go on, from here or from anywhere:  npx holdfast runbook resume ${runId} --journal '${place}'\n` +
+  `  Take it back as far as it goes:     npx holdfast runbook undo ${runId} --journal '${place}'\n`;
+
+/** The journal has gone away under a run. @throws every other error. */
+function journalAway(
+  { terminal }: Host,
+  error: unknown,
+  { runId, place, book }: Pick<Started, 'runId' | 'place' | 'book'>,
+): number {
+  if (!(error instanceof JournalAway) || !error.hasBegun) throw error;
   terminal.writeError(
-    `  Go on, from here or from anywhere:  npx holdfast runbook resume ${runId} --journal '${place}'\n` +
-      `  Take it back as far as it goes:     npx holdfast runbook undo ${runId} --journal '${place}'\n`,
+    `${error.message}\nThe run has stopped; whether its newest act was done shows when somebody looks again.\n${waysOn({ runId, place })}` +
+      `  If that place does not come back:   npx holdfast runbook run ${book.id} ... --journal ANOTHER-PLACE (what stands is found done)\n`,
+  );
+  return exitCodes.partial;
+}
+
+/** Two people must not believe that they have the same run. */
+function sayAtWork({ terminal, clock }: Host, { events, book }: FoundRun): void {
+  const busy = atWork(events);
+  if (busy === undefined) return;
+  const seconds = Math.max(0, Math.round((clock.date().getTime() - Date.parse(busy.at)) / 1000));
+  const title = book.steps.find(({ id }) => id === busy.step)?.title;
+  terminal.writeError(
+    `${busy.operator} was at this run ${seconds} s ago${title === undefined ? '' : ` ("${title}")`} and has not written its end. If that process lives, it stops at its next event: from here on the run is yours.\n`,
   );
 }

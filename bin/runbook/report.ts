@@ -8,11 +8,11 @@ import {
 } from '../../runbooks/books/drill-history.ts';
 import type { World } from '../../runbooks/books/world.ts';
 import { type Document, toHtml, toMarkdown } from '../../runbooks/engine/document.ts';
-import type { Journal, JournalEvent } from '../../runbooks/engine/journal.ts';
-import { messageOf } from '../../runbooks/engine/look.ts';
+import type { Journal } from '../../runbooks/engine/journal.ts';
 import { reportDocument } from '../../runbooks/engine/print.ts';
 import { type RunReport, reportOf } from '../../runbooks/engine/report.ts';
 import type { Runbook } from '../../runbooks/engine/step.ts';
+import { allRuns } from './all-runs.ts';
 import { explained } from './command-line.ts';
 import { findRun } from './find-run.ts';
 import type { Host } from './host.ts';
@@ -73,18 +73,8 @@ async function judged(host: Host, run: RunToReport, place: string | undefined): 
 
 /** Of the same book, oldest first. A place that cannot be read has no say: the comparison is a help, not a gate. */
 export async function drillsBefore(host: Host, result: DrillResult, place: string | undefined): Promise<DrillResult[]> {
-  const found: DrillResult[] = [];
-  for (const { journals, name } of await host.places.toSearch(place)) {
-    try {
-      for (const runId of await journals.runs()) {
-        const before = drillResult(runId, await eventsOf(journals.of(runId)));
-        if (before !== undefined && before.book === result.book && before.at < result.at) found.push(before);
-      }
-    } catch (error) {
-      host.terminal.writeError(`${name} cannot be read for a comparison: ${messageOf(error)}\n`);
-    }
-  }
-  return found.toSorted((one, other) => one.at.localeCompare(other.at));
+  return (await allRuns(host, place))
+    .flatMap(({ run, events }) => drillResult(run, events) ?? [])
+    .filter(({ book, at }) => book === result.book && at < result.at)
+    .toSorted((one, other) => one.at.localeCompare(other.at));
 }
-
-const eventsOf = (journal: Journal): Promise<readonly JournalEvent[]> => journal.read();

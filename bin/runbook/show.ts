@@ -6,11 +6,12 @@ import { buildBook, parameterHelp, printedParameters, typedParameters } from '..
 import type { World } from '../../runbooks/books/world.ts';
 import { type RunbookId, runbookTitles } from '../../runbooks/catalog.ts';
 import { toHtml, toMarkdown } from '../../runbooks/engine/document.ts';
-import { messageOf, noteOf } from '../../runbooks/engine/look.ts';
+import { noteOf } from '../../runbooks/engine/look.ts';
 import { runbookDocument } from '../../runbooks/engine/print.ts';
 import { type Finding, rehearse } from '../../runbooks/engine/rehearse.ts';
 import { exitCodes } from '../../runbooks/engine/run.ts';
-import { explained, idOf, openedFor, parametersOf } from './command-line.ts';
+import { allRuns } from './all-runs.ts';
+import { bookOf, explained, idOf, openedFor } from './command-line.ts';
 import { type Host, UsageError, type WorldName } from './host.ts';
 import { bucketsOf } from './open-world.ts';
 
@@ -42,22 +43,14 @@ function books({ terminal }: Host, { json }: ListOptions): number {
 }
 
 async function listRuns(host: Host, { journal, json }: ListOptions): Promise<number> {
-  const rows: { run: string; place: string; book: string; began: string; last: string }[] = [];
-  const drills = [];
-  for (const { name, journals } of await host.places.toSearch(journal)) {
-    try {
-      for (const run of await journals.runs()) {
-        const events = await journals.of(run).read();
-        const [first] = events;
-        if (first?.is !== 'run-started') continue;
-        rows.push({ run, place: name, book: first.book, began: first.at, last: events.at(-1)?.is ?? '' });
-        const drill = drillResult(run, events);
-        if (drill !== undefined) drills.push(drill);
-      }
-    } catch (error) {
-      host.terminal.writeError(`${name} cannot be read: ${messageOf(error)}\n`);
-    }
-  }
+  const runs = await allRuns(host, journal);
+  const rows = runs.flatMap(({ run, place, events }) => {
+    const [first] = events;
+    return first?.is === 'run-started'
+      ? [{ run, place, book: first.book, began: first.at, last: events.at(-1)?.is ?? '' }]
+      : [];
+  });
+  const drills = runs.flatMap(({ run, events }) => drillResult(run, events) ?? []);
   const platform = await host.platform();
   const due = platform && drillDue(drills, 'region-failover', platform.tier.name, host.clock.date());
   if (json === true) host.terminal.write(`${JSON.stringify({ runs: rows, drillDue: due })}\n`);
@@ -92,8 +85,9 @@ export async function showBook(
   return explained(host, async () => {
     const id = idOf(name);
     if (policy === true) return showPolicy(host, id);
-    const parameters = blank === true ? printedParameters(id) : await parametersOf(host, name, words);
-    const book = buildBook(id, parameters);
+    const printed = printedParameters(id);
+    const { book, parameters } =
+      blank === true ? { book: buildBook(id, printed), parameters: printed } : await bookOf(host, name, words);
     const document = runbookDocument(book, typedParameters(parameters));
     host.terminal.write(format === 'md' ? toMarkdown(document) : toHtml(document, book.title));
     return 0;
@@ -126,7 +120,7 @@ export async function rehearseBook(
   { world: worldName, json }: RehearseOptions,
 ): Promise<number> {
   return explained(host, async () => {
-    const book = buildBook(idOf(name), await parametersOf(host, name, words, worldName));
+    const { book } = await bookOf(host, name, words, worldName);
     const opened = await openedFor(host, worldName, book.id);
     try {
       const { steps, wouldBegin } = await rehearse<World>(book, opened.world, host.signal);

@@ -59,7 +59,7 @@ export function seizure(claim: Claim, run: string, target: string): Seizure {
   if (claim.writer === target) return { is: 'adopt', claim };
   return {
     is: 'refuse',
-    because: `the run ${claim.run ?? 'of an earlier epoch'} is promoting ${claim.writer}; resume it, or abort it first`,
+    because: `the run ${claim.run ?? 'of an earlier epoch'} is promoting ${claim.writer}; resume it, or take it back first`,
   };
 }
 

@@ -7,12 +7,14 @@ import { getObject, swapObject } from '../../gateway/region/s3-bucket.ts';
 import { eventFileName } from '../engine/file-journal.ts';
 import {
   type Journal,
+  JournalAway,
   JournalBroken,
   type JournalEvent,
   type Journals,
   PositionTaken,
   parseEvent,
 } from '../engine/journal.ts';
+import { messageOf } from '../engine/look.ts';
 
 export interface JournalPlace {
   readonly client: S3Client;
@@ -44,17 +46,24 @@ export class S3Journal implements Journal {
   }
 
   async append(position: number, event: JournalEvent): Promise<void> {
-    const { client, bucket } = this.#place;
     const key = this.#keyOf(position);
     const body = `${JSON.stringify(event)}\n`;
-    const isWritten = await persistently(async (signal) => {
+    const isWritten = await this.#keep(key, body).catch((error: unknown) => {
+      throw new JournalAway(position > 0, messageOf(error));
+    });
+    if (!isWritten) throw new PositionTaken(position);
+  }
+
+  /** @returns false when somebody else has written there. */
+  #keep(key: string, body: string): Promise<boolean> {
+    const { client, bucket } = this.#place;
+    return persistently(async (signal) => {
       if (await swapObject(client, bucket, key, undefined, body, signal)) return true;
       // Ours, perhaps: an answer that was lost may belong to a write that landed. A session writes no event twice alike.
       const found = await getObject(client, bucket, key, signal);
       if (found === undefined) throw new Error('another write to the journal is under way');
       return found !== 'unchanged' && found.body === body;
     });
-    if (!isWritten) throw new PositionTaken(position);
   }
 
   async #event(position: number): Promise<JournalEvent> {

@@ -57,6 +57,7 @@ export function drillResult(run: string, events: readonly JournalEvent[]): Drill
   const [first] = events;
   if (first?.is !== 'run-started' || first.book !== 'drill') return undefined;
   const measured = events.findLast((event) => event.is === 'found-done' && event.step === 'drill-measure');
+  const isBroken = events.some((event) => 'step' in event && event.step === 'drill-break');
   const facts = measured !== undefined && 'facts' in measured ? (measured.facts ?? {}) : {};
   const numberOf = (name: DrillNumber): number | undefined => {
     const value = facts[name];
@@ -71,7 +72,7 @@ export function drillResult(run: string, events: readonly JournalEvent[]): Drill
     at: first.at,
     book: String(first.parameters['book'] ?? ''),
     isComplete: events.at(-1)?.is === 'run-completed',
-    recoverySeconds: secondsUntilRecovered(events, 'drill-break', 'open'),
+    recoverySeconds: secondsUntilRecovered(events, isBroken ? 'drill-break' : undefined, 'open'),
     numbers: {
       requests: numberOf('requests'),
       errorPercent: numberOf('errorPercent'),

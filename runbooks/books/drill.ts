@@ -104,6 +104,8 @@ export function objections(environment: DrillEnvironment, conditions: DrillCondi
 /** @param book the one that is drilled; its last step verifies the survivor. */
 export function drill<World>(book: Runbook<World>, plan: DrillPlan): Runbook<World & DrillWorld> {
   const { environment, victim, survivor, fault } = plan;
+  // A drill always measures a time: of a book that recovers nothing, until its end.
+  const recoveredBy = book.recoveredBy ?? book.steps.at(-1)?.id;
   return {
     id: 'drill',
     title: `Drill: ${book.title}`,
@@ -117,7 +119,7 @@ export function drill<World>(book: Runbook<World>, plan: DrillPlan): Runbook<Wor
       ...book.doNotUseWhen.filter((reason) => !reason.includes(' works: ')),
     ],
     ...(fault === 'none' ? {} : { brokenBy: 'drill-break' }),
-    ...(book.recoveredBy === undefined ? {} : { recoveredBy: book.recoveredBy }),
+    ...(recoveredBy === undefined ? {} : { recoveredBy }),
     steps: [
       guardRails(environment),
       ...(environment === 'production' ? [] : [startLoad]),

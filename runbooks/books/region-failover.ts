@@ -7,6 +7,7 @@ import type { Runbook } from '../engine/step.ts';
 import type { RegionWorld } from './region-world.ts';
 import { capacityStep } from './steps/capacity.ts';
 import { openStep, promoteStep, type RegionPlan, raiseStep, seizeStep, waitLeaseOutStep } from './steps/claim.ts';
+import { giveRightBack } from './steps/close.ts';
 import { type CacheMove, cacheSteps } from './steps/global-cache.ts';
 import { takeoverStep } from './steps/takeover.ts';
 import { verifyStep } from './steps/verify.ts';
@@ -36,9 +37,7 @@ export function regionFailover(plan: FailoverPlan): Runbook<RegionWorld> {
       seizeStep(plan, {
         confirm: true,
         candidatesOnly: plan.unlisted !== 'promote',
-        undo: {
-          irreversible: `epochs never go back; to return to ${former}, run region-failback, or abort before the promotion`,
-        },
+        undo: giveRightBack(former),
       }),
       waitLeaseOutStep(plan),
       promoteStep(plan, 'at-start'),

@@ -41,8 +41,8 @@ const define = <Schema extends z.ZodObject>(
   build: (plan: z.output<Schema>) => Runbook<World>,
 ): Definition => ({ schema, defaults, build: (parameters) => build(schema.parse(parameters)) });
 
-const region = z.string().min(1);
-const seconds = z.coerce.number().positive();
+const region = z.string().min(1, 'is empty');
+const seconds = z.coerce.number('is no number').positive('must be more than 0');
 const list = z.string().transform((text) => text.split(',').filter((one) => one !== ''));
 
 const target = region.describe('region that becomes the writer');
@@ -66,10 +66,17 @@ const primary = region.describe('region of the writer');
 const standbys = list.describe('the other regions, separated by commas');
 const way = z.enum(['snapshot', 'point-in-time', 'dump']).describe('what to restore from');
 const dump = z.string().optional().describe('with way=dump: which one, s3://BUCKET/KEY; absent = the newest');
-const at = z.iso.datetime().optional().describe('data as of then (ISO 8601); absent = as new as can be had');
+const at = z.iso
+  .datetime('is no moment like 2026-11-21T18:40:00Z')
+  .optional()
+  .describe('data as of then (ISO 8601); absent = as new as can be had');
 const namesDumpInVain = ({ way: by, dump: named }: { way: RestoreWay; dump?: string | undefined }): boolean =>
   named !== undefined && by !== 'dump';
 const dumpsOnly = { path: ['dump'], error: 'names a dump: leave it out, or say way=dump' };
+
+const isMove = ({ target: there, former: here }: { readonly target: string; readonly former: string }): boolean =>
+  there !== here;
+const noMove = { path: ['target'], error: 'is the same region as former' };
 
 const toStandby = ({ primary: { region: from }, standbys: [standby], globalCache }: Platform): Parameters => ({
   ...(globalCache && { cache: 'promote' }),
@@ -84,17 +91,17 @@ const allRegions = (platform: Platform): Parameters => ({
 
 const definitions: Readonly<Record<Exclude<RunbookId, 'drill'>, Definition>> = {
   'region-failover': define(
-    z.strictObject({ target, former, promoteWith, cache: failoverCache, unlisted }),
+    z.strictObject({ target, former, promoteWith, cache: failoverCache, unlisted }).refine(isMove, noMove),
     toStandby,
     regionFailover,
   ),
   'region-switchover': define(
-    z.strictObject({ target, former, promoteWith, maxLagSeconds, cache }),
+    z.strictObject({ target, former, promoteWith, maxLagSeconds, cache }).refine(isMove, noMove),
     toStandby,
     regionSwitchover,
   ),
   'region-failback': define(
-    z.strictObject({ target, former, promoteWith, maxLagSeconds, bakeSeconds, cache }),
+    z.strictObject({ target, former, promoteWith, maxLagSeconds, bakeSeconds, cache }).refine(isMove, noMove),
     (platform) => {
       const { former: home, target: standby, ...rest } = toStandby(platform);
       return {
@@ -193,24 +200,34 @@ export function withDefaults(id: RunbookId, given: Parameters, platform: Platfor
 
 /** @throws ParameterError with everything that is wrong. */
 export function buildBook(id: RunbookId, parameters: Parameters): Runbook<World> {
-  return id === 'drill' ? buildDrill(parameters) : checked(id, definitions[id], parameters);
-}
-
-function checked(id: string, { schema, build }: Definition, parameters: Parameters): Runbook<World> {
-  const faults = faultsOf(schema, parameters);
+  const faults = parameterFaults(id, parameters);
   if (faults.length > 0) throw new ParameterError(id, faults);
-  return build(parameters);
+  return id === 'drill' ? buildDrill(parameters) : definitions[id].build(parameters);
 }
 
-function buildDrill(parameters: Parameters): Runbook<World> {
-  const own = Object.fromEntries(Object.entries(parameters).filter(([name]) => name in drillSchema.shape));
-  const others = Object.fromEntries(Object.entries(parameters).filter(([name]) => !(name in drillSchema.shape)));
-  const faults = faultsOf(drillSchema, own);
+/** Everything that is wrong, each with its name; empty = the book can be built. */
+export function parameterFaults(id: RunbookId, parameters: Parameters): readonly string[] {
+  if (id !== 'drill') return faultsOf(definitions[id].schema, parameters);
+  const { own, others } = drillParameters(parameters);
   const { book = 'region-failover' } = own;
-  if (!isDrillable(book)) faults.push(`book: there is no book ${book} to drill`);
-  else faults.push(...faultsOf(definitions[book].schema, others));
-  if (faults.length > 0 || !isDrillable(book)) throw new ParameterError('drill', faults);
-  const { environment, fault } = drillSchema.parse(own);
+  const ofBook = isDrillable(book)
+    ? faultsOf(definitions[book].schema, others)
+    : [`book: there is no book ${book} to drill`];
+  return [...faultsOf(drillSchema, own), ...ofBook];
+}
+
+/** The drill's own, and those of the book that is drilled. */
+function drillParameters(parameters: Parameters): { readonly own: Parameters; readonly others: Parameters } {
+  const those = (isOwn: boolean): Parameters =>
+    Object.fromEntries(Object.entries(parameters).filter(([name]) => name in drillSchema.shape === isOwn));
+  return { own: those(true), others: those(false) };
+}
+
+/** @param parameters without a fault. */
+function buildDrill(parameters: Parameters): Runbook<World> {
+  const { own, others } = drillParameters(parameters);
+  const { environment, fault, book } = drillSchema.parse(own);
+  if (!isDrillable(book)) throw new ParameterError('drill', [`book: there is no book ${book} to drill`]);
   const here = others['region'] ?? others['primary'] ?? '';
   return drill(definitions[book].build(others), {
     environment,
@@ -228,9 +245,7 @@ function faultsOf(schema: z.ZodObject, parameters: Parameters): string[] {
       return `${String(issue.keys)}: there is no such parameter; it knows ${Object.keys(schema.shape).join(', ')}`;
     }
     const name = path.join('.');
-    return parameters[name] === undefined
-      ? `${name}: is missing (${descriptionOf(schema, name)})`
-      : `${name}: ${message}`;
+    return `${name}: ${parameters[name] === undefined ? 'is missing' : message} (${descriptionOf(schema, name)})`;
   });
 }
 

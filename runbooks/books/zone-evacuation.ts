@@ -61,6 +61,7 @@ export function zoneEvacuation(plan: ZonePlan): Runbook<ZoneWorld> {
       'several zones are ill: use region-failover',
       'autoshift has shifted it already: this finds that done, there is no need for it',
     ],
+    recoveredBy: 'shift',
     steps: [
       capacityWithout(plan),
       shift(plan),

@@ -1,8 +1,17 @@
 /** A journal in a folder: one file an event, named by its position. A file that exists is never written again. */
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Journal, JournalBroken, type JournalEvent, type Journals, PositionTaken, parseEvent } from './journal.ts';
+import {
+  type Journal,
+  JournalAway,
+  JournalBroken,
+  type JournalEvent,
+  type Journals,
+  PositionTaken,
+  parseEvent,
+} from './journal.ts';
+import { messageOf } from './look.ts';
 
 /** `000001.json` is the first event. Object stores use the same names. */
 export const eventFileName = (position: number): string => `${String(position + 1).padStart(6, '0')}.json`;
@@ -24,22 +33,30 @@ export class FileJournal implements Journal {
   }
 
   async append(position: number, event: JournalEvent): Promise<void> {
+    try {
+      await this.#keep(position, event);
+    } catch (error) {
+      throw error instanceof PositionTaken ? error : new JournalAway(position > 0, messageOf(error));
+    }
+  }
+
+  async #keep(position: number, event: JournalEvent): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
     // Whole and on disk before it has its name; and the name is given by `link`, which never replaces a file.
     const temporary = join(this.#folder, `.${randomBytes(6).toString('hex')}.tmp`);
-    const file = await open(temporary, 'wx');
     try {
-      await file.writeFile(`${JSON.stringify(event)}\n`);
-      await file.sync();
+      const file = await open(temporary, 'wx');
+      try {
+        await file.writeFile(`${JSON.stringify(event)}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await link(temporary, join(this.#folder, eventFileName(position))).catch((error: unknown) => {
+        throw codeOf(error) === 'EEXIST' ? new PositionTaken(position) : error;
+      });
     } finally {
-      await file.close();
-    }
-    try {
-      await link(temporary, join(this.#folder, eventFileName(position)));
-    } catch (error) {
-      throw codeOf(error) === 'EEXIST' ? new PositionTaken(position) : error;
-    } finally {
-      await unlink(temporary);
+      await rm(temporary, { force: true });
     }
     await syncFolder(this.#folder);
   }

@@ -29,11 +29,15 @@ const happening = z.discriminatedUnion('is', [
   z.object({ is: z.literal('blocked'), ...step, because: z.string(), fix: z.string().optional() }),
   z.object({ is: z.literal('declined'), ...step }),
   z.object({ is: z.literal('timed-out'), ...step, waitedFor: z.string() }),
+  /** From here on it is taken back, newest step first. */
+  z.object({ is: z.literal('undo-started'), operator: z.string() }),
   z.object({ is: z.literal('undoing'), ...step }),
   z.object({ is: z.literal('undone'), ...step }),
   z.object({ is: z.literal('undo-failed'), ...step, because: z.string() }),
   z.object({ is: z.literal('stopped'), because: z.string() }),
   z.object({ is: z.literal('run-completed') }),
+  /** Nothing of it stands any more but what stays. */
+  z.object({ is: z.literal('run-undone') }),
 ]);
 
 const event = z.intersection(
@@ -57,7 +61,7 @@ export interface Journal {
   /**
    * Durable when it resolves.
    * @param position number of events before it.
-   * @throws PositionTaken when another process has written there.
+   * @throws PositionTaken when another process has written there, JournalAway when it cannot be kept.
    */
   append(position: number, event: JournalEvent): Promise<void>;
 }
@@ -76,6 +80,18 @@ export class PositionTaken extends Error {
       `Another process has written event ${position + 1} of this run. It has the run now; look at its journal before you do anything`,
     );
     this.name = 'PositionTaken';
+  }
+}
+
+/** The journal takes no event any more: nothing further may be done, since nobody could tell afterwards. */
+export class JournalAway extends Error {
+  /** False = not even the run's beginning was written, so nothing was changed. */
+  readonly hasBegun: boolean;
+
+  constructor(hasBegun: boolean, because: string) {
+    super(`The journal cannot be written: ${because}`);
+    this.name = 'JournalAway';
+    this.hasBegun = hasBegun;
   }
 }
 

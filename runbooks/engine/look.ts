@@ -46,6 +46,25 @@ export async function look(find: () => Promise<Verdict>, signal: AbortSignal): P
   }
 }
 
+/**
+ * One look that no step's patience bounds.
+ * @param find is given a signal that fires when the time is over.
+ * @throws the signal's reason when the operator stops.
+ */
+export async function lookOnce(
+  find: (bounded: AbortSignal) => Promise<Verdict>,
+  signal: AbortSignal,
+  seconds = 30,
+): Promise<Verdict> {
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
+  try {
+    return await look(() => find(bounded), bounded);
+  } catch {
+    signal.throwIfAborted();
+    return { is: 'underway', note: `cannot be seen: no answer within ${seconds} s` };
+  }
+}
+
 /** @throws the signal's reason when it fires first; the work's own end is then nobody's concern any more. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();

@@ -1,6 +1,6 @@
 /** The printed runbook and the printed report: what a person reads without this program, from the same tree. */
 import type { Block, Document } from './document.ts';
-import type { RunReport } from './report.ts';
+import { lossWords, type RunReport } from './report.ts';
 import type { Runbook, Step, Undo } from './step.ts';
 
 /**
@@ -62,7 +62,7 @@ function takingBack<World>(undo: Undo<World>): string {
 }
 
 export function reportDocument(report: RunReport): Document {
-  const { objectives, objectivesMet } = report;
+  const { objectives, objectivesMet, losses } = report;
   const verdict = objectivesMet === undefined ? 'not judged' : objectivesMet ? 'met' : 'MISSED';
   return [
     { is: 'heading', level: 1, text: `${report.title}: report` },
@@ -75,8 +75,16 @@ export function reportDocument(report: RunReport): Document {
         ['world', report.world],
         ...Object.entries(report.parameters).map(([name, value]) => [name, String(value)]),
         ['outcome', report.outcome],
-        ['recovery time', measured(report.recoverySeconds, objectives?.recoverySeconds)],
-        ...Object.entries(report.losses).map(([name, value]) => [name, String(value)]),
+        ['duration', `${report.durationSeconds.toFixed(1)} s`],
+        ...(report.isRecovery
+          ? [['recovery time', measured(report.recoverySeconds, objectives?.recoverySeconds, 'not recovered')]]
+          : []),
+        ...(report.isRecovery || losses.dataLossSeconds !== undefined
+          ? [[lossWords.dataLossSeconds, measured(losses.dataLossSeconds, objectives?.dataLossSeconds, 'not known')]]
+          : []),
+        ...countedLosses.flatMap((name) =>
+          losses[name] === undefined ? [] : [[lossWords[name], String(losses[name])]],
+        ),
         ...(objectives === undefined ? [] : [['objectives', verdict]]),
       ],
     },
@@ -105,7 +113,9 @@ export function reportDocument(report: RunReport): Document {
   ];
 }
 
-function measured(seconds: number | undefined, objective: number | undefined): string {
-  const value = seconds === undefined ? 'not recovered' : `${seconds.toFixed(1)} s`;
+const countedLosses = ['lostWrites', 'spendEventsLost', 'spendEventsDoubled'] as const;
+
+function measured(seconds: unknown, objective: number | undefined, absent: string): string {
+  const value = typeof seconds === 'number' ? `${seconds.toFixed(1)} s` : absent;
   return objective === undefined ? value : `${value} (objective: ${objective} s)`;
 }

@@ -40,7 +40,7 @@ export class Recorder {
     return this.#session;
   }
 
-  /** @throws PositionTaken when another process has the run. */
+  /** @throws PositionTaken when another process has the run, JournalAway when the event could not be kept. */
   async write(happening: Happening): Promise<void> {
     const event: JournalEvent = {
       at: this.#clock.date().toISOString(),

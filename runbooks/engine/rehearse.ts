@@ -1,5 +1,5 @@
 /** Looks at everything a run would look at, and changes nothing: neither the world nor a journal. */
-import { contextOf, look, NotStanding } from './look.ts';
+import { contextOf, lookOnce, NotStanding } from './look.ts';
 import type { Facts, Runbook, Step, StepContext, Verdict } from './step.ts';
 
 /** `later` = what this step looks at exists only after earlier steps have run. */
@@ -18,44 +18,54 @@ export interface Rehearsal<World> {
   readonly wouldBegin: boolean;
 }
 
-const longestLookMs = 30_000;
-
+/** @param lookSeconds for one look; 30 if not given. */
 export async function rehearse<World>(
   book: Runbook<World>,
   world: World,
   signal: AbortSignal,
+  lookSeconds?: number,
 ): Promise<Rehearsal<World>> {
   const steps: Rehearsed<World>[] = [];
   const known = new Map<string, Facts>();
   for (const step of book.steps) {
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(longestLookMs)]);
-    const context: StepContext = {
-      ...contextOf(step, 'rehearsal', [], bounded),
-      facts: (stepId) => {
-        const facts = known.get(stepId);
-        if (facts === undefined) throw new NotStanding(stepId);
-        return facts;
-      },
+    const facts = (stepId: string): Facts => {
+      const found = known.get(stepId);
+      if (found === undefined) throw new NotStanding(stepId);
+      return found;
     };
     const { precondition: mustHold } = step;
-    const precondition = mustHold === undefined ? undefined : await look(() => mustHold(world, context), bounded);
-    const verdict = await lookAhead(() => step.check(world, context), bounded);
+    const contextIn = (bounded: AbortSignal): StepContext => ({
+      ...contextOf(step, 'rehearsal', [], bounded),
+      facts,
+    });
+    const [precondition, verdict] = await Promise.all([
+      mustHold && lookOnce((bounded) => mustHold(world, contextIn(bounded)), signal, lookSeconds),
+      lookAhead((bounded) => step.check(world, contextIn(bounded)), signal, lookSeconds),
+    ]);
     if (verdict.is === 'done') known.set(step.id, verdict.facts ?? {});
     steps.push({ step, precondition, verdict });
   }
   return { steps, wouldBegin: wouldBegin(steps) };
 }
 
-async function lookAhead(find: () => Promise<Verdict>, signal: AbortSignal): Promise<Finding> {
+async function lookAhead(
+  find: (bounded: AbortSignal) => Promise<Verdict>,
+  signal: AbortSignal,
+  lookSeconds: number | undefined,
+): Promise<Finding> {
   let later: NotStanding | undefined;
-  const verdict = await look(async () => {
-    try {
-      return await find();
-    } catch (error) {
-      if (error instanceof NotStanding) later = error;
-      throw error;
-    }
-  }, signal);
+  const verdict = await lookOnce(
+    async (bounded) => {
+      try {
+        return await find(bounded);
+      } catch (error) {
+        if (error instanceof NotStanding) later = error;
+        throw error;
+      }
+    },
+    signal,
+    lookSeconds,
+  );
   return later === undefined ? verdict : { is: 'later', because: later.message };
 }
 

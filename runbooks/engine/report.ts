@@ -12,12 +12,20 @@ export interface Objectives {
  * Facts with these names, found by any step, are what the report says of losses. A step that cannot know says nothing.
  */
 export const lossFacts = {
-  /** Age of the newest acknowledged write that is missing, against the moment of the decision. */
+  /** Age of the oldest change that may be missing, at the moment from which on nothing more could be lost. */
   dataLossSeconds: 'dataLossSeconds',
   lostWrites: 'lostWrites',
   spendEventsLost: 'spendEventsLost',
   spendEventsDoubled: 'spendEventsDoubled',
 } as const;
+
+/** As a person reads them. */
+export const lossWords: Readonly<Record<keyof typeof lossFacts, string>> = {
+  dataLossSeconds: 'data loss, at most',
+  lostWrites: 'acknowledged writes lost',
+  spendEventsLost: 'spend events lost',
+  spendEventsDoubled: 'spend events counted twice',
+};
 
 export interface TimelineRow {
   readonly at: string;
@@ -33,11 +41,15 @@ export interface RunReport {
   readonly parameters: Facts;
   readonly world: string;
   readonly outcome: string;
+  /** From the first event to the newest. */
+  readonly durationSeconds: number;
+  /** Whether the book recovers service; of one that does not, no recovery time is told or judged. */
+  readonly isRecovery: boolean;
   /** From the decision (the run's first event), or from when it was broken on purpose, until service was recovered; undefined while it is not. */
   readonly recoverySeconds: number | undefined;
   readonly losses: Facts;
   readonly objectives: Objectives | undefined;
-  /** Undefined when there is nothing to judge yet. */
+  /** Undefined when there is nothing to judge, or not enough is known to say that they were met. */
   readonly objectivesMet: boolean | undefined;
   readonly timeline: readonly TimelineRow[];
   readonly actionItems: readonly string[];
@@ -51,8 +63,10 @@ export function reportOf(
 ): RunReport {
   const [first] = events;
   if (first?.is !== 'run-started') throw new Error('a journal begins with the start of its run');
-  const recoveredBy = book.recoveredBy ?? book.steps.at(-1)?.id;
-  const recoverySeconds = secondsUntilRecovered(events, book.brokenBy, recoveredBy);
+  const { recoveredBy } = book;
+  const isRecovery = recoveredBy !== undefined;
+  const recoverySeconds = isRecovery ? secondsUntilRecovered(events, book.brokenBy, recoveredBy) : undefined;
+  const promised = isRecovery ? objectives : undefined;
   const losses = lossesOf(events);
   return {
     title: book.title,
@@ -61,16 +75,18 @@ export function reportOf(
     parameters: first.parameters,
     world: first.world,
     outcome: outcomeOf(events, titlesOf(book)),
+    durationSeconds: secondsBetween(first, events.at(-1) ?? first),
+    isRecovery,
     recoverySeconds,
     losses,
-    objectives,
-    objectivesMet: objectives && met(objectives, recoverySeconds, losses),
+    objectives: promised,
+    objectivesMet: promised && met(promised, recoverySeconds, losses),
     timeline: events.map((event) => ({
       at: event.at,
       seconds: secondsBetween(first, event),
       text: sentenceOf(event, titlesOf(book)),
     })),
-    actionItems: actionItems(events, titlesOf(book), objectives, recoverySeconds, losses),
+    actionItems: actionItems(events, titlesOf(book), promised, recoverySeconds, losses),
   };
 }
 
@@ -111,9 +127,8 @@ function lossesOf(events: readonly JournalEvent[]): Facts {
 function met(objectives: Objectives, recoverySeconds: number | undefined, losses: Facts): boolean | undefined {
   const lost = losses[lossFacts.dataLossSeconds];
   if (recoverySeconds === undefined) return undefined;
-  return (
-    recoverySeconds <= objectives.recoverySeconds && (typeof lost !== 'number' || lost <= objectives.dataLossSeconds)
-  );
+  if (recoverySeconds > objectives.recoverySeconds) return false;
+  return typeof lost === 'number' ? lost <= objectives.dataLossSeconds : undefined;
 }
 
 type Titles = (stepId: string) => string;
@@ -126,7 +141,8 @@ const titlesOf = (book: Pick<Runbook<never>, 'steps'>): Titles => {
 function outcomeOf(events: readonly JournalEvent[], title: Titles): string {
   const last = events.at(-1);
   if (last === undefined) return 'not begun';
-  return last.is === 'run-completed' ? 'completed' : `not completed; last: ${sentenceOf(last, title)}`;
+  if (last.is === 'run-completed') return 'completed';
+  return last.is === 'run-undone' ? 'taken back' : `not completed; last: ${sentenceOf(last, title)}`;
 }
 
 export function sentenceOf(event: JournalEvent, title: Titles): string {
@@ -151,6 +167,8 @@ export function sentenceOf(event: JournalEvent, title: Titles): string {
       return `${title(event.step)}: not confirmed`;
     case 'timed-out':
       return `${title(event.step)}: patience is over (${event.waitedFor})`;
+    case 'undo-started':
+      return `${event.operator} began to take the run back`;
     case 'undoing':
       return `${title(event.step)}: being taken back`;
     case 'undone':
@@ -161,6 +179,8 @@ export function sentenceOf(event: JournalEvent, title: Titles): string {
       return `stopped (${event.because})`;
     case 'run-completed':
       return 'the run is complete';
+    case 'run-undone':
+      return 'the run was taken back';
   }
 }
 
@@ -181,14 +201,24 @@ function actionItems(
     }
     if (event.is === 'undo-failed') items.push(`Take "${title(event.step)}" back by hand: ${event.because}`);
   }
-  if (events.at(-1)?.is !== 'run-completed') items.push('The run is not complete: resume it, or take it back');
+  const end = events.at(-1)?.is;
+  if (end !== 'run-completed' && end !== 'run-undone') {
+    items.push('The run is not complete: resume it, or take it back');
+  }
   if (objectives !== undefined && recoverySeconds !== undefined && recoverySeconds > objectives.recoverySeconds) {
     items.push(`Recovery took ${recoverySeconds} s, the objective is ${objectives.recoverySeconds} s`);
+  }
+  const lostSeconds = losses[lossFacts.dataLossSeconds];
+  if (objectives !== undefined && typeof lostSeconds === 'number' && lostSeconds > objectives.dataLossSeconds) {
+    items.push(`Up to ${lostSeconds} s of changes are lost, the objective is ${objectives.dataLossSeconds} s`);
+  }
+  if (objectives !== undefined && recoverySeconds !== undefined && lostSeconds === undefined) {
+    items.push('Find out how much data was lost: no step of the run could tell');
   }
   for (const name of [lossFacts.lostWrites, lossFacts.spendEventsLost, lossFacts.spendEventsDoubled]) {
     const lost = losses[name];
     if (typeof lost === 'number' && lost > 0)
-      items.push(`Account for ${name} = ${lost}; the list is in the journal's facts`);
+      items.push(`Account for ${lossWords[name]} = ${lost}; the list is in the journal's facts`);
   }
   return [...new Set(items)];
 }

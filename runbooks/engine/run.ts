@@ -1,9 +1,9 @@
 /** Runs a book, or goes on with a run that was interrupted: what stands is left alone, what is under way is waited for. */
 import type { Journal, JournalEvent } from './journal.ts';
-import { contextOf, look, messageOf, noteOf, orAborted } from './look.ts';
+import { contextOf, look, lookOnce, messageOf, noteOf, orAborted } from './look.ts';
 import { type Clock, Recorder } from './recorder.ts';
 import { hasActed, stepStates } from './standing.ts';
-import { type Facts, faultsOf, type Runbook, type Step, type StepContext, type Verdict } from './step.ts';
+import { type Facts, faultsOf, type Look, type Runbook, type Step, type StepContext, type Verdict } from './step.ts';
 
 export interface RunOptions<World> {
   readonly book: Runbook<World>;
@@ -26,14 +26,23 @@ export interface RunOptions<World> {
   readonly onEvent: (event: JournalEvent) => void;
   /** Called after each look that did not find the effect, and with what a long act is at. */
   readonly onWaiting: (step: Step<World>, note: string, remainingSeconds: number) => void;
+  /** For one look before the first act, whose answer no step waits for; 30 if not given. */
+  readonly lookSeconds?: number;
+}
+
+/** Why a run ended at a step, and what a person can do about it. */
+export interface Obstacle {
+  readonly step: string;
+  readonly because: string;
+  readonly fix?: string;
 }
 
 export type Outcome =
   | { readonly is: 'completed' }
-  /** Nothing was changed. */
-  | { readonly is: 'refused'; readonly step: string; readonly because: string; readonly fix?: string }
+  /** Nothing was changed. `more` = what else would have stopped it. */
+  | ({ readonly is: 'refused'; readonly more?: readonly Obstacle[] } & Obstacle)
   /** Something was changed; the same command with `resume` goes on. */
-  | { readonly is: 'partial'; readonly step: string; readonly because: string; readonly fix?: string }
+  | ({ readonly is: 'partial'; readonly more?: readonly Obstacle[] } & Obstacle)
   | { readonly is: 'timed-out'; readonly step: string; readonly waitedFor: string };
 
 /** For scripts that call the command: 2 is the command line's own. */
@@ -83,9 +92,10 @@ class Run<World> {
 
   async go(): Promise<Outcome> {
     const { book, signal, operator, parameters, worldName } = this.#options;
-    if (this.#todo().length === 0) return { is: 'completed' };
-    const unmet = await this.#firstUnmet();
-    if (unmet !== undefined) return unmet;
+    // All may stand and the end be missing: whoever was killed before the last write is gone on with, too.
+    if (this.#todo().length === 0 && this.#recorder.events.at(-1)?.is === 'run-completed') return { is: 'completed' };
+    const [unmet, ...more] = await this.#unmet();
+    if (unmet !== undefined) return { ...this.#ended(unmet), ...(more.length === 0 ? {} : { more }) };
     await this.#recorder.write(
       this.#recorder.events.length === 0
         ? { is: 'run-started', book: book.id, parameters, world: worldName, operator }
@@ -99,7 +109,7 @@ class Run<World> {
         if (!signal.aborted) throw error;
         const because = messageOf(signal.reason);
         await this.#recorder.write({ is: 'stopped', because });
-        outcome = this.#ended(step, because);
+        outcome = this.#ended({ step: step.id, because });
       }
       if (outcome !== undefined) return outcome;
     }
@@ -120,118 +130,147 @@ class Run<World> {
     });
   }
 
-  /** What would stop a later step is found before the first one acts. */
-  async #firstUnmet(): Promise<Outcome | undefined> {
-    const { signal } = this.#options;
-    for (const step of this.#todo()) {
-      if (step.precondition === undefined) continue;
-      const context = contextOf(step, this.#options.runId, this.#recorder.events, signal);
+  /** What would stop a later step is found before the first one acts: all of it, at once. */
+  async #unmet(): Promise<readonly Obstacle[]> {
+    const { world, runId, signal, lookSeconds } = this.#options;
+    const looked = this.#todo().map(async (step): Promise<Obstacle | undefined> => {
       const { precondition } = step;
-      const verdict = await look(() => precondition(this.#options.world, context), signal);
-      if (verdict.is === 'ready' || verdict.is === 'done') continue;
-      const fix = verdict.is === 'blocked' ? verdict.fix : undefined;
-      return this.#ended(step, noteOf(verdict), fix);
-    }
-    return undefined;
+      if (precondition === undefined) return undefined;
+      const verdict = await lookOnce(
+        (bounded) => precondition(world, contextOf(step, runId, this.#recorder.events, bounded)),
+        signal,
+        lookSeconds,
+      );
+      if (verdict.is === 'ready' || verdict.is === 'done') return undefined;
+      return verdict.is === 'blocked' ? obstacle(step, verdict) : { step: step.id, because: noteOf(verdict) };
+    });
+    return (await Promise.all(looked)).filter((unmet) => unmet !== undefined);
   }
 
   /** @returns undefined when the step stands now. */
   async #perform(step: Step<World>): Promise<Outcome | undefined> {
+    const { confirm } = step;
+    if (confirm !== undefined) {
+      const before = await this.#patiently(step, (waits) => this.#before(step, waits));
+      if (before !== 'ready') return before === 'stands' ? undefined : before;
+      const typed = await orAborted(this.#options.confirm(step, confirm), this.#options.signal);
+      if (typed !== confirm) {
+        await this.#recorder.write({ is: 'declined', step: step.id });
+        const fix = `type it when you are asked, or beforehand: --confirm '${confirm}'`;
+        return this.#ended({ step: step.id, because: `"${confirm}" was not typed`, fix });
+      }
+    }
+    // With a patience and a look of its own: people think before they type, and the world goes on meanwhile.
+    const end = await this.#patiently(step, async (waits) => {
+      const before = await this.#before(step, waits);
+      return before === 'ready' ? this.#act(step, waits) : before;
+    });
+    return end === 'stands' ? undefined : end;
+  }
+
+  /** @returns the outcome when the step's patience was over first. @throws what the work throws else. */
+  async #patiently<T>(step: Step<World>, work: (waits: Waits) => Promise<T>): Promise<T | Outcome> {
+    const { clock, signal } = this.#options;
     const patience = new AbortController();
     const timer = setTimeout(() => patience.abort(new OutOfPatience()), step.patienceSeconds * 1000);
-    const signal = AbortSignal.any([this.#options.signal, patience.signal]);
-    let seen = 'its effect';
-    const onNote = (note: string): void => {
-      seen = note;
+    const waits: Waits = {
+      deadline: clock.now() + step.patienceSeconds * 1000,
+      signal: AbortSignal.any([signal, patience.signal]),
+      seen: 'its effect',
     };
     try {
-      return await this.#bringAbout(step, signal, onNote);
+      return await work(waits);
     } catch (error) {
       if (!(error instanceof OutOfPatience)) throw error;
-      await this.#recorder.write({ is: 'timed-out', step: step.id, waitedFor: seen });
-      return { is: 'timed-out', step: step.id, waitedFor: seen };
+      await this.#recorder.write({ is: 'timed-out', step: step.id, waitedFor: waits.seen });
+      return { is: 'timed-out', step: step.id, waitedFor: waits.seen };
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async #bringAbout(
-    step: Step<World>,
-    signal: AbortSignal,
-    onNote: (note: string) => void,
-  ): Promise<Outcome | undefined> {
-    const { world, runId, clock, onWaiting } = this.#options;
-    const deadline = clock.now() + step.patienceSeconds * 1000;
-    const context: StepContext = {
-      ...contextOf(step, runId, this.#recorder.events, signal),
-      progress: (note) => {
-        onNote(note);
-        onWaiting(step, note, Math.max(0, Math.ceil((deadline - clock.now()) / 1000)));
-      },
-    };
-    const before = await this.#until(step, deadline, signal, onNote, () => step.check(world, context), {
-      ends: ({ is }) => is !== 'underway',
-    });
-    if (before.is === 'done') {
-      await this.#recorder.write({ is: 'found-done', step: step.id, ...found(before) });
-      return undefined;
+  async #before(step: Step<World>, waits: Waits): Promise<'ready' | 'stands' | Outcome> {
+    const verdict = await this.#until(step, waits, step.check, ({ is }) => is !== 'underway');
+    if (verdict.is === 'done') {
+      await this.#recorder.write({ is: 'found-done', step: step.id, ...found(verdict) });
+      return 'stands';
     }
-    if (before.is === 'blocked') {
-      const { because, fix } = before;
-      await this.#recorder.write({ is: 'blocked', step: step.id, because, ...(fix === undefined ? {} : { fix }) });
-      return this.#ended(step, because, fix);
-    }
-    if (step.confirm !== undefined) {
-      const typed = await orAborted(this.#options.confirm(step, step.confirm), this.#options.signal);
-      if (typed !== step.confirm) {
-        await this.#recorder.write({ is: 'declined', step: step.id });
-        return this.#ended(step, `"${step.confirm}" was not typed`);
-      }
-    }
+    if (verdict.is !== 'blocked') return 'ready';
+    const blocked = obstacle(step, verdict);
+    await this.#recorder.write({ is: 'blocked', ...blocked });
+    return this.#ended(blocked);
+  }
+
+  async #act(step: Step<World>, waits: Waits): Promise<'stands' | Outcome> {
     await this.#recorder.write({ is: 'acting', step: step.id });
     try {
-      await orAborted(step.act(world, context), signal);
+      await orAborted(step.act(this.#options.world, this.#contextOf(step, waits)), waits.signal);
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (waits.signal.aborted) throw error;
       const because = messageOf(error);
       await this.#recorder.write({ is: 'act-failed', step: step.id, because });
-      return this.#ended(step, because);
+      return this.#ended({ step: step.id, because });
     }
     await this.#recorder.write({ is: 'acted', step: step.id });
-    const verify = step.verify ?? step.check;
-    const after = await this.#until(step, deadline, signal, onNote, () => verify(world, context), {
-      ends: ({ is }) => is === 'done',
-    });
+    const after = await this.#until(step, waits, step.verify ?? step.check, ({ is }) => is === 'done');
     if (after.is === 'done') await this.#recorder.write({ is: 'verified', step: step.id, ...found(after) });
-    return undefined;
+    return 'stands';
   }
 
   /** Looks until a verdict ends it. @throws OutOfPatience, or the operator's reason to stop. */
   async #until(
     step: Step<World>,
-    deadline: number,
-    signal: AbortSignal,
-    onNote: (note: string) => void,
-    find: () => Promise<Verdict>,
-    { ends }: { readonly ends: (verdict: Verdict) => boolean },
+    waits: Waits,
+    find: Look<World>,
+    ends: (verdict: Verdict) => boolean,
   ): Promise<Verdict> {
-    const { clock, pollSeconds, onWaiting } = this.#options;
+    const { world, clock, pollSeconds, onWaiting } = this.#options;
+    const context = this.#contextOf(step, waits);
     for (;;) {
-      const verdict = await look(find, signal);
+      const verdict = await look(() => find(world, context), waits.signal);
       if (ends(verdict)) return verdict;
-      onNote(noteOf(verdict));
-      const remainingMs = deadline - clock.now();
+      waits.seen = noteOf(verdict);
+      const remainingMs = waits.deadline - clock.now();
       if (remainingMs <= 0) throw new OutOfPatience();
-      onWaiting(step, noteOf(verdict), Math.ceil(remainingMs / 1000));
-      await clock.sleep(Math.min(pollSeconds * 1000, remainingMs), signal);
+      onWaiting(step, waits.seen, Math.ceil(remainingMs / 1000));
+      await clock.sleep(Math.min(pollSeconds * 1000, remainingMs), waits.signal);
     }
   }
 
-  #ended(step: Step<World>, because: string, fix?: string): Outcome {
-    const is = hasActed(this.#recorder.events) ? 'partial' : 'refused';
-    return { is, step: step.id, because, ...(fix === undefined ? {} : { fix }) };
+  #contextOf(step: Step<World>, waits: Waits): StepContext {
+    const { runId, clock, onWaiting } = this.#options;
+    return {
+      ...contextOf(step, runId, this.#recorder.events, waits.signal),
+      progress: (note) => {
+        waits.seen = note;
+        onWaiting(step, note, Math.max(0, Math.ceil((waits.deadline - clock.now()) / 1000)));
+      },
+    };
+  }
+
+  #ended(at: Obstacle): Outcome {
+    return { is: hasActed(this.#recorder.events) ? 'partial' : 'refused', ...at };
   }
 }
+
+/** One stretch of patience. */
+interface Waits {
+  /** On the run's clock. */
+  readonly deadline: number;
+  /** Fires when it is over, or when the operator stops the run. */
+  readonly signal: AbortSignal;
+  /** What was seen last instead of the effect. */
+  seen: string;
+}
+
+const obstacle = (
+  { id }: { readonly id: string },
+  { because, fix }: Extract<Verdict, { is: 'blocked' }>,
+): Obstacle => ({
+  step: id,
+  because,
+  ...(fix === undefined ? {} : { fix }),
+});
 
 function found(verdict: Extract<Verdict, { is: 'done' }>): { note?: string; facts?: Record<string, Facts[string]> } {
   return {

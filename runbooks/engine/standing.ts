@@ -35,3 +35,33 @@ function stateAfter(event: JournalEvent, before: StepState | undefined): StepSta
 
 /** Whether the world may have been changed by this run. */
 export const hasActed = (events: readonly JournalEvent[]): boolean => events.some(({ is }) => is === 'acting');
+
+export interface AtWork {
+  readonly operator: string;
+  /** ISO 8601: of the newest event. */
+  readonly at: string;
+  readonly step: string | undefined;
+}
+
+const endings: ReadonlySet<JournalEvent['is']> = new Set([
+  'run-completed',
+  'run-undone',
+  'stopped',
+  'blocked',
+  'declined',
+  'timed-out',
+  'act-failed',
+  'undo-failed',
+]);
+
+/** Who is at the run, as far as the journal tells: somebody who was killed looks the same. Undefined = its last process ended. */
+export function atWork(events: readonly JournalEvent[]): AtWork | undefined {
+  const last = events.at(-1);
+  const begun = events.findLast((event) => 'operator' in event);
+  if (last === undefined || begun === undefined || endings.has(last.is)) return undefined;
+  return {
+    operator: 'operator' in begun ? begun.operator : '',
+    at: last.at,
+    step: 'step' in last ? last.step : undefined,
+  };
+}

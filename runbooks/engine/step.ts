@@ -76,7 +76,7 @@ export interface Runbook<World> {
   readonly steps: readonly Step<World>[];
   /** The recovery time begins when this step stands; absent = with the run. */
   readonly brokenBy?: string;
-  /** When this step stands, service is recovered: the recovery time ends there. Absent = the last step. */
+  /** When this step stands, service is recovered: the recovery time ends there. Absent = the book recovers nothing. */
   readonly recoveredBy?: string;
 }
 

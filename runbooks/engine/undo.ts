@@ -12,7 +12,7 @@ export type UndoOutcome =
   /** The steps before this one stand. */
   | { readonly is: 'partial'; readonly step: string; readonly because: string };
 
-/** What was found done was not this run's work and stays. @throws RunError, PositionTaken */
+/** What was found done was not this run's work and stays. @throws RunError, PositionTaken, JournalAway */
 export async function undo<World>(options: UndoOptions<World>): Promise<UndoOutcome> {
   const events = await options.journal.read();
   const [first] = events;
@@ -21,6 +21,7 @@ export async function undo<World>(options: UndoOptions<World>): Promise<UndoOutc
     throw new RunError(`The run ${options.runId} is one of ${first.book}, not of ${options.book.id}`);
   }
   const recorder = new Recorder(options.journal, events, options.session, options.clock, options.onEvent);
+  await recorder.write({ is: 'undo-started', operator: options.operator });
   const states = stepStates(events);
   const undone: string[] = [];
   for (const step of options.book.steps.toReversed()) {
@@ -31,6 +32,7 @@ export async function undo<World>(options: UndoOptions<World>): Promise<UndoOutc
     if (because !== undefined) return { is: 'partial', step: step.id, because };
     undone.push(step.id);
   }
+  await recorder.write({ is: 'run-undone' });
   return { is: 'completed', undone };
 }
 
@@ -49,9 +51,11 @@ async function takeBack<World>(
     const typed = await orAborted(options.confirm(step, step.confirm), options.signal);
     if (typed !== step.confirm) return `"${step.confirm}" was not typed`;
   }
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(step.patienceSeconds * 1000)]);
+  const patience = AbortSignal.timeout(step.patienceSeconds * 1000);
+  const signal = AbortSignal.any([options.signal, patience]);
   const context = contextOf(step, options.runId, recorder.events, signal);
   await recorder.write({ is: 'undoing', step: step.id });
+  let seen = 'it was not asked for in full';
   try {
     await orAborted(takesBack(world, context), signal);
     const deadline = clock.now() + step.patienceSeconds * 1000;
@@ -59,11 +63,14 @@ async function takeBack<World>(
       const verdict = await look(() => step.check(world, context), signal);
       // Ready to be done again, or not possible any more: either way its effect is gone.
       if (verdict.is === 'ready' || verdict.is === 'blocked') break;
-      if (clock.now() >= deadline) throw new Error(`its effect is still there: ${noteOf(verdict)}`);
+      seen = `its effect is still there: ${noteOf(verdict)}`;
+      const remainingMs = deadline - clock.now();
+      if (remainingMs <= 0) throw new Error(seen);
+      options.onWaiting(step, noteOf(verdict), Math.ceil(remainingMs / 1000));
       await clock.sleep(options.pollSeconds * 1000, signal);
     }
   } catch (error) {
-    const because = messageOf(error);
+    const because = patience.aborted ? `patience is over after ${step.patienceSeconds} s: ${seen}` : messageOf(error);
     await recorder.write({ is: 'undo-failed', step: step.id, because });
     return because;
   }

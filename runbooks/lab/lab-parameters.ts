@@ -6,6 +6,12 @@ import { thisCheckout } from './gateway-process.ts';
 /** Seconds where production has minutes: clients of the lab are few, and none of them is a user. */
 const bakeSeconds = '20';
 
+/** Its regions, each with its zones. */
+export const labPlaces: ReadonlyMap<string, readonly string[]> = new Map([
+  ['a', ['a1', 'a2']],
+  ['b', ['b1', 'b2']],
+]);
+
 export function labParameters(id: RunbookId): Parameters {
   switch (id) {
     case 'region-failover':

@@ -16,11 +16,13 @@ export interface EpochBegan {
 export function epochOf(run: string, events: readonly JournalEvent[]): EpochBegan | undefined {
   const [first] = events;
   if (first?.is !== 'run-started') return undefined;
-  const seized = events.find((event) => event.is === 'verified' && event.step === 'seize');
-  if (seized?.is !== 'verified') return undefined;
-  const { epoch, writer } = seized.facts ?? {};
-  if (typeof epoch !== 'number' || typeof writer !== 'string') return undefined;
-  const opened = events.find((event) => event.is === 'verified' && event.step === 'open');
+  // Found done counts as this run's own when the claim names the run: its process was killed before it had seen it.
+  const stands = (id: string) =>
+    events.find((event) => (event.is === 'verified' || event.is === 'found-done') && event.step === id);
+  const seized = stands('seize');
+  const { epoch, writer, run: by } = (seized && 'facts' in seized ? seized.facts : undefined) ?? {};
+  if (seized === undefined || by !== run || typeof epoch !== 'number' || typeof writer !== 'string') return undefined;
+  const opened = stands('open');
   return {
     epoch,
     writer,

@@ -37,7 +37,10 @@ function claimFaults({ agreed, newest, isMajority }: Pick<ClaimReading, 'agreed'
   if (newest === undefined) return ['there is no claim: the gateways make it when the first writer starts'];
   if (agreed === undefined) return ['the buckets of the claim disagree: a run was killed; resume it'];
   if (agreed.phase === 'seized') {
-    return [`the run ${agreed.run ?? 'of an earlier epoch'} is promoting ${agreed.writer}: resume or abort it`];
+    const run = agreed.run ?? 'of an earlier epoch';
+    return [
+      `the run ${run} is promoting ${agreed.writer}: resume it, or take it back (npx holdfast runbook undo ${run})`,
+    ];
   }
   return agreed.candidates.length === 0
     ? ['no replica may be promoted in an emergency: build one, and make it a candidate (region-failback does both)']

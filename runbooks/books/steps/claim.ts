@@ -46,7 +46,7 @@ export const seizeStep = (
       "aws s3api put-object --bucket CLAIM-BUCKET --key claim.json --body claim.json --if-match 'ETAG'",
     ],
     canGoWrong: [
-      'another operator is promoting another region: resume or abort that run, nothing is done here',
+      'another operator is promoting another region: resume that run or take it back, nothing is done here',
       'too few buckets answer: wait for them; without a majority nobody may write',
       ...(candidatesOnly
         ? [`${target} is no candidate: promote one that is; \`unlisted=promote\` is for when nothing else is left`]
@@ -170,7 +170,14 @@ export const waitLeaseOutStep = ({ target, former }: RegionPlan): RegionStep => 
             .catch(ignoreGone),
     ]);
   },
-  verify: async (): Promise<Verdict> => ({ is: 'done', note: `${target} may be promoted` }),
+  verify: async (world, { signal }): Promise<Verdict> => {
+    const note = `${target} may be promoted`;
+    // Nothing more can be acknowledged elsewhere, so what the replica lacks now is all that can be lost. A promotion does
+    // not wait for who cannot tell.
+    const seen = former === target ? undefined : await world.database(target).view(signal).catch(ignoreGone);
+    const lost = seen?.role === 'replica' ? seen.lagSeconds : undefined;
+    return { is: 'done', note, ...(lost === undefined ? {} : { facts: { dataLossSeconds: lost } }) };
+  },
   undo: { stays: 'time has passed' },
 });
 

@@ -4,10 +4,12 @@ import { regionFailover } from '../../../runbooks/books/region-failover.ts';
 import type { RegionWorld } from '../../../runbooks/books/region-world.ts';
 import { toMarkdown } from '../../../runbooks/engine/document.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
-import { runbookDocument } from '../../../runbooks/engine/print.ts';
+import { reportDocument, runbookDocument } from '../../../runbooks/engine/print.ts';
 import { rehearse } from '../../../runbooks/engine/rehearse.ts';
+import { reportOf } from '../../../runbooks/engine/report.ts';
 import { type RunOptions, run } from '../../../runbooks/engine/run.ts';
 import { faultsOf } from '../../../runbooks/engine/step.ts';
+import { undo } from '../../../runbooks/engine/undo.ts';
 import { Crash, CrashingJournal, optionsFor } from '../engine/world.ts';
 import { TwoRegions } from './two-regions.ts';
 
@@ -40,6 +42,50 @@ describe('region-failover', () => {
     expectFailedOver(world);
     // 15 s of lease, 1 % for clocks that run at different speeds, 2 s for a step of the database's.
     expect(world.waits).toEqual([18]);
+  });
+
+  it('has an upper bound of the loss in its report: what the replica lacked when nothing more could be acknowledged', async () => {
+    const world = await TwoRegions.withoutA();
+    world.database('b').lagSeconds = 7;
+    const journal = new MemoryJournal();
+    await run(options(world, { journal }));
+    const report = reportOf(book, await journal.read(), { recoverySeconds: 60, dataLossSeconds: 5 });
+    expect(report).toMatchObject({ losses: { dataLossSeconds: 7 }, objectivesMet: false });
+    expect(toMarkdown(reportDocument(report))).toContain('| data loss, at most | 7.0 s (objective: 5 s) |');
+  });
+
+  it('gives the right to write back when it is taken back before the promotion, once the former region answers', async () => {
+    const world = await TwoRegions.withoutA(3);
+    const journal = new MemoryJournal();
+    const beforePromotion = await positionOf('acting', 'promote');
+    const killed = run(options(world, { journal: new CrashingJournal(journal, beforePromotion, 'before') }));
+    await expect(killed).rejects.toThrow(Crash);
+    expect(await undo(options(world, { journal }))).toMatchObject({
+      is: 'partial',
+      step: 'seize',
+      because: 'unreachable',
+    });
+    expect(world.buckets[0]?.claim).toMatchObject({ epoch: 2, writer: 'b', phase: 'seized' });
+    world.database('a').away = false;
+    expect(await undo(options(world, { journal }))).toEqual({ is: 'completed', undone: ['seize', 'traffic'] });
+    expect(world.buckets[0]?.claim).toMatchObject({ epoch: 3, writer: 'a', phase: 'held', candidates: ['b'] });
+    expect(world.database('a').row).toEqual({ epoch: 3, writer: 'a', state: 'open' });
+    expect([world.takeovers.size, world.database('b').promotions]).toEqual([0, 0]);
+    // And the next outage finds everything as it was.
+    world.database('a').away = true;
+    expect(await run(options(world, { runId: 'run-2' }))).toEqual({ is: 'completed' });
+    expect(world.buckets[0]?.claim).toMatchObject({ epoch: 4, writer: 'b', phase: 'held' });
+  });
+
+  it('cannot be taken back from the promotion on', async () => {
+    const world = await TwoRegions.withoutA();
+    const journal = new MemoryJournal();
+    const asked = await positionOf('acted', 'promote');
+    const killed = run(options(world, { journal: new CrashingJournal(journal, asked, 'before') }));
+    await expect(killed).rejects.toThrow(Crash);
+    world.database('a').away = false;
+    expect(await undo(options(world, { journal }))).toMatchObject({ is: 'partial', step: 'promote' });
+    expect(world.buckets[0]?.claim).toMatchObject({ epoch: 2, writer: 'b', phase: 'seized' });
   });
 
   it('promotes no region that is not a candidate: not before its first act, and not unless somebody takes the loss', async () => {

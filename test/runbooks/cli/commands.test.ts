@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { resumeRun, runBook, undoRun } from '../../../bin/runbook/perform.ts';
 import { reportRun } from '../../../bin/runbook/report.ts';
@@ -10,7 +12,7 @@ import { evidenceOf } from '../../../runbooks/books/evidence.ts';
 import { runbookTitles } from '../../../runbooks/catalog.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { SimulatedWorld } from '../books/simulated-world.ts';
-import { type FakeHost, fakeHost } from './fake-host.ts';
+import { type FakeHost, type FakeHostOptions, fakeHost } from './fake-host.ts';
 
 const failover = ['target=b', 'former=a'];
 const options = { world: 'lab', poll: 1 } as const;
@@ -32,7 +34,7 @@ describe('holdfast runbook run', () => {
     const host = fakeHost({ world: withoutA(), typed: ['b', 'b'] });
     expect(await runBook(host, 'region-failover', failover, options)).toBe(0);
     expect(host.questions).toEqual(['Type b to do it: ', 'Type b to do it: ']);
-    expect(host.output()).toContain('This cannot be taken back: epochs never go back');
+    expect(host.output()).toContain('This cannot be taken back: a promoted database');
     expect(host.output()).toContain('The run is complete.');
   });
 
@@ -47,6 +49,33 @@ describe('holdfast runbook run', () => {
     expect(await runBook(host, 'region-fallover', [], options)).toBe(2);
     expect(await runBook(host, 'region-failover', ['b'], options)).toBe(2);
     expect(await host.journals.runs()).toEqual([]);
+  });
+
+  it('names every wrong parameter with its fault and its meaning, mistyped regions and zones among them', async () => {
+    const faultsOf = async (book: string, words: readonly string[], world: 'lab' | 'aws' = 'lab') => {
+      const host = fakeHost({ world: withoutA() });
+      expect(await runBook(host, book, words, { world, poll: 1 })).toBe(2);
+      return host.output().trim().split('\n  - ').slice(1);
+    };
+    expect(await faultsOf('region-switchover', ['b', 'target=c', 'target=a', 'maxLagSeconds=abc'])).toEqual([
+      'b: write parameters as name=value',
+      'target: is given twice',
+      'maxLagSeconds: is no number (refuse above this lag of the replica)',
+      'target: there is no region c; there are a, b',
+    ]);
+    expect(await faultsOf('region-failover', ['target=a'])).toEqual([
+      'target: is the same region as former (region that becomes the writer)',
+    ]);
+    expect(await faultsOf('zone-evacuation', ['zone=a9', 'shiftMinutes=-1'])).toEqual([
+      'shiftMinutes: must be more than 0 (the shift ends by itself after this)',
+      'zone: there is no zone a9 in a; there are a1, a2',
+    ]);
+    expect(await faultsOf('region-failover', ['target=us-wset-2'], 'aws')).toEqual([
+      'target: there is no region us-wset-2; there are us-east-1, us-west-2, eu-west-1',
+    ]);
+    expect(await faultsOf('release', ['standbys=us-west-2,mars'], 'aws')).toEqual([
+      'standbys: there is no region mars; there are us-east-1, us-west-2, eu-west-1',
+    ]);
   });
 
   it('ends with 3 when it is refused before anything was changed, and says the mend', async () => {
@@ -137,6 +166,20 @@ describe('holdfast runbook run', () => {
     expect(host.output()).toContain('The world lab has no part in upgrade: it has one version');
     expect(await rehearseBook(lab, 'region-failover', [], { world: 'lab' })).toBe(0);
     expect(host.output()).toContain('Seize the right to write for b');
+  });
+
+  it('what is typed wrongly ends with 2, whichever command it is, and names the mend', async () => {
+    const holdfast = join(import.meta.dirname, '../../../bin/holdfast.ts');
+    const words = [['runbook', 'run', 'region-failover', '--poll', 'soon'], ['region', 'promote'], ['fly']];
+    const ended = await Promise.all(
+      words.map((typed) =>
+        promisify(execFile)(process.execPath, [holdfast, ...typed]).catch((error: unknown) => error),
+      ),
+    );
+    for (const end of ended) {
+      expect(end).toMatchObject({ code: 2, stderr: expect.stringContaining('add --help for the options') });
+    }
+    expect(ended[0]).toMatchObject({ stderr: expect.stringContaining('at most 3600') });
   });
 
   it('fills in what holdfast.config.ts says', async () => {
@@ -240,9 +283,11 @@ describe('a drill', () => {
 
 describe('what a run has shown', () => {
   const here = { world: 'aws', poll: 1 } as const;
+  // Of a platform whose regions nobody has described: the simulated world's are a and b.
+  const undescribed = (more: FakeHostOptions): FakeHost => ({ ...fakeHost(more), platform: async () => undefined });
 
   it('is kept for the checklist: a verified backup as a restore, with the run as its source', async () => {
-    const host = fakeHost({ world: new SimulatedWorld() });
+    const host = undescribed({ world: new SimulatedWorld() });
     expect(await runBook(host, 'backup-verify', ['region=a'], here)).toBe(0);
     const id = await runIdOf(host);
     expect(host.evidence).toEqual([
@@ -255,12 +300,12 @@ describe('what a run has shown', () => {
   it('is a failure when the backups cannot be used, and nothing when a move was refused', async () => {
     const world = new SimulatedWorld();
     world.backupAges = { 'postgresql-full': undefined };
-    const host = fakeHost({ world });
+    const host = undescribed({ world });
     expect(await runBook(host, 'backup-verify', ['region=a'], here)).toBe(3);
     expect(host.evidence).toMatchObject([{ kind: 'restore', passed: false }]);
     const lagging = new SimulatedWorld();
     lagging.database('b').lagSeconds = 60;
-    const refused = fakeHost({ world: lagging, typed: ['b'] });
+    const refused = undescribed({ world: lagging, typed: ['b'] });
     expect(await runBook(refused, 'region-switchover', failover, here)).toBe(3);
     expect(refused.evidence).toEqual([]);
   });

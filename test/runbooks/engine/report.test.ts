@@ -30,12 +30,35 @@ describe('a report', () => {
   it('says what was lost, and misses the objective by it', async () => {
     const { report } = await reportedRun(1, 7);
     expect(report).toMatchObject({ objectivesMet: false, losses: { dataLossSeconds: 7, lostWrites: 7 } });
-    expect(report.actionItems.join()).toContain('lostWrites = 7');
+    expect(report.actionItems).toEqual([
+      'Up to 7 s of changes are lost, the objective is 5 s',
+      "Account for acknowledged writes lost = 7; the list is in the journal's facts",
+    ]);
+  });
+
+  it('does not call an objective met of which nothing is known', async () => {
+    const journal = new MemoryJournal();
+    const book = { ...bookOf(effectStep('serve')), recoveredBy: 'serve' };
+    await run(optionsFor(book, new EffectWorld(), { journal }));
+    const report = reportOf(book, await journal.read(), objectives);
+    expect(report.objectivesMet).toBeUndefined();
+    expect(report.actionItems).toEqual(['Find out how much data was lost: no step of the run could tell']);
+    expect(toMarkdown(reportDocument(report))).toContain('| data loss, at most | not known (objective: 5 s) |');
+  });
+
+  it('of a book that recovers nothing measures its duration, and judges it by no objective', async () => {
+    const journal = new MemoryJournal();
+    const book = bookOf(effectStep('roll', 40));
+    await run(optionsFor(book, new EffectWorld(), { journal }));
+    const report = reportOf(book, await journal.read(), objectives);
+    expect(report).toMatchObject({ durationSeconds: 40, objectives: undefined, actionItems: [] });
+    expect(toMarkdown(reportDocument(report))).not.toContain('recovery time');
   });
 
   it('of a run that is not complete says so, and judges nothing', async () => {
     const journal = new MemoryJournal();
-    const book = bookOf(effectStep('one', 1, { act: async () => Promise.reject(new Error('AccessDenied')) }));
+    const failing = effectStep('one', 1, { act: async () => Promise.reject(new Error('AccessDenied')) });
+    const book = { ...bookOf(failing), recoveredBy: 'one' };
     await run(optionsFor(book, new EffectWorld(), { journal }));
     const report = reportOf(book, await journal.read(), objectives);
     expect(report).toMatchObject({ recoverySeconds: undefined, objectivesMet: undefined });
