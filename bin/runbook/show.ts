@@ -10,9 +10,9 @@ import { messageOf, noteOf } from '../../runbooks/engine/look.ts';
 import { runbookDocument } from '../../runbooks/engine/print.ts';
 import { type Finding, rehearse } from '../../runbooks/engine/rehearse.ts';
 import { exitCodes } from '../../runbooks/engine/run.ts';
+import { bucketsOf } from '../region/buckets.ts';
 import { explained, idOf, openedFor, parametersOf } from './command-line.ts';
 import { type Host, UsageError, type WorldName } from './host.ts';
-import { bucketsOf } from './open-world.ts';
 
 export interface ListOptions {
   readonly runs?: true;
