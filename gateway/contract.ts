@@ -61,6 +61,9 @@ export const usualLockName = 'config_sync';
 export const leaseObjectName = (lockName: string): string =>
   `holdfast-${lockName.toLowerCase().replaceAll(/[^a-z0-9-]+/g, '-')}`.replace(/-+$/, '');
 
+/** Variable by which a gateway knows its image, for its health page; a release changes it along with the image. */
+export const imageVariable = 'HOLDFAST_IMAGE';
+
 /** Prometheus metrics that alerts and autoscalers name. */
 export const metricNames = {
   requests: 'litellm_proxy_total_requests_metric_total',

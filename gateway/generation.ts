@@ -190,6 +190,7 @@ async function buildGeneration(ground: Ground, config: GatewayConfig): Promise<G
       isLeaving: ground.isLeaving,
       inFlight: () => ground.live.inFlight,
       version: ground.version,
+      image: settings.image,
       versions: () => ({ schema: stores.schema?.newest, config: ground.administration?.standing().version }),
       metrics: ground.metricsText,
       degraded: () => ground.degradations.list(),

@@ -46,6 +46,8 @@ export interface Settings {
   readonly drainDeadlineSeconds: number;
   /** Addresses that answer for every deployment: the demo. */
   readonly demoUpstreams: readonly string[];
+  /** Name and digest, or tag, of the image that this process runs in, for its health page. */
+  readonly image: string | undefined;
   /** Processes to divide limits by until the database has said how many live; stronger than the config's. */
   readonly expectedReplicas: number | undefined;
   readonly rateWindowSeconds: number;
@@ -107,6 +109,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     logFile: variables.HOLDFAST_LOG_FILE,
     drainNoticeSeconds: variables.HOLDFAST_DRAIN_NOTICE_SECONDS,
     drainDeadlineSeconds: variables.HOLDFAST_DRAIN_DEADLINE_SECONDS,
+    image: variables.HOLDFAST_IMAGE,
     expectedReplicas: variables.HOLDFAST_EXPECTED_REPLICAS,
     rateWindowSeconds: variables.LITELLM_RATE_LIMIT_WINDOW_SIZE,
     slotExpirySeconds: variables.HOLDFAST_SLOT_EXPIRY_SECONDS,

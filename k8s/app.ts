@@ -18,6 +18,7 @@ import { pgbouncerChart } from './charts/pgbouncer.ts';
 import { postgresChart } from './charts/postgres.ts';
 import { redisChart } from './charts/redis.ts';
 import type { ChartInput } from './charts/region-chart.ts';
+import { regionWatchChart } from './charts/region-watch.ts';
 import { telemetryChart } from './charts/telemetry.ts';
 import { vaultChart } from './charts/vault.ts';
 import { vllmChart } from './charts/vllm.ts';
@@ -31,6 +32,8 @@ interface ChartFile {
   readonly addon?: AddonName;
   /** Absent = on every kind of cluster. */
   readonly kind?: ClusterKind;
+  /** Only where regions ask whether they could take over. */
+  readonly isWatch?: true;
 }
 
 /** The files of a region. The numbers order them and leave room between them. */
@@ -48,6 +51,7 @@ const charts: readonly ChartFile[] = [
   { name: '50-exporters.yaml', chartOf: exportersChart, addon: 'exporters' },
   { name: '52-telemetry.yaml', chartOf: telemetryChart, addon: 'telemetry' },
   { name: '54-monitoring.yaml', chartOf: monitoringChart, addon: 'monitoring' },
+  { name: '56-region-watch.yaml', chartOf: regionWatchChart, isWatch: true },
   { name: '60-backup.yaml', chartOf: backupChart, addon: 'backup' },
   // It starts nothing: whoever starts the experiment of AWS FIS does.
   { name: '62-fault-injection.yaml', chartOf: faultInjectionChart, addon: 'drills', kind: 'eks' },
@@ -74,6 +78,7 @@ const ownConfig = (): string => readFileSync(new URL('gateway-config.yaml', impo
 export const chartsOf = (platform: Platform, region: Region, config: string = ownConfig()): NamedChart[] =>
   charts
     .filter(({ addon }) => addon === undefined || platform.cluster.addons.includes(addon))
+    .filter(({ isWatch }) => isWatch === undefined || platform.cluster.regionWatch)
     .filter(({ kind = platform.cluster.kind }) => kind === platform.cluster.kind)
     .map(({ name, chartOf }) => ({ name, chart: chartOf({ platform, region, config }) }));
 

@@ -7,7 +7,7 @@ import { RegionRows } from '../../gateway/stores/region.ts';
 import { onlyRegion } from '../../gateway/stores/write-transaction.ts';
 import { explained } from '../runbook/command-line.ts';
 import { type Host, UsageError } from '../runbook/host.ts';
-import { bucketsOf } from '../runbook/open-world.ts';
+import { bucketsOf } from './buckets.ts';
 
 export interface ClaimObjectOptions {
   /** `BUCKET@REGION,...`; else HOLDFAST_CLAIM_BUCKETS, else those of holdfast.config.ts. */

@@ -29,9 +29,11 @@ export function regionCommand(host: () => Promise<Host>, exitWith: (code: number
     .option('--address <name=url...>', 'where gateways of a region are reached')
     .option('--json', 'print JSON')
     .option('--metrics', 'print text for Prometheus')
-    .addOption(new Option('--watch <seconds>', 'look again and again').argParser(whole(10, 3_600)))
+    .addOption(new Option('--watch <seconds>', 'look again and again').argParser(whole(5, 3_600)))
     .addOption(new Option('--listen <port>', 'serve /metrics for Prometheus').argParser(whole(1, 65_535)))
     .option('--textfile <path>', "write them for the node exporter's textfile collector")
+    .option('--in-cluster <region>', 'look at this region alone, from a pod in it; log a line of JSON for each change')
+    .option('--platform <file>', 'with --in-cluster: the platform as JSON, in the place of holdfast.config.ts')
     .option('--cloudwatch', "put RegionReady into each standby's CloudWatch, where its alarm RegionNotReady waits")
     .option('--policy', 'print the IAM policy of who looks, with these rights and no others')
     .action(async ({ policy, ...options }) => {

@@ -31,7 +31,10 @@ export async function platformOf(host: Host): Promise<Platform> {
 }
 
 /** With the world's own addresses, where nobody gave others. */
-export const inWorld = <Options extends RegionOptions>(options: Options, { addresses: own }: OpenedWorld): Options => ({
+export const inWorld = <Options extends RegionOptions>(
+  options: Options,
+  { addresses: own }: Pick<OpenedWorld, 'addresses'>,
+): Options => ({
   ...(own === undefined ? {} : { address: own }),
   ...options,
 });

@@ -2,6 +2,7 @@
 
 import type { Evidence } from '../../lib/platform/evidence.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
+import type { RegionCapacity } from '../../runbooks/books/region-world.ts';
 import type { World } from '../../runbooks/books/world.ts';
 import type { RunbookId } from '../../runbooks/catalog.ts';
 import type { Journals } from '../../runbooks/engine/journal.ts';
@@ -25,6 +26,8 @@ export interface OpenedWorld {
     writer: string | undefined,
     signal: AbortSignal,
   ) => Promise<readonly ReadyCheck[]>;
+  /** Pods that a region has while another one writes; absent = as many as the load of all clients needs. */
+  readonly capacityInPeace?: RegionCapacity['read'];
   /** Puts readiness where the world's own alarms look; absent = it has none. */
   readonly publishReadiness?: (results: readonly RegionReadiness[], signal: AbortSignal) => Promise<void>;
   close(): Promise<void>;

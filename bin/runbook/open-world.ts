@@ -1,15 +1,14 @@
 /** Opens what a book acts upon, from the variables of the operator's shell. */
 import { readdir, readFile } from 'node:fs/promises';
-import { type BucketPlace, bucketName } from '../../lib/platform/names.ts';
-import { claimPlaces } from '../../lib/platform/places.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
-import { awsRefusals, awsWorld, type BucketIn } from '../../runbooks/aws/aws-world.ts';
+import { awsRefusals, awsWorld } from '../../runbooks/aws/aws-world.ts';
 import { oldVariable } from '../../runbooks/aws/lost-writes.ts';
 import { RunError } from '../../runbooks/engine/run.ts';
 import { callingLab, findLab, LabAway } from '../../runbooks/lab/lab-control.ts';
 import { remoteServices } from '../../runbooks/lab/lab-verbs.ts';
 import { labRefusals, operatorWays, operatorWorld } from '../../runbooks/lab/operator-world.ts';
 import { labPlaceFile } from '../../runbooks/lab/running-lab.ts';
+import { bucketsOf } from '../region/buckets.ts';
 import { bookArchivedSpend } from './archived-spend.ts';
 import { type OpenedWorld, UsageError, type WorldName, type WorldUse } from './host.ts';
 
@@ -63,6 +62,7 @@ export async function openWorld(name: WorldName, platform: Platform, use: WorldU
     world,
     refusals: awsRefusals(platform),
     readiness: world.readiness,
+    capacityInPeace: world.capacityInPeace,
     publishReadiness: world.publishReadiness,
     close: () => world.close(),
   };
@@ -95,18 +95,3 @@ const inVariable = (region: string): string => region.toUpperCase().replaceAll('
 const databaseVariable = (region: string): string => `HOLDFAST_DATABASE_URL_${inVariable(region)}`;
 const cacheVariable = (region: string): string => `HOLDFAST_CACHE_URL_${inVariable(region)}`;
 const prometheusVariable = (region: string): string => `HOLDFAST_PROMETHEUS_URL_${inVariable(region)}`;
-
-/** As the stacks make them. */
-export function bucketsOf(platform: Platform): {
-  readonly claims: readonly BucketIn[];
-  readonly takeovers: readonly BucketIn[];
-} {
-  const bucketIn = (place: BucketPlace, kind: 'claim' | 'takeover'): BucketIn => ({
-    region: place.region,
-    bucket: bucketName(platform, place, kind),
-  });
-  return {
-    claims: claimPlaces(platform).map((place) => bucketIn(place, 'claim')),
-    takeovers: platform.regions.map((place) => bucketIn(place, 'takeover')),
-  };
-}

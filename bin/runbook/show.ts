@@ -10,10 +10,10 @@ import { noteOf } from '../../runbooks/engine/look.ts';
 import { runbookDocument } from '../../runbooks/engine/print.ts';
 import { type Finding, rehearse } from '../../runbooks/engine/rehearse.ts';
 import { exitCodes } from '../../runbooks/engine/run.ts';
+import { bucketsOf } from '../region/buckets.ts';
 import { allRuns } from './all-runs.ts';
 import { bookOf, explained, idOf, openedFor } from './command-line.ts';
 import { type Host, UsageError, type WorldName } from './host.ts';
-import { bucketsOf } from './open-world.ts';
 
 export interface ListOptions {
   readonly runs?: true;

@@ -20,6 +20,8 @@ export interface HealthRouteOptions {
   readonly isLeaving: () => boolean;
   readonly inFlight: () => number;
   readonly version: string;
+  /** What this gateway was started from, without its registry: regions are compared by it, too. Undefined = nobody said. */
+  readonly image: string | undefined;
   /** What regions are compared by; undefined = not known, or there is none. */
   readonly versions: () => { readonly schema: string | undefined; readonly config: bigint | undefined };
   /** Prometheus text of this process, or of all workers together. */
@@ -52,6 +54,7 @@ export function registerHealthRoutes(app: FastifyInstance, options: HealthRouteO
         db: stores.database ?? 'Not connected',
         cache: stores.redis === undefined ? null : { type: 'redis', status: stores.redis },
         holdfast_version: options.version,
+        image: options.image ?? null,
         schema_version: schema ?? null,
         config_version: config === undefined ? null : Number(config),
       });

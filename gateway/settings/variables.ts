@@ -1,6 +1,6 @@
 /** Every variable that a gateway reads, each with its form; an empty one is one that somebody left blank. */
 import { z } from 'zod';
-import { drain, gatewayPort, usualLockName } from '../contract.ts';
+import { drain, gatewayPort, imageVariable, usualLockName } from '../contract.ts';
 
 const port = z.coerce
   .number('must be a port number')
@@ -106,6 +106,11 @@ export const variablesSchema = z.object({
   HOLDFAST_DRAIN_NOTICE_SECONDS: seconds.default(drain.noticeSeconds),
   HOLDFAST_DRAIN_DEADLINE_SECONDS: seconds.default(drain.deadlineSeconds),
   HOLDFAST_DEMO_UPSTREAMS: z.string().optional(),
+  [imageVariable]: z
+    .string()
+    // The page that shows it needs no key, and a registry's name may hold an account.
+    .regex(/^[\w.-]+[:@][\w.:-]+$/, 'must be NAME:TAG or NAME@DIGEST, without the registry')
+    .optional(),
   HOLDFAST_EXPECTED_REPLICAS: z.coerce.number().int('must be a whole number').min(1, 'must be at least 1').optional(),
   LITELLM_RATE_LIMIT_WINDOW_SIZE: seconds.min(1, 'must be at least 1').default(60),
   HOLDFAST_SLOT_EXPIRY_SECONDS: seconds.min(1, 'must be at least 1').default(15),

@@ -3,18 +3,11 @@
  * account's token. Clocks of machines are not compared: a lease is over when it was seen unchanged for its whole length on
  * one's own clock. What only a leader may write is fenced in the database, by the same number of the lease's transitions.
  */
-import { readFile } from 'node:fs/promises';
-import { request as requestPlain } from 'node:http';
-import { request as requestSecure } from 'node:https';
-import { join } from 'node:path';
 import { z } from 'zod';
+import { askKubernetes, type KubernetesPlace } from '../region/kubernetes-api.ts';
 import type { LeaseHolding } from './leader-lease.ts';
 
-export interface KubernetesLeaseOptions {
-  /** Of the API, without a slash at the end. */
-  readonly server: string;
-  /** Folder with `token`, `namespace` and `ca.crt`, as it is mounted into every pod. Read anew each time: tokens are replaced. */
-  readonly accountDirectory: string;
+export interface KubernetesLeaseOptions extends KubernetesPlace {
   readonly name: string;
   readonly leaseSeconds: number;
   /** The row that writes look at. */
@@ -23,19 +16,6 @@ export interface KubernetesLeaseOptions {
   readonly now: () => number;
   readonly wallNow: () => number;
 }
-
-/** The API did not do what it was asked. */
-export class KubernetesApiError extends Error {
-  readonly status: number;
-  constructor(method: string, path: string, status: number, reason: string) {
-    super(`the Kubernetes API answered ${method} ${path} with ${status} ${reason}`.trim());
-    this.name = 'KubernetesApiError';
-    this.status = status;
-  }
-}
-
-const timeoutMs = 3_000;
-const largestAnswerBytes = 1024 * 1024;
 
 const leaseSchema = z.looseObject({
   metadata: z.looseObject({ name: z.string(), resourceVersion: z.string() }),
@@ -50,8 +30,6 @@ const leaseSchema = z.looseObject({
     .default({}),
 });
 type Lease = z.output<typeof leaseSchema>;
-
-const reasonSchema = z.object({ message: z.string() });
 
 export class KubernetesLease {
   readonly #options: KubernetesLeaseOptions;
@@ -161,57 +139,15 @@ export class KubernetesLease {
     return status === 409 ? undefined : leaseSchema.parse(body);
   }
 
-  async #ask(
-    method: string,
+  #ask(
+    method: 'GET' | 'POST' | 'PUT',
     path: string,
     body: string | undefined,
     expected: readonly number[],
   ): Promise<{ status: number; body: unknown }> {
-    const { server, accountDirectory } = this.#options;
-    const [token, namespace] = await Promise.all(
-      ['token', 'namespace'].map((file) => readFile(join(accountDirectory, file), 'utf8')),
-    );
-    const url = new URL(
-      `${server}/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace?.trim() ?? '')}/leases${path}`,
-    );
-    const isSecure = url.protocol === 'https:';
-    const ca = isSecure ? await readFile(join(accountDirectory, 'ca.crt')) : undefined;
-    const headers = {
-      authorization: `Bearer ${token?.trim() ?? ''}`,
-      accept: 'application/json',
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    };
-    const answer = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-      const options = { method, headers, signal: AbortSignal.timeout(timeoutMs), agent: false, ...(ca && { ca }) };
-      const asked = (isSecure ? requestSecure : requestPlain)(url, options, (response) => {
-        const pieces: Buffer[] = [];
-        let bytes = 0;
-        response.on('data', (piece: Buffer) => {
-          pieces.push(piece);
-          bytes += piece.length;
-          if (bytes > largestAnswerBytes) response.destroy(new Error('the answer of the Kubernetes API is too long'));
-        });
-        response.on('error', reject);
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString() }));
-      });
-      asked.on('error', reject);
-      asked.end(body);
-    });
-    const content = parsed(answer.text);
-    if (expected.includes(answer.status)) return { status: answer.status, body: content };
-    const reason = reasonSchema.safeParse(content);
-    throw new KubernetesApiError(method, url.pathname, answer.status, reason.success ? reason.data.message : '');
+    const call = { method, group: 'coordination.k8s.io/v1', path: `leases${path}`, expected };
+    return askKubernetes(this.#options, { ...call, ...(body === undefined ? {} : { body }) });
   }
 }
 
 const epochOf = ({ spec }: Lease): bigint => BigInt(spec.leaseTransitions ?? 0);
-
-/** A proxy in between may answer with a page. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}

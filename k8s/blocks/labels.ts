@@ -14,6 +14,7 @@ export type Component =
   | 'postgres-exporter'
   | 'redis-exporter'
   | 'otel-collector'
+  | 'region-watch'
   | 'postgres'
   | 'redis'
   | 'redis-sentinel'

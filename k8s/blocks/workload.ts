@@ -25,6 +25,8 @@ export interface WorkloadOptions {
   /** More limits, which are then requests too: GPUs. */
   readonly devices?: Readonly<Record<string, string>>;
   readonly pod?: Partial<k8s.PodSpec>;
+  /** Of the pods. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** Files of a ConfigMap of the same name; a change of one is a change of the pods. */
   readonly files?: Readonly<Record<string, string>>;
   /** Seconds until a release that does not get ready is reported as failed; Kubernetes' 600 if not given. */
@@ -35,9 +37,9 @@ export interface WorkloadOptions {
   readonly egress: readonly Egress[];
 }
 
-/** ConfigMap, network policy, Kubernetes Deployment, Service for its ports, and disruption budget. */
+/** ConfigMap, network policy, Kubernetes Deployment, Service for its ports, and disruption budget, where one pod is not all. */
 export function workload(options: WorkloadOptions): ChartObject[] {
-  const { platform, component, replicas, files } = options;
+  const { platform, component, replicas, files, annotations = {} } = options;
   const metadata = metadataOf(options);
   const pods = selector(platform, component);
   const { ports = [] } = options.container;
@@ -53,7 +55,10 @@ export function workload(options: WorkloadOptions): ChartObject[] {
           strategy: rollingUpdate(),
           revisionHistoryLimit: 3,
           ...(options.progressSeconds === undefined ? {} : { progressDeadlineSeconds: options.progressSeconds }),
-          template: { metadata: { labels: metadata.labels, annotations: configHash(files) }, spec: podSpec(options) },
+          template: {
+            metadata: { labels: metadata.labels, annotations: { ...annotations, ...configHash(files) } },
+            spec: podSpec(options),
+          },
         },
       }),
       patches: [preStopPause(endpointSeconds)],
@@ -61,12 +66,16 @@ export function workload(options: WorkloadOptions): ChartObject[] {
     ...(ports.length === 0
       ? []
       : [{ manifest: k8s.KubeService.manifest({ metadata, spec: serviceSpec(pods, ports) }) }]),
-    {
-      manifest: k8s.KubePodDisruptionBudget.manifest({
-        metadata,
-        spec: disruptionBudget({ selector: pods, minAvailable: replicas - 1, replicas }),
-      }),
-    },
+    ...(replicas === 1
+      ? []
+      : [
+          {
+            manifest: k8s.KubePodDisruptionBudget.manifest({
+              metadata,
+              spec: disruptionBudget({ selector: pods, minAvailable: replicas - 1, replicas }),
+            }),
+          },
+        ]),
   ];
 }
 

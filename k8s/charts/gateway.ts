@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ApiObjectProps, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { gatewayPort, healthPaths, leaseObjectName, usualLockName } from '../../gateway/contract.ts';
-import { kubernetes } from '../../lib/platform/names.ts';
+import { gatewayPort, healthPaths, imageVariable, leaseObjectName, usualLockName } from '../../gateway/contract.ts';
+import { gatewayImage, imageLabel, kubernetes } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { cloudSqlProxy } from '../blocks/cloud-sql.ts';
 import {
@@ -195,6 +195,7 @@ function podSpec(input: ChartInput): k8s.PodSpec {
         env: [
           outboxBound(kind === 'StatefulSet' ? 'volume' : 'node'),
           expectedReplicas(input),
+          { name: imageVariable, value: imageLabel(gatewayImage(platform, region)) },
           ...regionVariables(platform, region),
           ...(platform.cluster.leaderLease === 'kubernetes'
             ? [{ name: 'LLMROUTER_HA_BACKEND', value: platform.cluster.leaderLease }]

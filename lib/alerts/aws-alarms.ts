@@ -336,16 +336,22 @@ function certificate({ certificateArn }: DeployedNames): AwsAlarm[] {
   ];
 }
 
-/** Of a region that has to be able to take over. Where nobody runs the watch it shows that it knows nothing. */
-function standby({ claimRegions }: Platform, { region }: Region): AwsAlarm[] {
+/**
+ * Of a region that has to be able to take over; one that writes needs not, and says so. Where the cluster's own watch runs,
+ * silence is its fault; elsewhere the alarm shows that it knows nothing.
+ */
+function standby({ claimRegions, cluster }: Platform, { region }: Region): AwsAlarm[] {
   if (claimRegions.length === 0) return [];
   return [
     {
       name: 'RegionNotReady',
       severity: 'warning',
       summary: 'This region could not take over',
-      firstResponse:
-        'A failover to it would stop at something, or lose more than the tier allows. `npx holdfast region ready` says at what: version and image, schema and configuration, lag, secrets, capacity, quotas, backups, certificate. No data at all: nobody runs `npx holdfast region ready --watch 60 --cloudwatch`.',
+      firstResponse: `A failover to it would stop at something, or lose more than the tier allows: version and image, schema and configuration, lag, secrets, capacity, quotas, backups, certificate. ${
+        cluster.regionWatch
+          ? 'The newest line of `kubectl -n holdfast logs deploy/region-watch` there says at what. No data for a quarter of an hour rings, too: then that pod does not run, or may not put its metric (`kubectl -n holdfast describe deploy/region-watch`).'
+          : '`npx holdfast region ready` says at what. No data at all: nobody runs `npx holdfast region ready --watch 60 --cloudwatch`.'
+      }`,
       metrics: [
         {
           ...readinessMetric,
@@ -356,7 +362,7 @@ function standby({ claimRegions }: Platform, { region }: Region): AwsAlarm[] {
       periodSeconds: 300,
       periods: 3,
       below: 1,
-      silence: 'unknown',
+      silence: cluster.regionWatch ? 'bad' : 'unknown',
     },
   ];
 }

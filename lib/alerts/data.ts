@@ -49,25 +49,26 @@ export const dataAlerts: readonly Alert[] = [
     origin: 'Holdfast',
   },
   {
-    // Somebody has to run the watch; where nobody does there is no such series, and this never rings.
+    // Each region's cluster asks this of itself (`cluster.regionWatch`); where nobody does there is no such series.
     name: 'RegionNotReady',
     expression: `min by (region, check) (${standbyMetrics.ready}) == 0`,
     forSeconds: 900,
     severity: 'warning',
     summary: 'The standby {{ $labels.region }} could not take over: {{ $labels.check }}',
     firstResponse:
-      'A failover now would stop at this, or lose more than the tier allows. `npx holdfast region ready` says what it found. `version`, `image`: release there; `schema`, `config`: its database lags, or its gateways did not take what is stored; `lag`: see DatabaseReplicationLag; `secrets`: copies of another version; `capacity`: pods or nodes are missing; `quotas`: ask for more, it takes days; `backups`: see what makes them; `candidate`: the claim does not name its replica.',
+      'A failover now would stop at this, or lose more than the tier allows. The newest line of `kubectl -n holdfast logs deploy/region-watch` there, or `npx holdfast region ready`, says what was found. `answers`, `database`: its gateways; `version`, `image`: release there; `schema`, `config`: its database lags, or its gateways did not take what is stored; `lag`: see DatabaseReplicationLag; `secrets`: copies of another version; `capacity`: pods or nodes are missing; `quotas`: ask for more, it takes days; `backups`: see what makes them; `candidate`: the claim does not name its replica.',
     origin: 'Holdfast',
   },
   {
-    // By the newest of a day: the series of a watch that was scraped end with it, and silence must not look like safety.
+    // By the newest of a day: the series of a watch that was scraped end with it, and silence must not look like safety. A
+    // watch that stands and has never told anything counts from when it was made.
     name: 'RegionReadyUnwatched',
-    expression: `time() - max(max_over_time(${standbyMetrics.checkedAt}[1d])) > 900`,
+    expression: `time() - (max by (region) (max_over_time(${standbyMetrics.checkedAt}[1d])) or max by (region) (kube_deployment_created{namespace="${kubernetes.namespace}",deployment="${kubernetes.regionWatch}"})) > 900`,
     forSeconds: 300,
     severity: 'warning',
-    summary: 'Nobody has looked at the standbys for {{ $value | humanizeDuration }}',
+    summary: 'Nobody has looked for {{ $value | humanizeDuration }} whether {{ $labels.region }} could take over',
     firstResponse:
-      'Whatever ran `holdfast region ready --watch` has stopped, and the last answer is stale. Look at it where it runs (its credentials, its kubectl context), or look once by hand: `npx holdfast region ready`.',
+      'Whatever asks it has stopped, and the last answer is stale. `kubectl -n holdfast describe deploy/region-watch` and its log, there: a pod that does not start or is not scraped, or no right to ask (AWS, Kubernetes). Where somebody runs `holdfast region ready --watch` elsewhere: look there. Once by hand: `npx holdfast region ready`.',
     origin: 'Holdfast',
   },
   {

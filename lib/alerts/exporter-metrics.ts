@@ -33,7 +33,7 @@ const redis: ExporterMetric = {
 
 const vllm: ExporterMetric = { exporter: 'vllm', source: 'https://docs.vllm.ai/en/latest/usage/metrics.html' };
 
-/** The command itself gives them, to whoever has set it up. */
+/** The region's own watch gives them, or whoever runs the command elsewhere. */
 const readiness: ExporterMetric = { exporter: 'holdfast region ready', source: 'runbooks/region/ready.ts' };
 
 export const exporterMetrics: Readonly<Record<string, ExporterMetric>> = {
@@ -41,6 +41,7 @@ export const exporterMetrics: Readonly<Record<string, ExporterMetric>> = {
   [standbyMetrics.checkedAt]: readiness,
   up: { exporter: 'prometheus', source: 'https://prometheus.io/docs/concepts/jobs_instances/' },
   kube_deployment_status_replicas_available: kubeStateMetrics('workload/deployment-metrics.md'),
+  kube_deployment_created: kubeStateMetrics('workload/deployment-metrics.md'),
   kube_deployment_spec_replicas: kubeStateMetrics('workload/deployment-metrics.md'),
   kube_statefulset_status_replicas_available: kubeStateMetrics('workload/statefulset-metrics.md'),
   kube_statefulset_replicas: kubeStateMetrics('workload/statefulset-metrics.md'),

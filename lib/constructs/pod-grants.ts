@@ -5,11 +5,14 @@ import {
   backupBucketName,
   bucketName,
   cacheSecretName,
+  databaseArn,
   databaseSecretName,
+  gatewaySecretName,
   kubernetes,
   metricLogGroup,
   objectKeys,
   prefix,
+  readinessMetric,
   storageKeyAlias,
   vaultKeyAlias,
 } from '../platform/names.ts';
@@ -31,6 +34,7 @@ export function podGrants(platform: Platform, region: Region): Readonly<Record<s
   return {
     [kubernetes.gatewayServiceAccount]: gateway(platform, region),
     ...(exportsMetrics(platform) && { [kubernetes.otelCollector]: [metrics(platform, region)] }),
+    ...(platform.cluster.regionWatch && { [kubernetes.regionWatch]: watch(platform, region) }),
     ...(addons.includes('vault') && {
       [kubernetes.vault]: [
         throughKey(region, vaultKeyAlias(platform).replace('alias/', ''), [
@@ -81,6 +85,49 @@ function gateway(platform: Platform, region: Region): Grant[] {
           },
         ]),
     ...keys.map((place) => throughKey(place, storageKeyAlias(platform), ['kms:Decrypt', 'kms:GenerateDataKey'], 's3')),
+  ];
+}
+
+/**
+ * What `holdfast region ready` reads of this region and of the claim, and the one metric that it puts. Of secrets it sees the
+ * versions, never the contents; those of another region because it compares them with the region that writes.
+ */
+function watch(platform: Platform, region: Region): Grant[] {
+  const claims = claimPlaces(platform);
+  const inRegion = `arn:aws:rds:${region.region}:${region.account}`;
+  const compared = platform.regions.some(({ database }) => database !== undefined) ? [] : platform.regions;
+  const secrets = [
+    ...compared.map((place) => secretArn(place, databaseSecretName(platform))),
+    ...(platform.cluster.secretStore === undefined ? [] : [secretArn(region, gatewaySecretName(platform))]),
+  ];
+  return [
+    {
+      actions: ['s3:GetObject'],
+      resources: claims.map((place) => `arn:aws:s3:::${bucketName(platform, place, 'claim')}/${objectKeys.claim}`),
+    },
+    ...claims.map((place) => throughKey(place, storageKeyAlias(platform), ['kms:Decrypt'], 's3')),
+    ...(secrets.length === 0 ? [] : [{ actions: ['secretsmanager:DescribeSecret'], resources: secrets }]),
+    {
+      actions: ['s3:ListBucket'],
+      resources: [`arn:aws:s3:::${backupBucketName(platform, region)}`],
+    },
+    { actions: ['rds:DescribeDBInstances'], resources: [databaseArn(platform, region)] },
+    {
+      actions: ['rds:DescribeDBSnapshots', 'rds:DescribeDBInstanceAutomatedBackups'],
+      resources: ['db', 'snapshot', 'auto-backup'].map((kind) => `${inRegion}:${kind}:*`),
+      wildcard: 'Backups are found by listing them: copies are named by AWS.',
+    },
+    {
+      actions: ['servicequotas:GetServiceQuota', 'servicequotas:GetAWSDefaultServiceQuota'],
+      resources: ['*'],
+      wildcard: 'AWS’s own defaults have no resource of this account.',
+    },
+    {
+      actions: ['cloudwatch:PutMetricData'],
+      resources: ['*'],
+      conditions: { StringEquals: { 'cloudwatch:namespace': readinessMetric.namespace } },
+      wildcard: 'CloudWatch knows no resources for metrics; a condition narrows it to the one namespace.',
+    },
   ];
 }
 

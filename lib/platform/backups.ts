@@ -1,5 +1,7 @@
 /** What is backed up, how often, for how long and where to: the table of the specification, as configuration. */
 
+import type { AddonName, Platform } from './platform.ts';
+
 const hour = 3_600;
 const day = 24 * hour;
 
@@ -14,6 +16,8 @@ export interface BackupKind {
   readonly place: 'cross-region' | 'same-region' | 'git' | 'vault-backup';
   /** What makes it. */
   readonly by: string;
+  /** Without it nothing of ours makes this kind; absent = every platform has it. */
+  readonly addon?: AddonName;
   /** Why a platform may do without it. */
   readonly dispensable?: string;
 }
@@ -39,6 +43,7 @@ export const backups = {
     retentionDays: 7,
     place: 'cross-region',
     by: 'the CronJob vault-snapshot',
+    addon: 'vault',
   },
   'redis-rdb': {
     everySeconds: hour,
@@ -54,6 +59,7 @@ export const backups = {
     retentionDays: undefined,
     place: 'git',
     by: 'git on every change, and the CronJob configuration-backup',
+    addon: 'backup',
   },
   'secrets-metadata': {
     everySeconds: day,
@@ -61,6 +67,7 @@ export const backups = {
     retentionDays: 30,
     place: 'vault-backup',
     by: 'the Vault snapshot, kept longer once a day',
+    addon: 'vault',
   },
 } as const satisfies Readonly<Record<string, BackupKind>>;
 
@@ -74,6 +81,13 @@ export const backupNames: readonly BackupName[] = [
   'configuration',
   'secrets-metadata',
 ];
+
+/** Kinds that something of this platform makes. */
+export const backupsOf = ({ cluster }: Pick<Platform, 'cluster'>): readonly BackupName[] =>
+  backupNames.filter((name) => {
+    const { addon }: BackupKind = backups[name];
+    return addon === undefined || cluster.addons.includes(addon);
+  });
 
 /** Pure: what is wrong with the newest of a kind; undefined = nothing. */
 export function backupFault(name: BackupName, ageSeconds: number | undefined): string | undefined {

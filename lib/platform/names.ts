@@ -251,6 +251,12 @@ export const gatewayImage = (platform: Platform, { region, account }: BucketPlac
     ? platform.image
     : `${account}.dkr.ecr.${region}.amazonaws.com/${repositoryName(platform)}@${platform.imageDigest}`;
 
+/**
+ * An image as a gateway's health page names it: name and digest, or tag. Anybody may read that page, and a registry's name may
+ * hold an account.
+ */
+export const imageLabel = (image: string): string => image.slice(image.lastIndexOf('/') + 1);
+
 /** KMS alias of a region's backup vault. */
 export const backupKeyAlias = (platform: Platform): string => `${prefix(platform)}/backups`;
 
@@ -274,7 +280,7 @@ export const gatewayMetricNamespace = 'Holdfast';
 export const standbyMetrics = {
   /** By `region` and `check`: 1 when this would not keep it from taking over. */
   ready: 'holdfast_region_ready',
-  /** Seconds since 1970. */
+  /** By `region`, also of the one that writes: seconds since 1970. */
   checkedAt: 'holdfast_region_ready_checked_timestamp_seconds',
 } as const;
 /** Not the gateways' own namespace, which the collectors fill. */
@@ -328,6 +334,7 @@ export const ports = {
   vllm: 8000,
   agentGateway: 3000,
   otlp: 4318,
+  regionWatch: 9300,
 } as const;
 
 /** Kubernetes names of the gateway and of what runs beside it. */
@@ -348,6 +355,8 @@ export const kubernetes = {
   vllm: 'vllm',
   agentGateway: 'agentgateway',
   otelCollector: 'otel-collector',
+  /** Asks again and again whether its region could take over. */
+  regionWatch: 'region-watch',
   /** Service without an address of its own, by which the collector finds every gateway. */
   gatewayMetrics: 'gateway-metrics',
   vault: 'vault',

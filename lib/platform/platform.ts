@@ -20,6 +20,7 @@ import type {
 } from './spec.ts';
 import { type Tier, tiers } from './tiers.ts';
 import { findFaults } from './validate.ts';
+import { canWatch } from './watch.ts';
 
 export type {
   AddonName,
@@ -163,7 +164,7 @@ export function definePlatform(spec: PlatformSpec): Platform {
     refuseBeyondRpo: spec.refuseBeyondRpo ?? false,
     globalCache: spec.globalCache ?? false,
     operations: { alertEmails: [], canaryModel: 'gpt-4o-mini', ...spec.operations },
-    cluster: resolveCluster(spec.cluster),
+    cluster: resolveCluster(spec),
     image: spec.image,
     ...(spec.imageDigest !== undefined && { imageDigest: spec.imageDigest }),
     tags: { ...spec.tags, [tagKeys.platform]: spec.name, [tagKeys.environment]: spec.environment },
@@ -183,7 +184,7 @@ function resolveSatellites(spec: PlatformSpec, primary: Region): Satellite[] {
     : [{ region: witnessRegion, account: witnessAccount ?? account, witness: true, copies: false }];
 }
 
-function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {
+function resolveCluster({ cluster = {}, topology }: PlatformSpec): Platform['cluster'] {
   const ingress = cluster.ingress ?? 'gateway-api';
   return {
     adminRoleArns: [],
@@ -199,6 +200,7 @@ function resolveCluster(cluster: ClusterSpec = {}): Platform['cluster'] {
     mcpServers: {},
     outbound: [],
     images: {},
+    regionWatch: canWatch({ cluster, topology }),
     addons: [],
     ...cluster,
     ingress,

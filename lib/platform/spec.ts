@@ -80,6 +80,11 @@ export interface ClusterSpec {
    * the network, from a layer of yours (such as the package `@aws-cdk/lambda-layer-kubectl-v36`), by region.
    */
   readonly applyByStack?: { readonly kubectlLayerArns: Readonly<Record<string, string>> };
+  /**
+   * Whether each region asks again and again if it could take over (`holdfast region ready --watch`), for alerts and alarms. On
+   * where a platform of several regions runs on `eks`; elsewhere there is nothing to ask.
+   */
+  readonly regionWatch?: boolean;
   /** What runs beside the gateway; nothing if not given. */
   readonly addons?: readonly AddonName[];
 }

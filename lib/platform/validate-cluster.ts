@@ -1,5 +1,6 @@
 /** Rules for Kubernetes: what runs in it, what it reaches, who reaches it. */
 import type { PlatformSpec } from './platform.ts';
+import { canWatch } from './watch.ts';
 
 /** Faults of `cluster`. */
 export function clusterFaults(spec: PlatformSpec): string[] {
@@ -27,6 +28,11 @@ export function clusterFaults(spec: PlatformSpec): string[] {
         `cluster.images.${name}: "${image}" may be another image tomorrow; name it by digest (@sha256:...) or by an exact version`,
       );
     }
+  }
+  if (spec.cluster?.regionWatch === true && !canWatch(spec)) {
+    faults.push(
+      'cluster.regionWatch: it asks AWS of a region that may take over: cluster.kind "eks" and several regions; leave it out',
+    );
   }
   const layers = spec.cluster?.applyByStack?.kubectlLayerArns;
   if (layers !== undefined && kind !== 'eks') {

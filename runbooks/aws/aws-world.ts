@@ -1,7 +1,5 @@
 /** The regions of a platform in AWS, as the books that move the writer see them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClaimStore } from '../../gateway/region/claim-store.ts';
-import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
 import { hasNamesElsewhere } from '../../lib/platform/accounts.ts';
 import {
   bootstrapBucketName,
@@ -17,20 +15,20 @@ import {
   eksClusterName,
   entranceName,
   gatewaySecretName,
-  kubernetes,
   loadBalancerName,
-  objectKeys,
   regionalDomain,
   stackName,
 } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
+import type { RegionCapacity } from '../books/region-world.ts';
 import type { World } from '../books/world.ts';
 import type { RunbookId } from '../catalog.ts';
 import type { RegionReadiness } from '../region/ready.ts';
 import { verify } from '../verify/verify.ts';
 import { awsBackups } from './backups.ts';
+import { type BucketIn, openClaims } from './claims.ts';
 import { type AwsAccess, AwsClients } from './clients.ts';
-import { clusterCapacity, type Needs } from './cluster-capacity.ts';
+import { capacityOf, clusterCapacity, type Needs } from './cluster-capacity.ts';
 import { awsCredentials } from './credentials.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
 import { failbackShares } from './failback-shares.ts';
@@ -42,21 +40,16 @@ import { kubectlProgram } from './kubectl.ts';
 import { lostWritesLists } from './lost-writes.ts';
 import type { PgRestoreProgram } from './pg-restore.ts';
 import { oldestUnshippedSeconds, prometheusVitals } from './prometheus-vitals.ts';
-import { quotaNeeds } from './quotas.ts';
 import { putReadiness } from './ready-metrics.ts';
 import { awsRegionDatabase } from './region-database.ts';
-import { type AskReadiness, awsReadiness } from './region-readiness.ts';
+import { type AskReadiness, awsReadiness, neededPods, readinessOf } from './region-readiness.ts';
 import { regionRows } from './region-rows.ts';
 import { awsRegionTraffic } from './region-traffic.ts';
 import { awsReleases } from './releases.ts';
 import { awsReplicas } from './replicas.ts';
 import { awsUpgrades } from './upgrades.ts';
+import { readWorkloads } from './workloads.ts';
 import { awsZones } from './zones.ts';
-
-export interface BucketIn {
-  readonly bucket: string;
-  readonly region: string;
-}
 
 export interface AwsWorldOptions {
   readonly platform: Platform;
@@ -132,6 +125,8 @@ const refuseDrill = (): Promise<never> => Promise.reject(new Error(noDrill));
 export interface AwsWorld extends World {
   /** What AWS tells of a standby before it is needed. */
   readonly readiness: AskReadiness;
+  /** Pods that a region has while another one writes. */
+  readonly capacityInPeace: RegionCapacity['read'];
   /** Where the alarms of the stacks look. */
   readonly publishReadiness: (results: readonly RegionReadiness[], signal: AbortSignal) => Promise<void>;
   close(): Promise<void>;
@@ -141,19 +136,17 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
   const { platform, access = {}, claims, takeovers, databaseUrl, key } = options;
   const clients = new AwsClients(access);
   const prometheusUrl = options.prometheusUrl ?? unknown('the Prometheus');
-  const claimClients = claims.map(({ region }) => openS3({ region, ...access }));
+  const claim = openClaims(claims, access);
   const regionOf = (name: string): Region => {
     const found = platform.regions.find(({ region }) => region === name);
     if (found === undefined) throw new Error(`the platform has no region ${name}`);
     return found;
   };
-  const agentGateways: Readonly<Record<string, number>> = platform.cluster.addons.includes('agentgateway')
-    ? { [kubernetes.agentGateway]: 2 }
-    : {};
   const kubectl = kubectlProgram({ command: options.kubectl ?? 'kubectl', contextOf: (name) => name });
   const { autoscaler } = platform.cluster;
-  // What serves all clients in the primary has to stand here, too.
-  const needed = (): Needs => ({ [kubernetes.gateway]: platform.primary.gatewayReplicas, ...agentGateways });
+  // What serves all clients in the primary has to stand elsewhere, too, before clients move there.
+  const needed = (): Needs => neededPods(platform, platform.primary);
+  const inPeace = (name: string): Needs => neededPods(platform, regionOf(name));
   const wait = async (seconds: number, signal: AbortSignal): Promise<void> => {
     try {
       await sleep(seconds * 1000, undefined, { signal });
@@ -162,16 +155,10 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       throw error;
     }
   };
-  const claimStore = new ClaimStore(
-    claims.map(({ bucket, region }, index) => {
-      const client = claimClients[index] ?? openS3({ region, ...access });
-      return new S3ClaimBucket(client, bucket, objectKeys.claim);
-    }),
-  );
   const writer = async (signal: AbortSignal): Promise<string> =>
     claims.length === 0
       ? platform.primary.region
-      : ((await claimStore.read(signal)).agreed?.writer ?? unknown('the writer')(platform.name));
+      : ((await claim.store.read(signal)).agreed?.writer ?? unknown('the writer')(platform.name));
   const releases = awsReleases(clients, {
     platform,
     regionOf,
@@ -202,13 +189,11 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
   return {
     ...backups,
     readiness: awsReadiness(clients, {
-      // Of a database that was brought along, the owner keeps the secret and its copies.
-      copiedSecrets: platform.regions.some((one) => one.database !== undefined) ? [] : [databaseSecretName(platform)],
-      ownSecrets: [gatewaySecretName(platform)],
+      ...readinessOf(platform, regionOf),
       newestBackup: (...asked) => backups.newestBackup(...asked),
       imageIn: async (name, signal) => (await releases.view({ region: name }, signal)).image,
-      quotaNeeds: (name) => quotaNeeds(platform, regionOf(name)),
     }),
+    capacityInPeace: async (name, signal) => capacityOf(await readWorkloads(kubectl, name, signal), inPeace(name)),
     publishReadiness: (results, signal) => putReadiness(clients, results, signal),
     upgrades: awsUpgrades(clients, {
       databaseIn: (name) => databaseIdentifier(platform, regionOf(name)),
@@ -273,7 +258,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       }),
       wait,
     }),
-    claims: claimStore,
+    claims: claim.store,
     foundation: awsFoundation(clients, {
       platform,
       kubectl,
@@ -302,8 +287,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     zones: awsZones(clients, {
       kubectl,
       autoscaler,
-      // Of this region's own clients.
-      needed: (name) => ({ ...needed(), [kubernetes.gateway]: regionOf(name).gatewayReplicas }),
+      needed: inPeace,
       zonesIn: (name) => regionOf(name).availabilityZones.length,
       clusterArn: (name) => clusterArn(platform, regionOf(name)),
       loadBalancers: (name) => [loadBalancerName(platform, name), entranceName(platform, name)],
@@ -323,7 +307,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     close: async () => {
       clients.destroy();
       namesClients?.destroy();
-      for (const client of claimClients) client.destroy();
+      claim.destroy();
     },
   };
 }

@@ -1,22 +1,46 @@
 /** What AWS tells of a standby before it is needed: the secrets that it would read, and the backups that lie in it. */
 import { DescribeSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { backupFault, backupNames } from '../../lib/platform/backups.ts';
+import { type BackupName, backupFault, backupsOf } from '../../lib/platform/backups.ts';
+import { databaseSecretName, gatewaySecretName, kubernetes } from '../../lib/platform/names.ts';
+import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { BackupWorld } from '../books/backup-world.ts';
 import { isSameImage } from '../books/release.ts';
 import type { ReadyCheck } from '../region/ready.ts';
 import { type AwsClients, isNamed } from './clients.ts';
-import { type QuotaNeed, quotasCheck } from './quotas.ts';
+import type { Needs } from './cluster-capacity.ts';
+import { type QuotaNeed, quotaNeeds, quotasCheck } from './quotas.ts';
 
 export interface ReadinessPlace {
   /** Secrets that AWS copies from the writer's region; each must hold the same version. */
   readonly copiedSecrets: readonly string[];
   /** Secrets that each region has of its own. */
   readonly ownSecrets: readonly string[];
+  /** Kinds that the platform makes. */
+  readonly backups: readonly BackupName[];
   readonly newestBackup: BackupWorld['newestBackup'];
   /** Image that a region's gateways run. */
   readonly imageIn: (region: string, signal: AbortSignal) => Promise<string>;
   readonly quotaNeeds: (region: string) => readonly QuotaNeed[];
 }
+
+/** Of a platform: what its stacks and manifests make. */
+export const readinessOf = (
+  platform: Platform,
+  regionOf: (name: string) => Region,
+): Pick<ReadinessPlace, 'copiedSecrets' | 'ownSecrets' | 'backups' | 'quotaNeeds'> => ({
+  // Of a database that was brought along, the owner keeps the secret and its copies.
+  copiedSecrets: platform.regions.some((one) => one.database !== undefined) ? [] : [databaseSecretName(platform)],
+  // Elsewhere somebody makes the cluster's Secret by hand, and nothing in AWS holds it.
+  ownSecrets: platform.cluster.secretStore === undefined ? [] : [gatewaySecretName(platform)],
+  backups: backupsOf(platform),
+  quotaNeeds: (name) => quotaNeeds(platform, regionOf(name)),
+});
+
+/** Pods of a region that serves as many clients as `of` does: all of the platform's as its primary, its own in peace. */
+export const neededPods = ({ cluster }: Platform, of: Region): Needs => ({
+  [kubernetes.gateway]: of.gatewayReplicas,
+  ...(cluster.addons.includes('agentgateway') ? { [kubernetes.agentGateway]: 2 } : {}),
+});
 
 /** @param writer region of the writer; undefined = not known, and nothing can be compared with it. */
 export type AskReadiness = (
@@ -90,12 +114,12 @@ async function imageCheck(
 }
 
 async function backupsCheck(
-  { newestBackup }: ReadinessPlace,
+  { backups, newestBackup }: ReadinessPlace,
   region: string,
   signal: AbortSignal,
 ): Promise<ReadyCheck> {
   const faults = await Promise.all(
-    backupNames.map(async (name) => backupFault(name, (await newestBackup(name, region, signal))?.ageSeconds)),
+    backups.map(async (name) => backupFault(name, (await newestBackup(name, region, signal))?.ageSeconds)),
   );
   const found = faults.filter((fault) => fault !== undefined);
   if (found.length > 0) return { check: 'backups', is: 'failed', note: found.join('; ') };

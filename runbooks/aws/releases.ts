@@ -10,6 +10,7 @@ import type { Platform, Region } from '../../lib/platform/platform.ts';
 import { digestOf, type ReleasePart, type Releases } from '../books/release.ts';
 import { type AwsClients, isNamed } from './clients.ts';
 import type { Kubectl } from './kubectl.ts';
+import { canaryName, canaryOf, trackLabel, withImage } from './release-image.ts';
 import { jsonCall } from './signed-call.ts';
 import { isReady, isRolledOut, type Pod, readPods, readWorkloads, type Workload, zonesOfNodes } from './workloads.ts';
 
@@ -26,12 +27,8 @@ export interface ReleasesPlace {
 
 /** On the StatefulSet, while one zone alone has the new image. */
 const notes = { zone: 'holdfast/release-zone', before: 'holdfast/release-before' } as const;
-const canaryName = `${kubernetes.gateway}-canary`;
-/** The gateway's own selector takes pods with it in, so that clients reach them; its Deployment owns them not. */
-const trackLabel = 'holdfast/track';
 const betweenLooksSeconds = 5;
 const migrationFile = '10-migration.yaml';
-const zoneLabel = 'topology.kubernetes.io/zone';
 
 export function awsReleases(clients: AwsClients, place: ReleasesPlace): Releases {
   const { kubectl } = place;
@@ -83,11 +80,19 @@ async function view(kubectl: Kubectl, { region, zone }: ReleasePart, signal: Abo
   return { image: old ?? image, isRolledOut: left.length === 0 };
 }
 
-async function gatewaysOf(kubectl: Kubectl, region: string, signal: AbortSignal) {
-  const workloads = await readWorkloads(kubectl, region, signal);
+const gatewaysOf = async (kubectl: Kubectl, region: string, signal: AbortSignal) =>
+  gatewaysIn(await readWorkloads(kubectl, region, signal), region);
+
+function gatewaysIn(workloads: readonly Workload[], region: string) {
   const gateway = workloads.find(({ metadata }) => metadata.name === kubernetes.gateway);
   if (gateway === undefined) throw new Error(`the cluster in ${region} has no ${kubernetes.gateway}`);
   return { gateway, canary: workloads.find(({ metadata }) => metadata.name === canaryName) };
+}
+
+/** Pure. What a region's gateways run; while one zone goes first, what the rest runs. */
+export function runningImage(workloads: readonly Workload[], region: string): string {
+  const { gateway } = gatewaysIn(workloads, region);
+  return gateway.metadata.annotations[notes.before] ?? imageOf(gateway);
 }
 
 async function rollRegion(kubectl: Kubectl, region: string, gateway: Workload, image: string, signal: AbortSignal) {
@@ -183,48 +188,6 @@ const removeCanary = async (kubectl: Kubectl, region: string, signal: AbortSigna
   await kubectl(region, ['delete', `deployment/${canaryName}`, '--ignore-not-found'], signal);
 };
 
-const deploymentSchema = z.object({
-  metadata: z.object({ namespace: z.string().optional(), labels: z.record(z.string(), z.string()).default({}) }),
-  spec: z.looseObject({
-    selector: z.object({ matchLabels: z.record(z.string(), z.string()) }),
-    template: z.looseObject({
-      metadata: z.looseObject({ labels: z.record(z.string(), z.string()) }),
-      spec: z.looseObject({ containers: z.array(z.looseObject({ name: z.string(), image: z.string() })) }),
-    }),
-  }),
-});
-
-/** Pure. The gateway's own Deployment once more, in one zone, with another image and one label more. */
-export function canaryOf(
-  deployment: string,
-  { zone, image, replicas }: { readonly zone: string; readonly image: string; readonly replicas: number },
-): object {
-  const { metadata, spec } = deploymentSchema.parse(JSON.parse(deployment));
-  const track = { [trackLabel]: 'canary' };
-  const { template } = spec;
-  return {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: canaryName, labels: { ...metadata.labels, ...track } },
-    spec: {
-      ...spec,
-      replicas,
-      selector: { matchLabels: { ...spec.selector.matchLabels, ...track } },
-      template: {
-        ...template,
-        metadata: { ...template.metadata, labels: { ...template.metadata.labels, ...track } },
-        spec: {
-          ...template.spec,
-          nodeSelector: { [zoneLabel]: zone },
-          containers: template.spec.containers.map((container) =>
-            container.name === kubernetes.gateway ? { ...container, image } : container,
-          ),
-        },
-      },
-    },
-  };
-}
-
 const imageOf = ({ spec, metadata }: Workload): string => {
   const found = spec.template.spec.containers.find(({ name }) => name === kubernetes.gateway);
   if (found === undefined) throw new Error(`${metadata.name} has no container ${kubernetes.gateway}`);
@@ -233,10 +196,6 @@ const imageOf = ({ spec, metadata }: Workload): string => {
 
 const ownImage = ({ spec }: Pick<Pod, 'spec'>): string | undefined =>
   spec.containers.find(({ name }) => name === kubernetes.gateway)?.image;
-
-const withImage = (image: string) => ({
-  template: { spec: { containers: [{ name: kubernetes.gateway, image }] } },
-});
 
 async function patch(
   kubectl: Kubectl,

@@ -1,7 +1,7 @@
 /** Parts of which the policies of several books are made. */
 import { cacheName, clusterArn, objectKeys, prefix, storageKeyAlias } from '../../lib/platform/names.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
-import type { BucketIn } from './aws-world.ts';
+import type { BucketIn } from './claims.ts';
 
 export interface Statement {
   readonly Sid: string;

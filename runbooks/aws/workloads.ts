@@ -49,6 +49,16 @@ export type Pod = z.output<typeof podSchema>;
 const listOf = <Schema extends z.ZodType>(schema: Schema, text: string): z.output<Schema>[] =>
   z.object({ items: z.array(schema) }).parse(JSON.parse(text)).items;
 
+/** Looks at what runs in a region. */
+export type ReadWorkloads = (region: string, signal: AbortSignal) => Promise<readonly Workload[]>;
+
+/** The API's own list, whose entries do not say what they are. */
+export const workloadsIn = (kind: 'Deployment' | 'StatefulSet', answer: unknown): Workload[] =>
+  z
+    .object({ items: z.array(z.looseObject({})) })
+    .parse(answer)
+    .items.map((item) => workloadSchema.parse({ ...item, kind }));
+
 /** Deployments and StatefulSets of the platform. */
 export const readWorkloads = async (kubectl: Kubectl, region: string, signal: AbortSignal): Promise<Workload[]> =>
   listOf(workloadSchema, await kubectl(region, ['get', 'deployments,statefulsets', '--output=json'], signal));

@@ -16,6 +16,7 @@ const pageSchema = z.object({
 const readinessSchema = z.object({
   status: z.string(),
   holdfast_version: z.string(),
+  image: z.string().nullish(),
   db: z.string(),
   schema_version: z.string().nullish(),
   config_version: z.number().nullish(),
@@ -28,6 +29,8 @@ export interface RegionPage {
   readonly replayLagSeconds: number | undefined;
   readonly faults: readonly string[];
   readonly version: string;
+  /** Name and digest, or tag, of what it runs; undefined = it does not say. */
+  readonly image: string | undefined;
   /** Newest migration of its database; undefined = it does not say. */
   readonly schemaVersion: string | undefined;
   /** Version of the stored configuration that is live; undefined = it does not say. */
@@ -56,6 +59,7 @@ export async function readPage(address: string, signal: AbortSignal): Promise<Re
     replayLagSeconds: typeof page.replay_lag_ms === 'number' ? page.replay_lag_ms / 1000 : undefined,
     faults: page.faults,
     version: readiness.holdfast_version,
+    image: readiness.image ?? undefined,
     schemaVersion: readiness.schema_version ?? undefined,
     configVersion: readiness.config_version ?? undefined,
     status: readiness.status,

@@ -87,8 +87,13 @@ export interface RegionReadiness {
   readonly checks: readonly ReadyCheck[];
 }
 
-/** As Prometheus reads it from a file or an address. What is not known is not ready. */
-export function readyMetrics(results: readonly RegionReadiness[], at: Date): string {
+/**
+ * As Prometheus reads it from a file or an address. What is not known is not ready.
+ * @param writes region that was looked at and writes now: that somebody looks is told of it, too
+ */
+export function readyMetrics(results: readonly RegionReadiness[], writes: string | undefined, at: Date): string {
+  const looked = [...results.map(({ region }) => region), ...(writes === undefined ? [] : [writes])];
+  const seconds = Math.floor(at.getTime() / 1000);
   const lines = results.flatMap(({ region, checks }) =>
     checks.map(
       ({ check, is }) => `${standbyMetrics.ready}{region="${region}",check="${check}"} ${is === 'ok' ? 1 : 0}`,
@@ -98,9 +103,9 @@ export function readyMetrics(results: readonly RegionReadiness[], at: Date): str
     `# HELP ${standbyMetrics.ready} 1 when this would not keep the region from taking over.`,
     `# TYPE ${standbyMetrics.ready} gauge`,
     ...lines,
-    `# HELP ${standbyMetrics.checkedAt} When somebody looked last.`,
+    `# HELP ${standbyMetrics.checkedAt} When somebody looked last, also at a region that writes.`,
     `# TYPE ${standbyMetrics.checkedAt} gauge`,
-    `${standbyMetrics.checkedAt} ${Math.floor(at.getTime() / 1000)}`,
+    ...looked.map((region) => `${standbyMetrics.checkedAt}{region="${region}"} ${seconds}`),
     '',
   ].join('\n');
 }

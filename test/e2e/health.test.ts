@@ -23,7 +23,11 @@ let gateway: TestGateway;
 beforeAll(async () => {
   database = await migratedDatabase();
   upstream = await startUpstream({ name: 'the upstream' });
-  gateway = await startTestGateway({ config: configFor([upstream.url]), databaseUrl: database.url });
+  gateway = await startTestGateway({
+    config: configFor([upstream.url]),
+    databaseUrl: database.url,
+    environment: { HOLDFAST_IMAGE: 'gateway:1.2.3' },
+  });
 });
 
 afterAll(async () => {
@@ -41,6 +45,7 @@ it('the health pages need no key, answer what probes and people expect, and call
   for (const path of ['/health/readiness', '/health/ready']) {
     expect(await json(path)).toMatchObject({ status: 'healthy', reasons: [], db: 'connected', cache: null });
     // What regions are compared by.
+    expect(await json(path)).toMatchObject({ image: 'gateway:1.2.3' });
     expect(await json(path)).toMatchObject({ schema_version: newestMigration, config_version: expect.any(Number) });
   }
   expect(upstream.requests).toHaveLength(0);

@@ -224,11 +224,11 @@ describe('the right to a Kubernetes Lease', () => {
       value: 'kubernetes',
     });
     const leases = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
-    expect(at(find(objects, 'Role'), 'rules')).toEqual([
+    expect(at(find(objects, 'Role', 'holdfast-gateway-leader'), 'rules')).toEqual([
       { ...leases, verbs: ['create'] },
       { ...leases, verbs: ['get', 'update'], resourceNames: ['holdfast-config-sync'] },
     ]);
-    expect(at(find(objects, 'RoleBinding'), 'subjects')).toEqual([
+    expect(at(find(objects, 'RoleBinding', 'holdfast-gateway-leader'), 'subjects')).toEqual([
       { kind: 'ServiceAccount', name: kubernetes.gatewayServiceAccount, namespace: kubernetes.namespace },
     ]);
     const policy = find(objects, 'NetworkPolicy', 'gateway');
@@ -238,7 +238,8 @@ describe('the right to a Kubernetes Lease', () => {
   it('is not given anywhere else: the gateway has no token of the cluster', () => {
     const { objects, pod } = withLease('postgres');
     expect(at(pod, 'automountServiceAccountToken')).toBe(false);
-    expect(objects.map(({ kind }) => kind)).not.toContain('Role');
+    const bound = objects.filter(({ kind }) => kind === 'RoleBinding').flatMap((one) => listAt(one, 'subjects'));
+    expect(bound.map((subject) => at(subject, 'name'))).not.toContain(kubernetes.gatewayServiceAccount);
   });
 });
 

@@ -22,12 +22,16 @@ describe('the manifests of the production platform', () => {
   it('differ between regions only in their names, their range, their number of replicas and whom they ask', () => {
     const mayDiffer = /name: HOLDFAST_(EXPECTED_REPLICAS|REGION_ADDRESSES|CLAIM_BUCKETS|OUTBOX_ARCHIVE)$/;
     const texts = synthesizedTexts(production);
+    // The description of the whole platform names every region, in the same words everywhere.
+    const description = JSON.stringify(production, null, 2).replaceAll(/^/gm, '    ');
     const textOf = (region: Region, file: string): string[] =>
       (texts.get(`${region.region}/${file}`) ?? '')
+        .replace(description, 'DESCRIPTION')
         .replaceAll(region.region, 'REGION')
         .replaceAll(region.cidr, 'CIDR')
         .split('\n');
     const files = [...texts.keys()].filter((path) => path.startsWith(`${production.primary.region}/`));
+    expect(texts.get('us-west-2/56-region-watch.yaml')).toContain(description);
     for (const file of files.map((path) => path.slice(production.primary.region.length + 1))) {
       const text = textOf(production.primary, file);
       for (const region of production.standbys) {
@@ -75,6 +79,7 @@ describe('the manifests of the production platform', () => {
       '50-exporters.yaml',
       '52-telemetry.yaml',
       '54-monitoring.yaml',
+      '56-region-watch.yaml',
       '60-backup.yaml',
       '62-fault-injection.yaml',
       'drills/70-load.yaml',

@@ -181,6 +181,7 @@ describe('pods may do', () => {
         kubernetes.databaseBackup,
         kubernetes.configurationBackup,
         kubernetes.otelCollector,
+        kubernetes.regionWatch,
       ].sort(),
     );
   });

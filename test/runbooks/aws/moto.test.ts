@@ -9,6 +9,7 @@ import {
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { backupNames } from '../../../lib/platform/backups.ts';
 import { bucketName, databaseIdentifier, objectKeys } from '../../../lib/platform/names.ts';
 import { definePlatform, type Platform } from '../../../lib/platform/platform.ts';
 import { awsBackups } from '../../../runbooks/aws/backups.ts';
@@ -249,6 +250,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       const readiness = awsReadiness(clients, {
         copiedSecrets: ['database'],
         ownSecrets: ['gateway'],
+        backups: backupNames,
         newestBackup: async () => ({ id: '1', takenAt: '2026-01-01T00:00:00Z', ageSeconds: 60 }),
         ...elsewhere,
       });
@@ -270,6 +272,7 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       const apart = awsReadiness(clients, {
         copiedSecrets: ['alone'],
         ownSecrets: [],
+        backups: backupNames,
         newestBackup: () => Promise.reject(new Error('the bucket does not answer')),
         ...elsewhere,
       });

@@ -1,6 +1,6 @@
 /** The policies that are printed for operators, as IAM and S3 take them. */
 import { describe, expect, it } from 'vitest';
-import { bucketsOf } from '../../../bin/runbook/open-world.ts';
+import { bucketsOf } from '../../../bin/region/buckets.ts';
 import { bucketName, databaseArn, databaseIdentifier } from '../../../lib/platform/names.ts';
 import { archivePlace } from '../../../lib/platform/places.ts';
 import { definePlatform, type Platform } from '../../../lib/platform/platform.ts';

@@ -3,12 +3,13 @@
  * metric by CloudWatch's own client.
  */
 import { afterEach, expect, it } from 'vitest';
+import { backupNames } from '../../../lib/platform/backups.ts';
 import { definePlatform } from '../../../lib/platform/platform.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
 import { readinessPolicy } from '../../../runbooks/aws/policy.ts';
 import { quotaNeeds } from '../../../runbooks/aws/quotas.ts';
 import { putReadiness } from '../../../runbooks/aws/ready-metrics.ts';
-import { awsReadiness } from '../../../runbooks/aws/region-readiness.ts';
+import { awsReadiness, neededPods, readinessOf } from '../../../runbooks/aws/region-readiness.ts';
 import { spec } from '../../lib/specs.ts';
 import { refusedCalls } from '../../support/aws/allowed.ts';
 import { startWire, type Wire, type WireAnswer, type WireCall } from '../../support/aws/wire.ts';
@@ -29,10 +30,11 @@ async function withServices(services: Readonly<Record<string, (call: WireCall) =
   clients = new AwsClients(wire.access);
 }
 
-const readinessOf = (images: Readonly<Record<string, string>> = {}) =>
+const asking = (images: Readonly<Record<string, string>> = {}) =>
   awsReadiness(clients, {
     copiedSecrets: [],
     ownSecrets: [],
+    backups: backupNames,
     newestBackup: async () => ({ id: '1', takenAt: '2026-01-01T00:00:00Z', ageSeconds: 60 }),
     imageIn: async (region) => images[region] ?? 'image',
     quotaNeeds: () => [
@@ -51,7 +53,7 @@ it('a quota that the platform would not fit in is told before it is needed; wher
         : { json: { Quota: { Value: 40 } } };
     },
   });
-  expect(await readinessOf()(west, east, signal)).toContainEqual({
+  expect(await asking()(west, east, signal)).toContainEqual({
     check: 'quotas',
     is: 'failed',
     note: '5 vCPUs on demand, 20 are needed: ask for more (Service Quotas), it takes days',
@@ -64,7 +66,7 @@ it('what AWS does not say is not known, and not ready', async () => {
   await withServices({
     servicequotas: () => ({ json: { __type: 'AccessDeniedException', message: 'not allowed' }, status: 400 }),
   });
-  expect(await readinessOf()(west, east, signal)).toContainEqual({
+  expect(await asking()(west, east, signal)).toContainEqual({
     check: 'quotas',
     is: 'unknown',
     note: 'AccessDeniedException: not allowed',
@@ -75,11 +77,9 @@ it('compares images by their digest: each region pulls from its own registry', a
   await withServices({ servicequotas: () => ({ json: { Quota: { Value: 99 } } }) });
   const digest = (sign: string): string => `@sha256:${sign.repeat(64)}`;
   const same = { [east]: `one.example/gateway${digest('a')}`, [west]: `two.example/gateway${digest('a')}` };
-  expect(await readinessOf(same)(west, east, signal)).toContainEqual(
-    expect.objectContaining({ check: 'image', is: 'ok' }),
-  );
+  expect(await asking(same)(west, east, signal)).toContainEqual(expect.objectContaining({ check: 'image', is: 'ok' }));
   const other = { ...same, [west]: `two.example/gateway${digest('b')}` };
-  expect(await readinessOf(other)(west, east, signal)).toContainEqual(
+  expect(await asking(other)(west, east, signal)).toContainEqual(
     expect.objectContaining({
       check: 'image',
       is: 'failed',
@@ -111,4 +111,18 @@ it('needs what the platform has at its largest, and two addresses a zone', () =>
   const needs = new Map(quotaNeeds(critical, critical.primary).map(({ what, needed }) => [what, needed]));
   expect(needs.get('Elastic IPs')).toBe(6);
   expect(needs.get('vCPUs on demand')).toBe(critical.tier.gateway.maxReplicas + 8);
+});
+
+it('asks of a standby only for what the platform makes, and for the pods that it is described to have', () => {
+  const regionOf = (): typeof platform.primary => platform.primary;
+  const least = readinessOf(platform, regionOf);
+  expect(least.backups).toEqual(['postgresql-full', 'postgresql-wal', 'redis-rdb']);
+  expect([least.copiedSecrets, least.ownSecrets]).toEqual([['acme-production/database'], []]);
+  const all = definePlatform(spec({ cluster: { addons: ['vault', 'backup', 'agentgateway'], secretStore: 'aws' } }));
+  expect(readinessOf(all, regionOf).backups).toEqual(backupNames);
+  expect(readinessOf(all, regionOf).ownSecrets).toEqual(['acme-production/gateway']);
+  const [standby = platform.primary] = platform.standbys;
+  expect(neededPods(platform, platform.primary)).toEqual({ gateway: 3 });
+  expect(neededPods(platform, standby)).toEqual({ gateway: 2 });
+  expect(neededPods(all, standby)).toEqual({ gateway: 2, agentgateway: 2 });
 });

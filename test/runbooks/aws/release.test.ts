@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { definePlatform } from '../../../lib/platform/platform.ts';
 import { AwsClients } from '../../../runbooks/aws/clients.ts';
 import { policyOf } from '../../../runbooks/aws/policy.ts';
+import { canaryOf, withImage } from '../../../runbooks/aws/release-image.ts';
 import { awsReleases, keeperOf } from '../../../runbooks/aws/releases.ts';
 import { type ReleaseWorld, release } from '../../../runbooks/books/release.ts';
 import { MemoryJournal } from '../../../runbooks/engine/journal.ts';
@@ -200,4 +201,37 @@ it('Argo CD keeps the image unless somebody has said that it was told not to', (
   expect(keeperOf({ metadata })).toContain('argocd app set platform --sync-policy none');
   const annotations = { ...metadata.annotations, 'holdfast/released-by': 'runbook' };
   expect(keeperOf({ metadata: { ...metadata, annotations } })).toBeUndefined();
+});
+
+describe('a release tells gateways what they run, for their health page', () => {
+  it('in the patch of their own template, and in that of the pods that go first', () => {
+    const copy = copyIn(west, 'b');
+    const told = { name: 'HOLDFAST_IMAGE', value: `gateway@${digest('b')}` };
+    expect(withImage(copy).template.spec.containers).toEqual([{ name: 'gateway', image: copy, env: [told] }]);
+    const before = [
+      { name: 'HOLDFAST_IMAGE', value: `gateway@${digest('a')}` },
+      { name: 'HOLDFAST_REGION', value: west },
+    ];
+    const deployment = {
+      metadata: {},
+      spec: {
+        selector: { matchLabels: {} },
+        template: {
+          metadata: { labels: {} },
+          spec: {
+            containers: [
+              { name: 'gateway', image: copyIn(west, 'a'), env: before },
+              { name: 'proxy', image: 'proxy:1', env: before },
+            ],
+          },
+        },
+      },
+    };
+    const made = JSON.stringify(canaryOf(JSON.stringify(deployment), { zone: 'a', image: copy, replicas: 1 }));
+    const containers: unknown[] = JSON.parse(made).spec.template.spec.containers;
+    expect(containers).toEqual([
+      { name: 'gateway', image: copy, env: [before[1], told] },
+      { name: 'proxy', image: 'proxy:1', env: before },
+    ]);
+  });
 });

@@ -171,7 +171,7 @@ describe('holdfast region ready', () => {
     const capacity = seen.map(({ served }) => /check="capacity"} (\d)/.exec(served)?.[1]);
     expect(capacity).toEqual(['1', '0']);
     expect(seen.map(({ file }, index) => file === seen[index]?.served)).toEqual([true, true]);
-    expect(seen[0]?.served).toMatch(/holdfast_region_ready_checked_timestamp_seconds \d+/);
+    expect(seen[0]?.served).toMatch(/holdfast_region_ready_checked_timestamp_seconds\{region="b"\} \d+/);
     // What does not take the answer ends no watch.
     expect(seen.map((one) => one.published)).toEqual([1, 2]);
     expect(host.output()).toContain('CloudWatch does not answer');
@@ -186,6 +186,21 @@ describe('holdfast region ready', () => {
     expect(opened.readiness).toBeDefined();
     expect(opened.refusals?.drill).toContain('npx holdfast drill');
     await expect(openWorld('aws', platform)).rejects.toThrow(/HOLDFAST_KEY[^]*DATABASE_URL_US_EAST_1[^]*US_WEST_2/);
+  });
+
+  it('a standby that has the pods it is described to have is large enough: a failover adds the rest', async () => {
+    const world = new SimulatedWorld();
+    world.pods.set('b', { ready: 2, needed: 3 });
+    const host = {
+      ...fakeHost({ world }),
+      openWorld: async () => ({
+        world,
+        capacityInPeace: async () => ({ ready: 2, needed: 2 }),
+        close: async () => undefined,
+      }),
+    };
+    expect(await regionReady(fakeHost({ world }), await both())).toBe(1);
+    expect(await regionReady(host, await both())).toBe(0);
   });
 
   it('goes on when the claim cannot be read: every standby is told as not ready', async () => {
@@ -221,6 +236,7 @@ describe('holdfast region ready', () => {
       replayLagSeconds: undefined,
       faults: [],
       version: '0.1.0',
+      image: undefined,
       schemaVersion: '0010_processes',
       configVersion: undefined,
       status: 'healthy',

@@ -4,7 +4,7 @@
  */
 import { CreateStackCommand, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
-import { bucketsOf } from '../../../bin/runbook/open-world.ts';
+import { bucketsOf } from '../../../bin/region/buckets.ts';
 import { openS3, S3ClaimBucket } from '../../../gateway/region/s3-bucket.ts';
 import { bucketName, objectKeys, stackName } from '../../../lib/platform/names.ts';
 import { definePlatform, type Platform, type PlatformSpec, type Region } from '../../../lib/platform/platform.ts';
@@ -87,7 +87,7 @@ export async function standingPlatform(
   };
 }
 
-async function makeBucket(clients: AwsClients, region: string, Bucket: string): Promise<void> {
+export async function makeBucket(clients: AwsClients, region: string, Bucket: string): Promise<void> {
   const elsewhere = locations.find((one) => one === region);
   await clients.s3(region).send(
     new CreateBucketCommand({
