@@ -50,7 +50,7 @@ const verdictSchema = z.object({
 
 function validate(objects: readonly unknown[]): Promise<z.output<typeof verdictSchema>> {
   return new Promise((resolve, reject) => {
-    const limits = { timeout: 60_000, maxBuffer: 16 * 1024 * 1024 };
+    const limits = { timeout: 150_000, maxBuffer: 16 * 1024 * 1024 };
     const child = execFile(python, [script], limits, (error, stdout, stderr) => {
       if (error === null) resolve(verdictSchema.parse(JSON.parse(stdout)));
       else reject(new Error(stderr, { cause: error }));
