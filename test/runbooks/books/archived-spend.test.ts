@@ -8,13 +8,13 @@ const { signal } = new AbortController();
 
 /** As the book looks, acts and looks again. */
 async function looks(oldest: number | undefined, booked: BookedSpend | undefined) {
-  const spend = new ArchivedSpend({
+  const { missingSpend, reingest } = new ArchivedSpend({
     oldestUnshippedSeconds: async () => oldest,
     drainedSeconds: 5,
     ...(booked === undefined ? {} : { reingest: async () => booked }),
   });
   const simulated = new SimulatedWorld();
-  const world = Object.assign(simulated, { inUse: { ...simulated.inUse, ...spend } });
+  const world = Object.assign(simulated, { inUse: { ...simulated.inUse, missingSpend, reingest } });
   const step = reingestStep('a');
   const facts = () => ({ takenAt: '2026-01-01T00:00:00Z' });
   const context = { runId: 'r-1', token: 'r-1/reingest', signal, facts };
