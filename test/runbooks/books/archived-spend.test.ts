@@ -17,7 +17,7 @@ async function looks(oldest: number | undefined, booked: BookedSpend | undefined
   const world = Object.assign(simulated, { inUse: { ...simulated.inUse, missingSpend, reingest } });
   const step = reingestStep('a');
   const facts = () => ({ takenAt: '2026-01-01T00:00:00Z' });
-  const context = { runId: 'r-1', token: 'r-1/reingest', signal, facts };
+  const context = { runId: 'r-1', token: 'r-1/reingest', signal, facts, progress: () => undefined };
   const before = await step.check(world, context);
   if (before.is !== 'ready') return before;
   await step.act(world, context);
