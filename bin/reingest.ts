@@ -30,13 +30,13 @@ export async function reingestSpend(place: string, { from, endpoint }: ReingestO
       keepRows: true,
       ...(own === undefined ? {} : { region: own.name }),
     });
-    const { logs, events, interrupted, missing } = await reingest(archive, ledger, (id, count) => {
+    const { logs, events, interrupted, missing, unfinished } = await reingest(archive, ledger, (id, count) => {
       if (count > 0) say(`... log ${id}: ${count}`);
     });
     say(
       `${describeUrl(databaseUrl)}: ${events} requests of ${logs} logs from ${from} came back, ${interrupted} of them interrupted.${
         missing > 0 ? ` ${missing} are neither in the archive nor in the database.` : ''
-      }`,
+      }${unfinished.length > 0 ? ` ${unfinished.length} logs have no end there: they go on elsewhere, or a disk was lost with it.` : ''}`,
     );
     return missing > 0 ? 3 : 0;
   } catch (error) {

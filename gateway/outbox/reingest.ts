@@ -26,6 +26,8 @@ export interface Reingested {
   readonly interrupted: number;
   /** Events that neither ledger nor archive have. */
   readonly missing: number;
+  /** Logs that the archive has no end of: they go on elsewhere, or their end is on a disk that was lost. */
+  readonly unfinished: readonly string[];
 }
 
 const segmentPattern = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/(\d{6,})\.seg$/;
@@ -41,6 +43,7 @@ export async function reingest(
   signal?: AbortSignal,
 ): Promise<Reingested> {
   const sum = { logs: 0, events: 0, interrupted: 0, missing: 0 };
+  const unfinished: string[] = [];
   for await (const log of logsOf(source)) {
     signal?.throwIfAborted();
     const directory = await mkdtemp(join(tmpdir(), 'holdfast-reingest-'));
@@ -50,12 +53,13 @@ export async function reingest(
       sum.events += one.events;
       sum.interrupted += one.interrupted;
       sum.missing += one.missing;
+      if (!one.isWhole) unfinished.push(log.id);
       onLog(log.id, one.events);
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
   }
-  return sum;
+  return { ...sum, unfinished };
 }
 
 interface ArchivedLog {
@@ -82,12 +86,12 @@ async function reingestLog(
   ledger: SpendLedger,
   { id, segments }: ArchivedLog,
   directory: string,
-): Promise<Omit<Reingested, 'logs'>> {
+): Promise<Omit<Reingested, 'logs' | 'unfinished'> & { readonly isWhole: boolean }> {
   const { appliedSeq = 0, closed = false } = (await ledger.positions([id])).get(id) ?? {};
   const whole = await wholeOf(source, id);
   if (whole !== undefined && appliedSeq >= whole.lastSeq) {
     if (!closed) await ledger.close(id, whole.lastSeq);
-    return { events: 0, interrupted: 0, missing: 0 };
+    return { events: 0, interrupted: 0, missing: 0, isWhole: true };
   }
   for (const number of segments) {
     const name = `${id}/${String(number).padStart(6, '0')}.seg`;
@@ -104,7 +108,7 @@ async function reingestLog(
   while (!shipping.isDone) await shipping.step();
   if (isWhole) await ledger.close(id, events.lastSeq);
   const shipped = Math.max(0, events.lastSeq - appliedSeq);
-  return { events: shipped - missing, interrupted: shipped > 0 && isWhole ? log.begins.length : 0, missing };
+  return { events: shipped - missing, interrupted: shipped > 0 && isWhole ? log.begins.length : 0, missing, isWhole };
 }
 
 /** @returns undefined for a log that goes on elsewhere, or whose end was lost with its disk. */

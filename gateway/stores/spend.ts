@@ -70,6 +70,15 @@ export class PostgresSpendLedger implements SpendLedger {
     return new Map(rows.map(({ id, applied_seq, closed }) => [id, { appliedSeq: Number(applied_seq), closed }]));
   }
 
+  /** Of processes that were heard of in the last seconds. */
+  async livingLogs(): Promise<ReadonlySet<string>> {
+    const rows = await this.#ask<{ id: string }>(
+      `SELECT id FROM spend_log WHERE closed_at IS NULL AND alive_at > clock_timestamp() - interval '15 seconds'`,
+      [],
+    );
+    return new Set(rows.map(({ id }) => id));
+  }
+
   async close(logId: string, lastSeq: number): Promise<boolean> {
     return (await this.#change<{ closed: boolean }>('close_log($1, $2) AS closed', [logId, lastSeq])).closed;
   }

@@ -20,6 +20,7 @@ import {
   stackName,
 } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
+import type { SpendPlaces } from '../books/archived-spend.ts';
 import type { RegionCapacity } from '../books/region-world.ts';
 import type { World } from '../books/world.ts';
 import type { RunbookId } from '../catalog.ts';
@@ -70,8 +71,8 @@ export interface AwsWorldOptions {
   readonly manifestOf?: (region: string, file: string) => Promise<string>;
   /** All of a region's files of manifests, in the order in which they are applied. */
   readonly manifestsOf?: (region: string) => Promise<readonly Manifest[]>;
-  /** Books the archived spend of all regions into a region's database. @returns how many events are nowhere. */
-  readonly reingest?: (region: string, signal: AbortSignal) => Promise<number>;
+  /** Books the archived spend of all regions into a region's database. */
+  readonly reingest?: SpendPlaces['reingest'];
   /** AWS profile of the account with the names, where the regions have another one. @throws when none is known. */
   readonly namesProfile?: () => string;
   /** `kubectl`, if not given. */

@@ -8,15 +8,23 @@ export interface SpendPlaces {
   readonly drainedSeconds: number;
   /**
    * Books the archived spend of all regions into the region's database, as `holdfast spend reingest` does; undefined = there
-   * is no archive. May be repeated. @returns how many events neither archive nor database have.
+   * is no archive. May be repeated.
    */
-  readonly reingest?: ((region: string, signal: AbortSignal) => Promise<number>) | undefined;
+  readonly reingest?: ((region: string, signal: AbortSignal) => Promise<BookedSpend>) | undefined;
+}
+
+/** What archives had, and what they lack. */
+export interface BookedSpend {
+  /** Events that neither archives nor database have. */
+  readonly missing: number;
+  /** Logs of processes that are gone whose end no archive has: what it lacks of them is on their disks alone. */
+  readonly unfinished: number;
 }
 
 export class ArchivedSpend implements Pick<DatabaseInUse, 'missingSpend' | 'reingest'> {
   readonly #places: SpendPlaces;
-  /** Events that are nowhere, by region; known once its archive was gone through. A run that is resumed goes through it again. */
-  readonly #lost = new Map<string, number>();
+  /** By region; known once its archive was gone through. A run that is resumed goes through it again. */
+  readonly #booked = new Map<string, BookedSpend>();
 
   constructor(places: SpendPlaces) {
     this.#places = places;
@@ -28,18 +36,19 @@ export class ArchivedSpend implements Pick<DatabaseInUse, 'missingSpend' | 'rein
     if (oldest === undefined || oldest > drainedSeconds) return { events: undefined, isBeingShipped: true };
     // What had left the outboxes after the backup is in the archive alone, if there is one.
     if (reingest === undefined) return { events: undefined, isBeingShipped: false };
-    const lost = this.#lost.get(region);
-    return { events: lost === undefined ? 'archived' : 0, isBeingShipped: false, lost };
+    const booked = this.#booked.get(region);
+    if (booked === undefined) return { events: 'archived', isBeingShipped: false };
+    return { events: 0, isBeingShipped: false, lost: booked.missing, unfinished: booked.unfinished };
   };
 
   readonly reingest = async (region: string, _token: string, signal: AbortSignal): Promise<void> => {
     const { reingest } = this.#places;
     if (reingest === undefined) throw new Error('there is no archive of what the outboxes have shipped');
-    this.#lost.set(region, await reingest(region, signal));
+    this.#booked.set(region, await reingest(region, signal));
   };
 
   /** Another database took the place of the one that the archive was gone through for. */
   begin(region: string): void {
-    this.#lost.delete(region);
+    this.#booked.delete(region);
   }
 }

@@ -17,6 +17,8 @@ export const lossFacts = {
   lostWrites: 'lostWrites',
   spendEventsLost: 'spendEventsLost',
   spendEventsDoubled: 'spendEventsDoubled',
+  /** Processes that ended before their last spend was archived: how much that is, nobody can count. */
+  spendLogsUnfinished: 'spendLogsUnfinished',
 } as const;
 
 /** As a person reads them. */

@@ -135,6 +135,10 @@ export async function stopProcess(running: RunningProcess, steps: readonly StopS
   throw new Error(`Process ${running.pid} did not end after ${steps.map((step) => step.signal).join(', ')}.`);
 }
 
+/** By now. */
+export const hasEnded = ({ exited }: { readonly exited: Promise<unknown> }): Promise<boolean> =>
+  Promise.race([exited.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);
+
 /** The error for a start that the caller called off. */
 export function aborted(name: string, signal: AbortSignal): LauncherError {
   return new LauncherError('Aborted', `The start of ${name} was called off.`, signal.reason);

@@ -3,11 +3,11 @@
  * They are made by `takeBackups`, restored beside what is in use, and put in its place when a book says so.
  */
 import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { readRestored } from '../aws/restored-database.ts';
-import { ArchivedSpend } from '../books/archived-spend.ts';
+import { ArchivedSpend, type BookedSpend } from '../books/archived-spend.ts';
 import type { Backup, BackupWorld, RestorableKind, RestoreRequest } from '../books/backup-world.ts';
 import type { DatabaseInUse } from '../books/database-restore.ts';
 import { labDatabaseSettings } from './database-template.ts';
@@ -22,7 +22,7 @@ import { chooseRunAs } from './postgres-binaries.ts';
 import { findPostgresClient } from './postgres-client.ts';
 import { copyCluster } from './postgres-standby.ts';
 import { ask, labDatabase } from './region-database.ts';
-import { type RegionName, regionNamed, regionNames } from './region-name.ts';
+import { otherRegion, type RegionName, regionNamed, regionNames } from './region-name.ts';
 import { runCommand } from './run-command.ts';
 import type { TwoRegions } from './two-regions.ts';
 
@@ -35,8 +35,8 @@ export interface LabBackupsOptions {
   readonly template: string;
   /** Seconds since the oldest spend event that a gateway of the region has not shipped yet. */
   readonly oldestUnshippedSeconds: (region: RegionName, signal: AbortSignal) => Promise<number>;
-  /** May be repeated. @returns how many events neither archives nor database have. */
-  readonly bookArchivedSpend: (region: RegionName, signal: AbortSignal) => Promise<number>;
+  /** May be repeated. */
+  readonly bookArchivedSpend: (region: RegionName, signal: AbortSignal) => Promise<BookedSpend>;
 }
 
 const clusterPrefix = 'database-';
@@ -99,8 +99,13 @@ export class LabBackups implements BackupWorld {
     return found;
   }
 
+  /** Each region has copies of the other one's, too. */
   async newestBackup(kind: RestorableKind, region: string): Promise<Backup | undefined> {
     const name = regionNamed(region);
+    return (await this.#newestOf(kind, name)) ?? this.#newestOf(kind, otherRegion(name));
+  }
+
+  async #newestOf(kind: RestorableKind, name: RegionName): Promise<Backup | undefined> {
     switch (kind) {
       case 'postgresql-full':
         return this.#newestCluster(name);
@@ -121,6 +126,16 @@ export class LabBackups implements BackupWorld {
   }
 
   #folderOf = (region: RegionName): string => join(this.#options.directory, `${region}-backups`);
+
+  /** The region whose database was backed up there. */
+  #homeOf(backup: string): RegionName {
+    const { lab } = this.#options;
+    const home = regionNames.find((name) =>
+      [this.#folderOf(name), lab.region(name).store.archiveDirectory].includes(dirname(backup)),
+    );
+    if (home === undefined) throw new Error(`${backup} is no backup of the lab`);
+    return home;
+  }
 
   async #newestCluster(region: RegionName): Promise<Backup | undefined> {
     const folder = this.#folderOf(region);
@@ -187,13 +202,13 @@ export class LabBackups implements BackupWorld {
   }
 
   async #fromCopy({ region, way, backup, at }: RestoreRequest, directory: string): Promise<PostgresServer> {
-    const name = regionNamed(region);
-    const here = this.#options.lab.region(name);
+    const home = this.#homeOf(backup);
     // For a point in time `backup` is the end of the log; it begins with a copy.
-    const from = way === 'snapshot' ? backup : (await this.#newestCluster(name))?.id;
+    const from = way === 'snapshot' ? backup : (await this.#newestCluster(home))?.id;
     if (from === undefined) throw new Error(`there is no copy of the database of ${region} to begin with`);
     await runCommand({ command: 'cp', args: ['-a', from, directory] }, { timeoutSeconds: 120 });
-    await recoverFrom(directory, here.store.archiveDirectory, way === 'snapshot' ? 'copy' : (at ?? 'latest'));
+    const { archiveDirectory } = this.#options.lab.region(home).store;
+    await recoverFrom(directory, archiveDirectory, way === 'snapshot' ? 'copy' : (at ?? 'latest'));
     const runAs = await chooseRunAs();
     for (const file of ['recovery.signal', 'postgresql.auto.conf']) await runAs.give(join(directory, file));
     const server = await startPostgres({

@@ -50,8 +50,6 @@ export async function openLabControl(controlled: ControlledLab, file: string): P
     end = resolve;
   });
   const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://lab');
-    const name = pathname.slice(1);
     const finish = (status: number, text: string): void => {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(text);
@@ -60,9 +58,11 @@ export async function openLabControl(controlled: ControlledLab, file: string): P
     const gone = new AbortController();
     response.once('close', () => gone.abort(new Error('whoever asked has gone')));
     const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(patienceMs)]);
+    const [name = '', query = ''] = (request.url ?? '').slice(1).split('?');
     const action = labActions.find((one) => one === name);
     const work = async (): Promise<string> => {
-      if (action !== undefined) return JSON.stringify(await perform(controlled, action, searchParams, signal));
+      if (action !== undefined)
+        return JSON.stringify(await perform(controlled, action, new URLSearchParams(query), signal));
       if (!isLabVerb(name)) throw new Error(`the lab cannot do ${name}`);
       return printedAnswer(await performVerb(controlled.services, name, await argumentsOf(request), signal));
     };
@@ -126,7 +126,12 @@ async function asking(
     signal.throwIfAborted();
     throw new LabAway(`The lab of ${file} does not answer: npx holdfast lab up`, { cause: error });
   }
-  const answer: unknown = await response.json();
+  // Another program has its port by now, be it another lab.
+  const answer: unknown = response.status === 401 ? undefined : await response.json().catch(() => undefined);
+  if (answer === undefined) {
+    signal.throwIfAborted();
+    throw new LabAway(`Where the lab of ${file} was, somebody else answers: npx holdfast lab up`);
+  }
   if (response.ok) return answer;
   const refused = z.object({ error: z.string() }).safeParse(answer);
   throw new Error(`The lab refused: ${refused.success ? refused.data.error : response.status}`);
@@ -188,8 +193,10 @@ async function argumentsOf(request: IncomingMessage): Promise<readonly unknown[]
   return z.array(z.unknown()).parse(JSON.parse(Buffer.concat(pieces).toString()));
 }
 
-const isWord = (given: string | string[] | undefined, word: string): boolean =>
-  typeof given === 'string' && given.length === word.length && timingSafeEqual(Buffer.from(given), Buffer.from(word));
+function isWord(given: string | string[] | undefined, word: string): boolean {
+  const [one, other] = [Buffer.from(typeof given === 'string' ? given : ''), Buffer.from(word)];
+  return one.length === other.length && timingSafeEqual(one, other);
+}
 
 async function listening(server: Server): Promise<number> {
   await new Promise<void>((resolve, reject) => {

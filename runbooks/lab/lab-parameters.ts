@@ -32,7 +32,8 @@ export function labParameters(id: RunbookId): Parameters {
     case 'upgrade':
       return { component: 'database', to: '18.4', primary: 'a', standbys: 'b' };
     case 'disaster-restore':
-      return { region: 'b', former: 'a', way: 'snapshot' };
+      // Its secrets go with no region.
+      return { region: 'b', former: 'a', way: 'snapshot', vault: 'none' };
     case 'drill':
       return { environment: 'lab', former: 'a', target: 'b' };
   }

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RegionDatabase } from '../books/region-world.ts';
+import { hasEnded } from './child-process.ts';
 import { DatabaseServer } from './database-server.ts';
 import { freePort } from './free-port.ts';
 import { type LabGateway, startLabGateway, thisCheckout } from './gateway-process.ts';
@@ -87,10 +88,6 @@ export class LabRegion {
 
   get redis(): RedisServer | undefined {
     return this.#redis;
-  }
-
-  get hasCache(): boolean {
-    return this.#options.parts.redis !== undefined;
   }
 
   /** For operators. */
@@ -372,12 +369,22 @@ export class LabRegion {
   /** Starts what has ended, on its own folders and ports. */
   async restart(): Promise<void> {
     if (await hasEnded(this.database)) await this.store.restart();
-    const redis = this.#redis;
-    if (redis !== undefined && (await hasEnded(redis))) await this.#startRedis(redis.port);
+    await this.restartDoors();
     const ended = await Promise.all(
       this.#places.map(async ({ gateway }) => gateway !== undefined && hasEnded(gateway)),
     );
     await Promise.all(ended.map(async (is, index) => (is ? this.startGateway(index) : undefined)));
+  }
+
+  async hasDoors(): Promise<boolean> {
+    const ended = await Promise.all([this.#redis, this.#nginx].map((server) => server && hasEnded(server)));
+    return !ended.includes(true);
+  }
+
+  /** Cache and nginx, as far as they have ended. */
+  async restartDoors(): Promise<void> {
+    const redis = this.#redis;
+    if (redis !== undefined && (await hasEnded(redis))) await this.#startRedis(redis.port);
     if (this.#nginx !== undefined && (await hasEnded(this.#nginx))) await this.#startNginx();
   }
 
@@ -388,6 +395,3 @@ export class LabRegion {
     await this.store.stop();
   }
 }
-
-const hasEnded = ({ exited }: { readonly exited: Promise<unknown> }): Promise<boolean> =>
-  Promise.race([exited.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);

@@ -17,6 +17,7 @@ export type LabServices = Pick<
   | 'inUse'
   | 'credentials'
   | 'releases'
+  | 'foundation'
 >;
 
 /** Known without asking. */
@@ -66,7 +67,8 @@ export const labVerbs = {
   'inUse.missingSpend': z.object({
     events: z.union([z.number(), z.literal('archived')]).nullable(),
     isBeingShipped: z.boolean(),
-    lost: z.number().nullable().optional(),
+    lost: z.number().optional(),
+    unfinished: z.number().optional(),
   }),
   'inUse.reingest': nothing,
   'credentials.view': z.object({
@@ -83,6 +85,12 @@ export const labVerbs = {
   'releases.roll': nothing,
   'releases.schema': z.object({ there: z.string(), wanted: z.string() }),
   'releases.migrate': nothing,
+  'foundation.view': progress,
+  'foundation.build': nothing,
+  'foundation.vault': z.object({ isUnsealed: z.boolean(), snapshot: z.string().nullable() }),
+  'foundation.restoreVault': nothing,
+  'foundation.services': z.object({ ready: z.number(), wanted: z.number() }),
+  'foundation.applyServices': nothing,
 } as const;
 
 export type LabVerb = keyof typeof labVerbs;
@@ -170,7 +178,7 @@ export function remoteServices(callLab: CallLab): LabServices {
       epochOf: (region, name, signal) => call('inUse.epochOf', [region, name], signal),
       missingSpend: async (region, signal) => {
         const found = await call('inUse.missingSpend', [region], signal);
-        return { ...found, events: found.events ?? undefined, lost: found.lost ?? undefined };
+        return { ...found, events: found.events ?? undefined };
       },
       reingest: (region, token, signal) => call('inUse.reingest', [region, token], signal),
     },
@@ -192,6 +200,18 @@ export function remoteServices(callLab: CallLab): LabServices {
       roll: (part, image, token, signal) => call('releases.roll', [part, image, token], signal),
       schema: (image, signal) => call('releases.schema', [image], signal),
       migrate: (image, token, signal) => call('releases.migrate', [image, token], signal),
+    },
+    foundation: {
+      view: (region, signal) => call('foundation.view', [region], signal),
+      build: (region, token, signal) => call('foundation.build', [region, token], signal),
+      vault: async (region, signal) => {
+        const found = await call('foundation.vault', [region], signal);
+        return { ...found, snapshot: found.snapshot ?? undefined };
+      },
+      restoreVault: (region, snapshot, token, signal) =>
+        call('foundation.restoreVault', [region, snapshot, token], signal),
+      services: (region, signal) => call('foundation.services', [region], signal),
+      applyServices: (region, token, signal) => call('foundation.applyServices', [region, token], signal),
     },
   };
 }

@@ -1,6 +1,5 @@
 /** The two regions of this machine as the books see them: the same verbs as AWS, over real processes. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { healthPaths } from '../../gateway/contract.ts';
 import type { ClaimStore } from '../../gateway/region/claim-store.ts';
 import type { Vitals } from '../books/canary-world.ts';
 import type { DrillWorld } from '../books/drill.ts';
@@ -11,6 +10,7 @@ import { verify } from '../verify/verify.ts';
 import { LabDrill } from './lab-drill.ts';
 import { labReplicas } from './lab-replicas.ts';
 import { LabTraffic } from './lab-traffic.ts';
+import { readyGateways, startUnready } from './ready-gateways.ts';
 import { regionNamed, regionNames, zonesOf } from './region-name.ts';
 import { labMasterKey, type TwoRegions } from './two-regions.ts';
 import { LabVitals } from './vitals.ts';
@@ -62,15 +62,13 @@ export class LabWorld implements FailbackWorld, DrillWorld {
   }
 
   readonly capacity = {
-    read: async (region: string, signal: AbortSignal) => {
-      const ready = await Promise.all(this.#region(region).gateways.map(({ url }) => isReady(url, signal)));
-      return { ready: ready.filter(Boolean).length, needed: this.#options.gateways };
-    },
+    read: async (region: string, signal: AbortSignal) => ({
+      ready: await readyGateways(this.#region(region), signal),
+      needed: this.#options.gateways,
+    }),
     raise: async (region: string, to: number, signal: AbortSignal) => {
       const here = this.#region(region);
-      for (const [index, { gateway }] of here.places.entries()) {
-        if (gateway === undefined || !(await isReady(gateway.url, signal))) await here.startGateway(index);
-      }
+      await startUnready(here, signal);
       for (let count = here.gatewayPorts.length; count < to; count++) {
         await here.addGateway(zonesOf(here.name)[count % 2] ?? '');
       }
@@ -107,16 +105,5 @@ export class LabWorld implements FailbackWorld, DrillWorld {
 
   #region(name: string) {
     return this.#options.lab.region(regionNamed(name));
-  }
-}
-
-/** @param url of a gateway. */
-export async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(1_000)]);
-    return (await fetch(new URL(healthPaths.ready, url), { signal: bounded })).ok;
-  } catch {
-    signal.throwIfAborted();
-    return false;
   }
 }

@@ -80,7 +80,6 @@ export function operatorWays(map: LabMap): OwnWays & { close(): void } {
 /** Why the lab has no part in a book. */
 export const labRefusals = {
   upgrade: 'the lab has one version of PostgreSQL, and no cluster',
-  'disaster-restore': 'the lab has two regions and no third one, no stacks, no cluster and no Vault',
   drill: '`npx holdfast drill` has a lab of its own, with clients that keep a ledger',
 } as const;
 
@@ -88,19 +87,11 @@ export const labRefusals = {
 export function operatorWorld(ways: OwnWays, services: LabServices): World {
   const refused = (book: keyof typeof labRefusals) => (): Promise<never> =>
     Promise.reject(new Error(labRefusals[book]));
-  const [upgrade, disaster, drill] = [refused('upgrade'), refused('disaster-restore'), refused('drill')];
+  const [upgrade, drill] = [refused('upgrade'), refused('drill')];
   return {
     ...ways,
     ...services,
     upgrades: { view: upgrade, begin: upgrade, obstacles: upgrade, snapshot: upgrade, takeSnapshot: upgrade },
-    foundation: {
-      view: disaster,
-      build: disaster,
-      vault: disaster,
-      restoreVault: disaster,
-      services: disaster,
-      applyServices: disaster,
-    },
     drill: {
       conditions: drill,
       load: drill,

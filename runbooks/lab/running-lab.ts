@@ -1,16 +1,19 @@
 /** The lab that people keep running: two regions with everything they have, clients, and what the books ask of it. */
 import { join } from 'node:path';
 import { healthPaths, metricNames } from '../../gateway/contract.ts';
+import type { BookedSpend } from '../books/archived-spend.ts';
 import type { LabArchive } from './lab-archives.ts';
 import { LabBackups } from './lab-backups.ts';
 import type { ControlledLab } from './lab-control.ts';
+import { labFoundation } from './lab-foundation.ts';
 import type { LabParts } from './lab-parts.ts';
 import { labReleases } from './lab-releases.ts';
 import { LabSecretStore } from './lab-secrets.ts';
 import type { LabServices } from './lab-verbs.ts';
-import { isReady, LabWorld } from './lab-world.ts';
+import { LabWorld } from './lab-world.ts';
 import { labZones } from './lab-zones.ts';
 import { LabLoad } from './load.ts';
+import { isReady } from './ready-gateways.ts';
 import { type RegionName, regionNames } from './region-name.ts';
 import { type LabNetworks, loopbackNetworks } from './region-network.ts';
 import { labMasterKey, startTwoRegions, type TwoRegions } from './two-regions.ts';
@@ -28,16 +31,13 @@ export interface RunningLabOptions {
   readonly template?: string;
   /** Loopback for both if not given. */
   readonly networks?: LabNetworks;
-  /**
-   * Books archived spend in the database of the region that writes. May be repeated.
-   * @returns how many events neither archives nor database have.
-   */
+  /** Books archived spend in the database of the region that writes. May be repeated. */
   readonly bookArchives: (
     archives: readonly LabArchive[],
     region: RegionName,
     databaseUrl: string,
     signal: AbortSignal,
-  ) => Promise<number>;
+  ) => Promise<BookedSpend>;
 }
 
 export interface RunningLab extends ControlledLab {
@@ -127,6 +127,7 @@ async function start(
     inUse: backups.inUse,
     credentials: secrets,
     releases: labReleases(lab, directory),
+    foundation: labFoundation(lab),
   };
   return {
     lab,

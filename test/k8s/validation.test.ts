@@ -73,5 +73,5 @@ it.skipIf(process.env['CI'] === undefined && !installed)(
     // Guards the check itself.
     expect(refused.faults).toHaveLength(versions.length);
   },
-  120_000,
+  180_000,
 );

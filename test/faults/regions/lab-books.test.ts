@@ -30,7 +30,7 @@ import { operatorWays, operatorWorld } from '../../../runbooks/lab/operator-worl
 import { findPostgresClient } from '../../../runbooks/lab/postgres-client.ts';
 import { ask } from '../../../runbooks/lab/region-database.ts';
 import { labPlaceFile, type RunningLab, startRunningLab } from '../../../runbooks/lab/running-lab.ts';
-import { labMasterKey, makeTemplate } from '../../../runbooks/lab/two-regions.ts';
+import { labMasterKey, makeTemplate, type RegionName } from '../../../runbooks/lab/two-regions.ts';
 import { until } from '../../support/processes.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -167,11 +167,11 @@ async function onlyTheArchiveHas({ entries }: LabLoad): Promise<void> {
 }
 
 /** Requests of these clients: every one that was answered has one row that ended well, and the sums agree with the rows. */
-async function expectBookedOnce(clients: LabLoad): Promise<void> {
+async function expectBookedOnce(clients: LabLoad, writer: RegionName = 'a'): Promise<void> {
   await clients.stop();
   const requests = clients.entries;
   expect(requests.filter(({ isAnswered }) => isAnswered).length).toBeGreaterThan(50);
-  const { operatorUrl } = running.lab.region('a');
+  const { operatorUrl } = running.lab.region(writer);
   await until(async () => unbooked({ requests, ...(await bookedRequests(operatorUrl)) }).length === 0, 30_000);
   const { booked, ledger } = await bookedRequests(operatorUrl);
   expect([...booked].filter(([, count]) => count > 1)).toEqual([]);
@@ -283,5 +283,33 @@ describe('the books in the lab', () => {
       }, 20_000);
     },
     120_000,
+  );
+
+  it.runIf(longer)(
+    'disaster-restore: both regions are lost, and all archived spend since the backup is booked once in the one that comes back',
+    async () => {
+      await makeKey('before-the-disaster');
+      await running.takeBackups(AbortSignal.timeout(30_000));
+      const clients = startClients();
+      await until(() => clients.entries.length > 50, 20_000);
+      await clients.stop();
+      await onlyTheArchiveHas(clients);
+      for (const region of ['a', 'b']) await askLab(file, 'kill', { region });
+      const { outcome, events } = await runBook('disaster-restore');
+      expect(outcome).toEqual(completed);
+      await expectBookedOnce(clients, 'b');
+      // Of processes that were killed the last minute is on their disks alone; of what is known nothing is lost.
+      const { losses } = reportOf(buildBook('disaster-restore', labParameters('disaster-restore')), events);
+      expect({ spendEventsLost: 0, ...losses }).toMatchObject({ spendEventsLost: 0, spendEventsDoubled: 0 });
+      expect((await running.lab.claims.read(AbortSignal.timeout(5_000))).agreed).toMatchObject({
+        writer: 'b',
+        phase: 'held',
+      });
+      await until(() => {
+        const recent = { dnsLeadsTo: '', requests: 0, atTheFirstTry: -1, ...running.clients() };
+        return recent.dnsLeadsTo === 'b' && recent.requests > 20 && recent.requests === recent.atTheFirstTry;
+      }, 30_000);
+    },
+    240_000,
   );
 });

@@ -239,10 +239,10 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
       // What nobody can count is not called none.
       expect(await inUse.missingSpend(east, signal)).toEqual({ events: undefined, isBeingShipped: false });
       await expect(inUse.reingest(east, 'token', signal)).rejects.toThrow('no archive');
-      const archived = awsDatabaseInUse(clients, { ...used, reingest: async () => 2 });
+      const archived = awsDatabaseInUse(clients, { ...used, reingest: async () => ({ missing: 2, unfinished: 1 }) });
       expect(await archived.missingSpend(east, signal)).toMatchObject({ events: 'archived' });
       await archived.reingest(east, 'token', signal);
-      expect(await archived.missingSpend(east, signal)).toMatchObject({ events: 0, lost: 2 });
+      expect(await archived.missingSpend(east, signal)).toMatchObject({ events: 0, lost: 2, unfinished: 1 });
     });
 
     it('a standby whose secret is missing or another version than that of the writer is not ready', async () => {

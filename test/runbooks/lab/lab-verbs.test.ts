@@ -59,6 +59,14 @@ const bare: LabServices = {
     retire: unasked,
   },
   releases: { view: unasked, roll: unasked, schema: unasked, migrate: unasked },
+  foundation: {
+    view: async () => 'absent',
+    build: unasked,
+    vault: async () => ({ isUnsealed: true, snapshot: undefined }),
+    restoreVault: unasked,
+    services: async () => ({ ready: 0, wanted: 2 }),
+    applyServices: unasked,
+  },
 };
 
 /** As over HTTP: everything becomes text on its way. */
@@ -84,9 +92,20 @@ it('what the lab does not have is not there for an operator of another process e
   expect(await remote.restores.read('a', 'r', signal)).toStrictEqual(await bare.restores.read('a', 'r', signal));
   expect(await remote.inUse.name('a', signal)).toBeUndefined();
   expect(await remote.inUse.missingSpend('a', signal)).toStrictEqual({ events: undefined, isBeingShipped: true });
+  expect(await remote.foundation.view('a', signal)).toBe('absent');
+  expect(await remote.foundation.vault('a', signal)).toStrictEqual({ isUnsealed: true, snapshot: undefined });
+  expect(await remote.foundation.services('a', signal)).toEqual({ ready: 0, wanted: 2 });
   expect(await remote.credentials.view('cache', 'a', signal)).toStrictEqual(
     await bare.credentials.view('cache', 'a', signal),
   );
+});
+
+it.each([
+  { events: 'archived', isBeingShipped: false },
+  { events: 0, isBeingShipped: false, lost: 3, unfinished: 1 },
+] as const)('what archives hold of spend reaches the operator as it is: %o', async (missing) => {
+  const inUse = { ...bare.inUse, missingSpend: async () => missing };
+  expect(await remoteServices(overText({ ...bare, inUse })).inUse.missingSpend('a', signal)).toStrictEqual(missing);
 });
 
 it('a refusal of the lab reaches the operator, and only verbs of the list are carried out', async () => {
