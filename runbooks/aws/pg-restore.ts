@@ -18,9 +18,9 @@ export interface RestoreTarget {
 }
 
 const execute = promisify(execFile);
-const versionPatienceMs = 10_000;
+const versionPatienceMs = 20_000;
 
-/** Major version of the program; undefined = there is none that runs. */
+/** Major version of the program; undefined = there is none that runs. @throws when it does not come to an end. */
 export async function pgRestoreMajor(
   { command, environment }: PgRestoreProgram,
   signal: AbortSignal,
@@ -29,8 +29,10 @@ export async function pgRestoreMajor(
     const { stdout } = await execute(command, ['--version'], { env: environment, timeout: versionPatienceMs, signal });
     const [, major] = /\s(\d+)/.exec(stdout) ?? [];
     return major === undefined ? undefined : Number(major);
-  } catch {
+  } catch (error) {
     signal.throwIfAborted();
+    const isLate = error instanceof Error && 'killed' in error && error.killed === true;
+    if (isLate) throw new Error(`${command} --version did not answer within ${versionPatienceMs / 1000} s`);
     return undefined;
   }
 }

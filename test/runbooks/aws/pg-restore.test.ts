@@ -1,6 +1,9 @@
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { programObstacle } from '../../../runbooks/aws/dump-restores.ts';
-import { connectionOf } from '../../../runbooks/aws/pg-restore.ts';
+import { connectionOf, pgRestore, pgRestoreMajor } from '../../../runbooks/aws/pg-restore.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const application = 'restored-run-1';
 
@@ -35,3 +38,30 @@ it.each([
 ])('major version %s for a server of 18: %s', (found, because) => {
   expect(programObstacle(found, 18)?.because).toBe(because);
 });
+
+const { signal } = new AbortController();
+const environment = { PATH: '/usr/bin:/bin' };
+
+it('a program that is not there has no version, and loads nothing', async () => {
+  const absent = { command: '/nowhere/pg_restore', environment };
+  expect(await pgRestoreMajor(absent, signal)).toBeUndefined();
+  const target = { url: 'postgresql://u:p@127.0.0.1:1/d', application };
+  await expect(pgRestore(absent, target, oneByte(), signal)).rejects.toThrow('ENOENT');
+});
+
+it('why the archive broke off is told, and not what the program made of that', async () => {
+  const command = join(await temporaryDirectory(), 'pg_restore');
+  await writeFile(command, '#!/bin/sh\ncat >/dev/null\necho "unexpected end of file" >&2\nexit 1\n');
+  await chmod(command, 0o755);
+  const target = { url: 'postgresql://u:p@127.0.0.1:1/d', application };
+  await expect(pgRestore({ command, environment }, target, brokenOff(), signal)).rejects.toThrow('S3 stays away');
+});
+
+async function* oneByte(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('x');
+}
+
+async function* brokenOff(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('x');
+  throw new Error('S3 stays away');
+}
