@@ -56,13 +56,16 @@ export const seizeStep = (
   },
   patienceSeconds: 120,
   ...(confirm ? { confirm: target } : {}),
-  precondition: async (world, { signal }) => {
+  precondition: async (world, { signal, runId }) => {
     const reading = await world.claims.read(signal);
     if (!reading.isMajority)
       return { is: 'blocked', because: 'too few buckets of the claim answer', fix: unheard(reading) };
     if (reading.newest === undefined) {
       return { is: 'blocked', because: 'there is no claim', fix: 'holdfast region init makes it' };
     }
+    const wanted = seizure(reading.newest, runId, target);
+    // Nor may traffic move for a region that another run does not promote.
+    if (wanted.is === 'refuse' && reading.newest.writer !== target) return { is: 'blocked', because: wanted.because };
     return (candidatesOnly ? unlisted(reading.newest, target) : undefined) ?? { is: 'ready' };
   },
   check: async (world, { signal, runId }) => {
