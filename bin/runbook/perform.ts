@@ -177,11 +177,12 @@ async function confirmed(
   return (await terminal.ask(`Type ${expected} to do it: `, signal)).trim();
 }
 
-function sayOutcome({ terminal }: Host, { runId, place }: Started, outcome: Outcome, asJson: boolean): void {
+function sayOutcome({ terminal }: Host, { runId, place, book }: Started, outcome: Outcome, asJson: boolean): void {
   if (asJson) return terminal.write(`${JSON.stringify({ is: 'outcome', run: runId, outcome })}\n`);
   switch (outcome.is) {
     case 'completed':
-      return terminal.write(`The run is complete. npx holdfast runbook report ${runId}\n`);
+      terminal.write(`The run is complete. npx holdfast runbook report ${runId}\n`);
+      return terminal.write(book.afterwards.map((item) => `  Afterwards: ${item}\n`).join(''));
     case 'refused':
       terminal.writeError(`Nothing was changed: "${outcome.step}" ${outcome.because}\n`);
       break;

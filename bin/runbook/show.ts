@@ -2,6 +2,7 @@
 import { bucketName } from '../../lib/platform/names.ts';
 import { policyOf } from '../../runbooks/aws/policy.ts';
 import { drillDue, drillResult } from '../../runbooks/books/drill-history.ts';
+import { withNames } from '../../runbooks/books/page-names.ts';
 import { buildBook, parameterHelp, printedParameters, typedParameters } from '../../runbooks/books/registry.ts';
 import type { World } from '../../runbooks/books/world.ts';
 import { type RunbookId, runbookTitles } from '../../runbooks/catalog.ts';
@@ -89,7 +90,9 @@ export async function showBook(
     const { book, parameters } =
       blank === true ? { book: buildBook(id, printed), parameters: printed } : await bookOf(host, name, words);
     const document = runbookDocument(book, typedParameters(parameters));
-    host.terminal.write(format === 'md' ? toMarkdown(document) : toHtml(document, book.title));
+    const platform = blank === true ? undefined : await host.platform();
+    const page = platform === undefined ? document : withNames(document, platform);
+    host.terminal.write(format === 'md' ? toMarkdown(page) : toHtml(page, book.title));
     return 0;
   });
 }

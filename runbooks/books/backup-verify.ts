@@ -1,5 +1,6 @@
 /** A backup counts when it was restored and read. Every kind is looked at, the database is really restored, beside all use. */
 import { type BackupName, backupFault, backupNames, backups } from '../../lib/platform/backups.ts';
+import { inWords } from '../engine/print.ts';
 import type { Runbook, Step } from '../engine/step.ts';
 import type { BackupWorld } from './backup-world.ts';
 import type { VerifiedWorld } from './region-world.ts';
@@ -16,6 +17,10 @@ export function backupVerify(plan: RestorePlan): Runbook<BackupVerifyWorld> {
     title: `See that the backups in ${region} can be used`,
     useWhen: ['every month, and after every change of what makes backups', 'before a release that changes the schema'],
     doNotUseWhen: ['a restore is needed now: database-restore does the same and goes on'],
+    lookFirst: [{ command: 'npx holdfast runbook list --runs', expect: 'no restore is under way' }],
+    takes: 'as long as a database of this size takes to restore: half an hour is common',
+    harms: 'nobody: the restored database stands beside all use, and costs money until the last step but one',
+    afterwards: [],
     steps: [
       ...backupNames.map((name) => fresh(region, name)),
       backupStep(plan),
@@ -33,7 +38,7 @@ const fresh = (region: string, name: BackupName): Step<BackupWorld> => {
     id: `fresh-${name}`,
     title: `See that the newest ${name} is young enough`,
     words: {
-      check: `is the newest ${name} (${by}; ${place}) younger than ${Math.round(overdueSeconds / 60)} minutes?`,
+      check: `is the newest ${name} (${by}; ${place}) younger than ${inWords(overdueSeconds)}?`,
     },
     patienceSeconds: 60,
     check: async (world, { signal }) => {

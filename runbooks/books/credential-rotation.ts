@@ -53,6 +53,14 @@ export function credentialRotation(plan: RotationPlan): Runbook<RotationWorld> {
       `one virtual key of a client leaked: block it (/key/block), that works in every region within seconds`,
       'the database or the cache is failing over: wait for its end',
     ],
+    lookFirst: [
+      { command: 'npx holdfast runbook list --runs', expect: 'no other rotation of this credential is unfinished' },
+      { command: 'npx holdfast region status', expect: 'no line begins with "!": nothing is failing over' },
+    ],
+    takes: `minutes for the gateways to change over, and ${plan.overlapSeconds} s in which both are accepted`,
+    harms:
+      'nobody, as long as both are accepted; whoever has the old one in a place that this book does not know is refused when the old one is',
+    afterwards: ['change it wherever else it was written down: dashboards, jobs, laptops'],
     steps: [
       before(plan),
       stage(plan),

@@ -59,6 +59,24 @@ export function databaseRestore(plan: RestorePlan): Runbook<RestoreWorld> {
       'only the connection is broken: gateways serve without it, and spend waits in the outbox',
       'one table is needed: restore beside it (backup-verify), and copy the rows',
     ],
+    lookFirst: [
+      {
+        command: 'npx holdfast region status',
+        expect: `${region} has the right to write, and no other region's replica is sound`,
+      },
+      {
+        command: `npx holdfast runbook rehearse backup-verify region=${region}`,
+        expect: 'the backups are as young as you need them',
+      },
+    ],
+    takes: 'as long as the database is large (half an hour is common), then minutes',
+    harms:
+      'requests: nobody. Changes of keys, budgets and configuration get 503 while the new epoch is not open; those made after the backup are gone',
+    afterwards: [
+      'build new replicas: the old ones follow the old database',
+      'look through the old database for what the backup lacks, then delete it; it was put aside under another name',
+      'tell those who made keys after the backup that they must make them anew',
+    ],
     recoveredBy: 'open',
     steps: [
       backupStep(plan),

@@ -48,6 +48,21 @@ export function disasterRestore(plan: DisasterPlan): Runbook<DisasterWorld> {
       'any region still has a replica: use region-failover',
       `${former} may come back with its database soon: a day of lost writes is worse than an hour of waiting`,
     ],
+    lookFirst: [
+      { command: 'npx holdfast region status', expect: 'no region answers, and none has a database' },
+      {
+        command: `npx holdfast runbook rehearse backup-verify region=${region}`,
+        expect: `copies of the backups lie in ${region}`,
+      },
+    ],
+    takes: 'an hour or more: cluster, stores and the database are the longest parts',
+    harms:
+      'everybody is without service already; what was written after the backup is lost, but spend that the archive has',
+    afterwards: [
+      'build a standby region: nothing can be promoted now',
+      'what was lost may come back: it must not write. Leave the claim as it is, and never start its gateways from an old configuration',
+      'tell those who made keys after the backup that they must make them anew',
+    ],
     recoveredBy: 'open',
     steps: [
       backupStep(plan),

@@ -118,6 +118,22 @@ export function drill<World>(book: Runbook<World>, plan: DrillPlan): Runbook<Wor
       `in production, before the same drill has passed in staging`,
       ...book.doNotUseWhen.filter((reason) => !reason.includes(' works: ')),
     ],
+    lookFirst: [
+      {
+        command: 'npx holdfast runbook list --runs',
+        expect: 'no run is unfinished; its last line says when a drill is due',
+      },
+      ...book.lookFirst,
+    ],
+    takes: `as long as the book itself (${book.takes}), and some minutes to count`,
+    harms:
+      environment === 'production'
+        ? `what the book itself does to clients, to real ones: ${book.harms}`
+        : `nobody outside of ${environment}. Of those inside: ${book.harms}`,
+    afterwards: [
+      'fill in the post-mortem of the report, also when it passed: what was slower than the last time?',
+      ...book.afterwards,
+    ],
     ...(fault === 'none' ? {} : { brokenBy: 'drill-break' }),
     ...(recoveredBy === undefined ? {} : { recoveredBy }),
     steps: [

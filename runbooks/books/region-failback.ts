@@ -63,6 +63,23 @@ export function regionFailback(plan: FailbackPlan): Runbook<FailbackWorld> {
       `the cause of the failover is not known`,
       `${former} is failing now: use region-failover towards a region with a replica`,
     ],
+    lookFirst: [
+      {
+        command: 'npx holdfast region status',
+        expect: `${former} writes; ${target} answers, and is a standby or fenced`,
+      },
+      {
+        command: 'npx holdfast region ready',
+        expect: `${target} lacks nothing but its database, its lag and the claim's word for it`,
+      },
+    ],
+    takes: `hours for a large database (building the replica), then five shares of ${plan.bakeSeconds} s each, then the minutes of a promotion. It may stop and be resumed anywhere`,
+    harms: `those who are given to ${target} while a share is tried: it goes back to 0 % by itself when errors or latency rise. Changes of keys, budgets and configuration get 503 between closing ${former} and opening ${target}`,
+    afterwards: [
+      `${former} has no replica's database now: rebuild it, too, so that there is a standby again`,
+      'apply by hand what the list of lost writes holds, if anything',
+      'drill region-failover when the standby is ready',
+    ],
     recoveredBy: 'open',
     steps: [
       fenced(plan),
@@ -139,7 +156,7 @@ const rebuild = ({ target, former }: FailbackPlan): FailbackStep => ({
   words: {
     check: `is there a replica in ${target} that follows ${former}?`,
     act: 'raise `databaseGeneration` and set `databaseSource` in holdfast.config.ts, deploy the data stack',
-    commands: [`npx cdk deploy DATA-STACK-OF-${target}`],
+    commands: [`npx cdk deploy DATA-STACK   # of ${target}`],
     canGoWrong: ['it takes as long as the database is large: hours are normal, and serving does not wait for it'],
   },
   patienceSeconds: 6 * 3_600,

@@ -28,8 +28,21 @@ export function regionSwitchover(plan: SwitchoverPlan): Runbook<RegionWorld> {
     ],
     doNotUseWhen: [
       `${former} does not answer: use region-failover`,
-      `only traffic should leave ${former}: move the traffic alone; every region serves in every state`,
+      `only traffic should leave ${former}: put the takeover object alone ("Move traffic", by hand); every region serves in every state`,
       'nobody has time to rebuild the former primary afterwards: RDS cannot demote, so there is no replica until then',
+    ],
+    lookFirst: [
+      {
+        command: 'npx holdfast region status',
+        expect: `${former} writes, ${target} stands by and is a candidate, and no line begins with "!"`,
+      },
+      { command: 'npx holdfast region ready', expect: `every line of ${target} is ok` },
+    ],
+    takes: `the minutes that RDS takes to promote; writes stand still from closing ${former} to opening the epoch`,
+    harms: `requests: nobody. Changes of keys, budgets and configuration get 503 from closing ${former} to opening the epoch, and are to be repeated`,
+    afterwards: [
+      `nothing can be promoted any more until ${target} has a replica: rebuild ${former} as one (region-failback does it on the way back)`,
+      `clients stay in ${target} as long as its takeover object lies there; region-failback takes it away`,
     ],
     recoveredBy: 'open',
     steps: [

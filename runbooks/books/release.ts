@@ -60,6 +60,17 @@ export function release(plan: ReleasePlan): Runbook<ReleaseWorld> {
       'Argo CD or Flux sets the image back to what git says: suspend it first, and commit the image afterwards',
       'the new schema cannot be read by the running version: split the change into two releases',
     ],
+    lookFirst: [
+      {
+        command: `kubectl --context ${primary} -n holdfast get deploy,statefulset`,
+        expect: 'every pod is ready, and no rollout is under way',
+      },
+      { command: 'npx holdfast region ready', expect: 'version, schema and config are the same in every region' },
+    ],
+    takes: `for each part the minutes that its pods take to drain and start, and ${plan.bakeSeconds} s of watching`,
+    harms:
+      'nobody: a pod ends when its requests have. A version that does harm is met by one zone, and goes back by itself',
+    afterwards: ['put the image into holdfast.config.ts and commit it: the next synth must not bring the old one back'],
     steps: [
       formerImage(plan),
       migrate(plan),
@@ -123,10 +134,15 @@ const roll = ({ image }: ReleasePlan, part: ReleasePart, id: string): ReleaseSte
   words: {
     check: `do all pods in ${nameOf(part)} run the image, ready?`,
     act: 'replace pods one after the other; each drains first',
-    commands: [
-      `kubectl --context ${part.region} -n holdfast set image deployment/gateway gateway=IMAGE`,
-      `kubectl --context ${part.region} -n holdfast rollout status deployment/gateway`,
-    ],
+    commands:
+      part.zone !== undefined
+        ? [
+            `# By hand a region is rolled as a whole: leave this step and the next one out, and watch the one after them closely.`,
+          ]
+        : [
+            `kubectl --context ${part.region} -n holdfast set image deployment/gateway gateway=IMAGE`,
+            `kubectl --context ${part.region} -n holdfast rollout status deployment/gateway`,
+          ],
     canGoWrong: ['pods do not become ready: the rollout stops by itself; take the run back'],
   },
   patienceSeconds: 1_800,
@@ -158,5 +174,5 @@ const bake = (plan: ReleasePlan, parts: readonly ReleasePart[], region: string, 
       const before = String(facts('before')['before']);
       for (const part of parts) await world.releases.roll(part, before, `${token}/back`, signal);
     },
-    stepBackWords: `${parts.map(nameOf).join(' and ')} goes back to the version before`,
+    stepBackWords: `the version before returns to ${parts.map(nameOf).join(' and ')}`,
   });

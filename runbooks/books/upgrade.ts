@@ -46,6 +46,24 @@ export function upgrade(plan: UpgradePlan): Runbook<UpgradeWorld> {
       'a cluster that is more than one minor version behind: one run for each version',
       'an incident is open, or the last backup was not verified',
     ],
+    lookFirst: [
+      { command: 'npx holdfast region status', expect: 'every region answers, and no line begins with "!"' },
+      {
+        command: 'npx holdfast runbook list --runs',
+        expect: 'backup-verify was completed this month, and no run is unfinished',
+      },
+    ],
+    takes:
+      component === 'database'
+        ? 'ten to thirty minutes a region, one region after the other'
+        : 'half an hour a region for the control plane; nodes follow',
+    harms:
+      component === 'database'
+        ? 'requests: nobody. In the primary region spend and changes of keys wait for the minute or two of a restart'
+        : 'nobody: pods move from node to node as their disruption budgets let them',
+    afterwards: [
+      `put the version ${to} into holdfast.config.ts and commit it: the next deployment must not ask for the old one`,
+    ],
     steps: [
       obstacles(plan),
       ...standbys.flatMap((region) => [

@@ -61,6 +61,21 @@ export function zoneEvacuation(plan: ZonePlan): Runbook<ZoneWorld> {
       'several zones are ill: use region-failover',
       'autoshift has shifted it already: this finds that done, there is no need for it',
     ],
+    lookFirst: [
+      {
+        command: 'kubectl --context ' + region + ' -n holdfast get pods -o wide',
+        expect: 'pods of one zone restart or are unready, those of the others are not',
+      },
+      {
+        command: `aws arc-zonal-shift list-zonal-shifts --region ${region} --status ACTIVE`,
+        expect: 'no shift is in force',
+      },
+    ],
+    takes: 'traffic leaves within minutes of the shift; each store moves in about a minute',
+    harms: `requests that ${zone} serves while it is left: load balancers let them end. Spend and changes of keys wait for about a minute while the database moves`,
+    afterwards: [
+      `when ${zone} is well: \`npx holdfast runbook undo RUN\` ends the shift; by itself it ends after ${plan.shiftMinutes} minutes, ill or well`,
+    ],
     recoveredBy: 'shift',
     steps: [
       capacityWithout(plan),

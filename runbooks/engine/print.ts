@@ -9,12 +9,23 @@ import type { Runbook, Step, Undo } from './step.ts';
  */
 export function runbookDocument<World>(book: Runbook<World>, parameters: readonly string[] = []): Document {
   const typed = [book.id, ...parameters].join(' ');
+  const steps = book.steps.flatMap((step, index) => stepBlocks(step, index + 1));
   return [
     { is: 'heading', level: 1, text: book.title },
+    {
+      is: 'list',
+      items: [`How long it takes: ${book.takes}`, `Who notices: ${book.harms}`],
+    },
     { is: 'heading', level: 2, text: 'When to use it' },
     { is: 'list', items: book.useWhen },
     { is: 'heading', level: 2, text: 'When not to use it' },
     { is: 'list', items: book.doNotUseWhen },
+    { is: 'heading', level: 2, text: 'Look first' },
+    {
+      is: 'table',
+      head: ['run', 'go on when'],
+      rows: book.lookFirst.map(({ command, expect }) => [`\`${command}\``, expect]),
+    },
     { is: 'heading', level: 2, text: 'Run it' },
     {
       is: 'code',
@@ -27,11 +38,22 @@ export function runbookDocument<World>(book: Runbook<World>, parameters: readonl
       ],
     },
     {
-      is: 'paragraph',
-      text: 'In AWS it needs your credentials there, a kubectl context named after each region, and some variables: `rehearse` names those that are missing. When this program cannot run, do the steps by hand, in this order: look first, and do nothing that is done already.',
+      is: 'list',
+      items: [
+        'A rehearsal ends with "A run would begin now." It names the variables that are missing. In AWS a run also needs your credentials there, and a kubectl context named after each region.',
+        'A run prints its own name (RUN) first, then a line for each thing that it does or finds. It asks for a name to be typed where a step says so. Ctrl-C ends it safely.',
+        'It ends with 0 when all is done, 2 when what you typed is wrong, 3 when nothing was changed, 4 when it stopped on the way, 5 when the patience of a step was over; with 4 and 5 it prints how to go on.',
+        `When this program cannot run, do the steps by hand, in this order: look first, and do nothing that is done already. Names in capitals: \`npx holdfast runbook show ${book.id}\` prints this page with those of your platform; cdk.out/review.md has them, too.`,
+      ],
     },
     { is: 'heading', level: 2, text: 'Steps' },
-    ...book.steps.flatMap((step, index) => stepBlocks(step, index + 1)),
+    ...steps,
+    ...(book.afterwards.length === 0
+      ? []
+      : [
+          { is: 'heading', level: 2, text: 'Afterwards' } as const,
+          { is: 'list', items: book.afterwards, tasks: true } as const,
+        ]),
   ];
 }
 
@@ -40,9 +62,9 @@ function stepBlocks<World>(step: Step<World>, number: number): Block[] {
   const rows: (readonly [string, string])[] = [
     ['Look', words.check],
     ['Do', words.act],
-    ['Look again', words.verify ?? words.check],
-    ['Patience', `${step.patienceSeconds} s`],
-    ['Take back', takingBack(undo)],
+    ...(words.verify === undefined ? [] : [['Look again', words.verify] as const]),
+    ['Wait', `at most ${inWords(step.patienceSeconds)}`],
+    ['Take back', takingBack(undo, words.takeBack)],
   ];
   if (step.confirm !== undefined) rows.push(['Confirm', `type "${step.confirm}"`]);
   const goesWrong = words.canGoWrong ?? [];
@@ -56,8 +78,15 @@ function stepBlocks<World>(step: Step<World>, number: number): Block[] {
   ];
 }
 
-function takingBack<World>(undo: Undo<World>): string {
-  if (typeof undo === 'function') return '`npx holdfast runbook undo RUN`';
+/** Pure. In the unit that a person thinks in. */
+export function inWords(seconds: number): string {
+  const round = (value: number): string => String(Number(value.toFixed(1)));
+  if (seconds < 120) return `${round(seconds)} s`;
+  return seconds < 7_200 ? `${round(seconds / 60)} min` : `${round(seconds / 3_600)} h`;
+}
+
+function takingBack<World>(undo: Undo<World>, words: string | undefined): string {
+  if (typeof undo === 'function') return `\`npx holdfast runbook undo RUN\`${words === undefined ? '' : `: ${words}`}`;
   return 'stays' in undo ? `not needed: ${undo.stays}` : `cannot be: ${undo.irreversible}`;
 }
 
@@ -98,6 +127,12 @@ export function reportDocument(report: RunReport): Document {
     report.actionItems.length === 0
       ? { is: 'paragraph', text: 'None found in the journal.' }
       : { is: 'list', items: report.actionItems, tasks: true },
+    ...(report.afterwards.length === 0
+      ? []
+      : [
+          { is: 'heading', level: 2, text: 'Afterwards' } as const,
+          { is: 'list', items: report.afterwards, tasks: true } as const,
+        ]),
     { is: 'heading', level: 2, text: 'For the post-mortem' },
     {
       is: 'list',

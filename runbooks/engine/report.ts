@@ -55,11 +55,13 @@ export interface RunReport {
   readonly objectivesMet: boolean | undefined;
   readonly timeline: readonly TimelineRow[];
   readonly actionItems: readonly string[];
+  /** What the book leaves to people; nothing until the run is complete. */
+  readonly afterwards: readonly string[];
 }
 
 /** @throws when the events are not those of a run. */
 export function reportOf(
-  book: Pick<Runbook<never>, 'title' | 'steps' | 'brokenBy' | 'recoveredBy'>,
+  book: Pick<Runbook<never>, 'title' | 'steps' | 'brokenBy' | 'recoveredBy' | 'afterwards'>,
   events: readonly JournalEvent[],
   objectives?: Objectives,
 ): RunReport {
@@ -89,6 +91,7 @@ export function reportOf(
       text: sentenceOf(event, titlesOf(book)),
     })),
     actionItems: actionItems(events, titlesOf(book), promised, recoverySeconds, losses),
+    afterwards: events.at(-1)?.is === 'run-completed' ? book.afterwards : [],
   };
 }
 

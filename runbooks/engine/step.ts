@@ -31,6 +31,8 @@ export interface StepWords {
   readonly check: string;
   readonly act: string;
   readonly verify?: string;
+  /** What taking it back does, where that is more than the opposite. */
+  readonly takeBack?: string;
   /** The same by hand. */
   readonly commands?: readonly string[];
   readonly canGoWrong?: readonly string[];
@@ -68,11 +70,24 @@ export type Undo<World> =
   /** There is nothing to take back, or its effect harms nobody: taking the run back passes over it. */
   | { readonly stays: string };
 
+export interface LookFirst {
+  readonly command: string;
+  readonly expect: string;
+}
+
 export interface Runbook<World> {
   readonly id: string;
   readonly title: string;
   readonly useWhen: readonly string[];
   readonly doNotUseWhen: readonly string[];
+  /** For somebody who was paged a minute ago: what to look at, and what it shows when this is the right book. */
+  readonly lookFirst: readonly LookFirst[];
+  /** How long it takes, as a rule. */
+  readonly takes: string;
+  /** Who notices what while it runs. */
+  readonly harms: string;
+  /** What is left to do when the run is complete. */
+  readonly afterwards: readonly string[];
   readonly steps: readonly Step<World>[];
   /** The recovery time begins when this step stands; absent = with the run. */
   readonly brokenBy?: string;
@@ -89,6 +104,8 @@ export function faultsOf<World>(book: Runbook<World>): string[] {
   if (book.steps.length === 0) faults.push('it has no steps');
   if (book.useWhen.length === 0) faults.push('it does not say when to use it');
   if (book.doNotUseWhen.length === 0) faults.push('it does not say when not to use it');
+  if (book.lookFirst.length === 0) faults.push('it does not say what to look at first');
+  for (const name of ['takes', 'harms'] as const) if (book[name] === '') faults.push(`it has no words for ${name}`);
   for (const name of ['brokenBy', 'recoveredBy'] as const) {
     const id = book[name];
     if (id !== undefined && !ids.includes(id)) faults.push(`${name} names "${id}", which is no step`);

@@ -56,6 +56,11 @@ function regionFaults({ region, page, takeover }: SeenRegion, claim: Claim | und
     );
   }
   if ('because' in page) return [...faults, `${region} does not answer: ${page.because}`];
+  if (claim?.writer === region && claim.phase === 'held' && page.standing === 'fenced') {
+    faults.push(
+      `${region} has the right to write and takes no change: a run has stopped half way (npx holdfast runbook list --runs; resume it, or take it back), or it was paused (npx holdfast region resume ${region})`,
+    );
+  }
   faults.push(...page.faults.map((fault) => `${region}: ${fault}`));
   if (claim === undefined) return faults;
   if (page.epoch !== undefined && page.epoch < claim.epoch) {

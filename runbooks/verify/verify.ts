@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { healthPaths } from '../../gateway/contract.ts';
 import type { CheckName, Finding } from '../books/finding.ts';
+import { messageOf } from '../engine/look.ts';
 
 export interface VerifyOptions {
   /** Address of the gateway, without a path. */
@@ -61,7 +62,7 @@ async function findingOf(check: CheckName, ask: () => Promise<string>, signal: A
     return { check, is: 'ok', note: await ask(), seconds: seconds() };
   } catch (error) {
     signal.throwIfAborted();
-    return { check, is: error instanceof Skipped ? 'skipped' : 'failed', note: messageOf(error), seconds: seconds() };
+    return { check, is: error instanceof Skipped ? 'skipped' : 'failed', note: noteOf(error), seconds: seconds() };
   }
 }
 
@@ -210,9 +211,5 @@ function saidIn(text: string): string {
   return text.slice(0, 200) || 'nothing more';
 }
 
-/** `fetch failed` alone says nothing: its cause does. */
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error instanceof z.ZodError) return `an answer of another shape: ${z.prettifyError(error)}`;
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
-}
+const noteOf = (error: unknown): string =>
+  error instanceof z.ZodError ? `an answer of another shape: ${z.prettifyError(error)}` : messageOf(error);

@@ -35,7 +35,11 @@ export function bakeStep<World extends BakedWorld>(options: BakeOptions<World>):
       act: `watch ${region} for ${bakeSeconds} s: errors at most ${limits.maxErrorPercent} %, latency at most ${limits.maxAddedLatencyMs} ms above the others; on a breach ${options.stepBackWords}`,
       verify: 'the full time has passed, with enough requests and no breach',
       canGoWrong: [
-        `fewer than ${limits.minRequests} requests come: nothing is proven, nothing is taken back; resume when there is load`,
+        ...(limits.minRequests === 0
+          ? []
+          : [
+              `fewer than ${limits.minRequests} requests come: nothing is proven, nothing is taken back; resume when there is load`,
+            ]),
         'the gate is breached: find the cause, then begin a new run; what stands is found done',
       ],
     },

@@ -40,11 +40,12 @@ export const seizeStep = (
     act: `compare-and-swap the claim: next epoch, writer ${target}, phase seized; from here on ${former} cannot renew`,
     commands: [
       'npx holdfast region status',
-      '# Without this program, in every bucket of the claim; two of three are a majority:',
+      '# Without this program, in every bucket of the claim, two of three are a majority: CLAIM-BUCKETS',
       "aws s3api get-object --bucket CLAIM-BUCKET --key claim.json claim.json   # says the object's ETag",
       `# In claim.json: epoch one more, writer "${target}", phase "seized", run "by-hand", sequence one more`,
       "aws s3api put-object --bucket CLAIM-BUCKET --key claim.json --body claim.json --if-match 'ETAG'",
     ],
+    takeBack: `gives the right back to ${former} with a new epoch; needs its database to answer, and works until the promotion`,
     canGoWrong: [
       'another operator is promoting another region: resume that run or take it back, nothing is done here',
       'too few buckets answer: wait for them; without a majority nobody may write',
@@ -55,13 +56,16 @@ export const seizeStep = (
   },
   patienceSeconds: 120,
   ...(confirm ? { confirm: target } : {}),
-  precondition: async (world, { signal }) => {
+  precondition: async (world, { signal, runId }) => {
     const reading = await world.claims.read(signal);
     if (!reading.isMajority)
       return { is: 'blocked', because: 'too few buckets of the claim answer', fix: unheard(reading) };
     if (reading.newest === undefined) {
       return { is: 'blocked', because: 'there is no claim', fix: 'holdfast region init makes it' };
     }
+    const wanted = seizure(reading.newest, runId, target);
+    // Nor may traffic move for a region that another run does not promote.
+    if (wanted.is === 'refuse' && reading.newest.writer !== target) return { is: 'blocked', because: wanted.because };
     return (candidatesOnly ? unlisted(reading.newest, target) : undefined) ?? { is: 'ready' };
   },
   check: async (world, { signal, runId }) => {
@@ -194,6 +198,7 @@ export const promoteStep = (
       promoteWith === 'stack'
         ? `update the data stack of ${target} with RegionRole=primary, parameters only`
         : 'ask the RDS API; the stack learns of it afterwards (DbPromotion=external)',
+    verify: `is it a primary? The command answers at once, the promotion takes minutes (aws rds describe-db-instances shows it: no source, "available")`,
     commands: [
       promoteWith === 'stack'
         ? `aws cloudformation update-stack --region ${target} --stack-name DATA-STACK --use-previous-template --disable-rollback --parameters ParameterKey=RegionRole,ParameterValue=primary ParameterKey=DbPromotion,UsePreviousValue=true`
@@ -240,6 +245,7 @@ export const raiseStep = ({ target }: RegionPlan): RegionStep => ({
     check: `does the row of ${target} name ${target} and the claim's epoch?`,
     act: "set the row to the claim's epoch and writer, if its epoch is lower",
     commands: [
+      `# With the address of the database in ${target}; EPOCH is the one that you wrote into the claim.`,
       `psql "$DATABASE_URL" -c "UPDATE region_epoch SET epoch = EPOCH, writer_region = '${target}', state = 'open' WHERE epoch < EPOCH"`,
     ],
     canGoWrong: ['the row has a higher epoch: another run was later than this one, which then stops'],
@@ -264,6 +270,7 @@ export const openStep = ({ target }: RegionPlan): RegionStep => ({
     check: `is the claim held by ${target}?`,
     act: 'compare-and-swap the claim from seized to held, without candidates',
     commands: [
+      '# In the same buckets as before: CLAIM-BUCKETS',
       'aws s3api get-object --bucket CLAIM-BUCKET --key claim.json claim.json',
       '# In claim.json: phase "held", candidates [], sequence one more; epoch and writer stay',
       "aws s3api put-object --bucket CLAIM-BUCKET --key claim.json --body claim.json --if-match 'ETAG'",

@@ -46,6 +46,7 @@ export const closeStep = ({ target, former }: RegionPlan): RegionStep => ({
   title: `Close ${former} for control-plane writes`,
   words: {
     check: `is the row of ${former} closed, in the claim's epoch?`,
+    takeBack: `opens ${former} again, with a new epoch`,
     act: `set the row to closed: waits for writes that run, refuses every later one; clients get 503 and try again`,
     canGoWrong: [
       'the run ends after this step: writes are refused until it is resumed or taken back; serving and spend go on',

@@ -10,8 +10,9 @@ export const takeoverStep = (target: string): Step<RegionWorld> => ({
     act: `put the takeover object in ${target}; the health checks of the other region see it and fail`,
     commands: [
       `echo '{"run":"by-hand","epoch":0}' > takeover.json`,
-      `aws s3 cp takeover.json s3://TAKEOVER-BUCKET-OF-${target}/takeover.json --cache-control no-store`,
+      `aws s3 cp takeover.json s3://TAKEOVER-BUCKET/takeover.json --region ${target} --cache-control no-store`,
     ],
+    takeBack: 'deletes the object; clients return when the health checks of the other region pass again',
     canGoWrong: [
       'the object cannot be put: change the DNS records, which needs the control plane in us-east-1',
       'clients with pinned connections or addresses stay: the former region goes on serving them if it lives',

@@ -110,6 +110,10 @@ const book = (target: string, move: CacheMove): Runbook<RegionWorld> => ({
   title: 'The cache moves',
   useWhen: ['a test'],
   doNotUseWhen: ['never'],
+  lookFirst: [{ command: 'look', expect: 'a cache' }],
+  takes: 'no time',
+  harms: 'nobody',
+  afterwards: [],
   steps: cacheSteps(target, move),
 });
 

@@ -203,9 +203,11 @@ describe('region-failover', () => {
     if (bucket === undefined || other?.is !== 'seize') throw new Error('it can be seized');
     bucket.claim = other.claim;
     expect(await run(options(elsewhere))).toMatchObject({
+      is: 'refused',
       step: 'seize',
       because: expect.stringContaining('their-run is promoting c'),
     });
+    expect(elsewhere.takeovers.size).toBe(0);
     const same = await TwoRegions.withoutA();
     const mine = same.buckets[0]?.claim && seizure(same.buckets[0].claim, 'their-run', 'b');
     if (same.buckets[0] === undefined || mine?.is !== 'seize') throw new Error('it can be seized');

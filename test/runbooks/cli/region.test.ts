@@ -59,6 +59,14 @@ describe('holdfast region status', () => {
     expect(host.output()).toContain('b           standby, epoch 1, version 0.1.0, lag 0.8 s');
   });
 
+  it('ends with 1 when the writer takes no change, and says how it will again', async () => {
+    const host = fakeHost({ world: new SimulatedWorld() });
+    const address = [`a=${await pages({ ...writer, standing: 'fenced' })}`, `b=${await pages(standby)}`];
+    expect(await regionStatus(host, { world: 'lab', address })).toBe(1);
+    expect(host.output()).toContain('a has the right to write and takes no change');
+    expect(host.output()).toContain('npx holdfast region resume a');
+  });
+
   it('ends with 1 and says what does not: a region that is behind, an object that was left, a run that was killed', async () => {
     const world = new SimulatedWorld();
     world.takeovers.set('b', 'r-old');
@@ -71,7 +79,7 @@ describe('holdfast region status', () => {
       'the run r-7 is promoting a',
       'a knows epoch 1, the claim is of 2',
       'b has a takeover object of the run r-old',
-      'b does not answer',
+      'b does not answer: fetch failed: ',
     ]) {
       expect(host.output()).toContain(fault);
     }

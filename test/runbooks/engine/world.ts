@@ -54,6 +54,10 @@ export const bookOf = <World>(...steps: Step<World>[]): Runbook<World> => ({
   title: 'Test book',
   useWhen: ['testing'],
   doNotUseWhen: ['not testing'],
+  lookFirst: [{ command: 'look', expect: 'something to test' }],
+  takes: 'no time',
+  harms: 'nobody',
+  afterwards: [],
   steps,
 });
 
