@@ -20,7 +20,9 @@ export async function answered<T>(ask: () => Promise<T>): Promise<T | Unanswered
   try {
     return await ask();
   } catch (error) {
-    return { because: messageOf(error) };
+    // What a fetch says itself is that it failed.
+    const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+    return { because: `${messageOf(error)}${cause}` };
   }
 }
 

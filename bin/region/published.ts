@@ -96,8 +96,13 @@ export class Published {
     try {
       await work();
     } catch (error) {
-      if (this.#options.watch === undefined) throw error;
-      this.#host.terminal.writeError(`${messageOf(error)}\n`);
+      const { watch, inCluster } = this.#options;
+      if (watch === undefined) throw error;
+      const { terminal, clock, signal } = this.#host;
+      // Whoever stops a watch breaks off what it was about to tell.
+      if (signal.aborted) return;
+      const fault = { level: 'error', time: clock.date().getTime(), msg: messageOf(error) };
+      terminal.writeError(`${inCluster === undefined ? fault.msg : JSON.stringify(fault)}\n`);
     }
   }
 

@@ -27,7 +27,7 @@ export async function thisMachine(): Promise<Host> {
   let known: Promise<Platform | undefined> | undefined;
   const platform = (): Promise<Platform | undefined> => (known ??= loadPlatform());
   return {
-    operator: `${userInfo().username}@${hostname()}`,
+    operator: `${userName()}@${hostname()}`,
     signal: stop.signal,
     platform,
     openWorld: async (name, use) => {
@@ -69,6 +69,16 @@ export async function thisMachine(): Promise<Host> {
       },
     },
   };
+}
+
+/** A container may run as a user that its image does not name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'SystemError') return `user ${process.getuid?.() ?? 'unknown'}`;
+    throw error;
+  }
 }
 
 /** @param folder made if it is not there. @returns the path of the file. */

@@ -108,8 +108,12 @@ function watch(platform: Platform, region: Region): Grant[] {
     ...claims.map((place) => throughKey(place, storageKeyAlias(platform), ['kms:Decrypt'], 's3')),
     ...(secrets.length === 0 ? [] : [{ actions: ['secretsmanager:DescribeSecret'], resources: secrets }]),
     {
+      // Of a claim that is missing, S3 says so only to who may list its bucket.
       actions: ['s3:ListBucket'],
-      resources: [`arn:aws:s3:::${backupBucketName(platform, region)}`],
+      resources: [
+        backupBucketName(platform, region),
+        ...claims.map((place) => bucketName(platform, place, 'claim')),
+      ].map((name) => `arn:aws:s3:::${name}`),
     },
     { actions: ['rds:DescribeDBInstances'], resources: [databaseArn(platform, region)] },
     {

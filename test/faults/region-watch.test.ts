@@ -2,11 +2,13 @@
  * The pod that asks whether its region could take over: command line, variables, files and rights as the manifests and stacks
  * give them, over two real gateways, the Kubernetes API over HTTPS, and AWS's protocols (moto, and what moto lacks).
  */
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { podGrants } from '../../lib/constructs/pod-grants.ts';
 import { gatewayImage, kubernetes } from '../../lib/platform/names.ts';
 import { definePlatform } from '../../lib/platform/platform.ts';
 import type { Policy } from '../../runbooks/aws/policy.ts';
+import { thisCheckout } from '../../runbooks/lab/gateway-process.ts';
 import { at, find, listAt, objectsOf } from '../k8s/manifests.ts';
 import { spec } from '../lib/specs.ts';
 import { refusedCalls, unusedRights } from '../support/aws/allowed.ts';
@@ -113,3 +115,12 @@ describe.skipIf(process.env['CI'] === undefined && !available)(
     });
   },
 );
+
+const asNobody = ['--user', '--map-user=54321', '--map-group=54321', '--'];
+const canBeNobody = spawnSync('unshare', [...asNobody, 'true']).status === 0;
+
+it.skipIf(process.env['CI'] === undefined && !canBeNobody)('needs no name for the user that its pod runs as', () => {
+  const command = [process.execPath, 'bin/holdfast.ts', 'region', 'topology'];
+  const { status, stdout } = spawnSync('unshare', [...asNobody, ...command], { cwd: thisCheckout, encoding: 'utf8' });
+  expect([status, stdout]).toEqual([0, expect.stringContaining('us-west-2     standby')]);
+});
