@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TierName } from '../lib/platform/platform.ts';
+import type { TierName } from '../lib/platform/spec.ts';
 import { defaultGate } from '../runbooks/books/canary-world.ts';
 import { drill } from '../runbooks/books/drill.ts';
 import {

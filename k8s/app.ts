@@ -1,7 +1,8 @@
 /** From the platform to Kubernetes manifests: one folder per region, to be applied in the order of the file names. */
 import { readFileSync } from 'node:fs';
 import type { Chart } from 'cdk8s';
-import type { AddonName, ClusterKind, Platform, Region } from '../lib/platform/platform.ts';
+import type { Platform, Region } from '../lib/platform/platform.ts';
+import type { AddonName, ClusterKind } from '../lib/platform/spec.ts';
 import { agentgatewayChart } from './charts/agentgateway.ts';
 import { backupChart } from './charts/backup.ts';
 import { chaosChart } from './charts/chaos.ts';

@@ -1,4 +1,5 @@
-import type { ImageName, Platform } from '../../lib/platform/platform.ts';
+import type { Platform } from '../../lib/platform/platform.ts';
+import type { ImageName } from '../../lib/platform/spec.ts';
 import { versions } from '../../lib/platform/versions.ts';
 
 /**

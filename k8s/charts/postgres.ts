@@ -1,6 +1,7 @@
 import type { ApiObjectProps, Chart } from 'cdk8s';
 import { backupBucketName, database, kubernetes, ports } from '../../lib/platform/names.ts';
-import type { AddonName, Region } from '../../lib/platform/platform.ts';
+import type { Region } from '../../lib/platform/platform.ts';
+import type { AddonName } from '../../lib/platform/spec.ts';
 import { imageOf } from '../blocks/images.ts';
 import { type Component, labels, selector } from '../blocks/labels.ts';
 import { placement } from '../blocks/placement.ts';

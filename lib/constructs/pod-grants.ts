@@ -83,6 +83,11 @@ function gateway(platform: Platform, region: Region): Grant[] {
               (place) => `arn:aws:s3:::${bucketName(platform, place, 'claim')}/${objectKeys.claim}`,
             ),
           },
+          {
+            // Else S3 refuses a look at a claim that is only missing, and a bucket that was made anew never gets one.
+            actions: ['s3:ListBucket'],
+            resources: claims.map((place) => `arn:aws:s3:::${bucketName(platform, place, 'claim')}`),
+          },
         ]),
     ...keys.map((place) => throughKey(place, storageKeyAlias(platform), ['kms:Decrypt', 'kms:GenerateDataKey'], 's3')),
   ];

@@ -79,6 +79,10 @@ export class RegionStorage extends Construct {
           resources: [bucket.arnForObjects('*')],
         }),
       );
+      // What is missing is only told to who may list.
+      bucket.addToResourcePolicy(
+        new iam.PolicyStatement({ principals, actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }),
+      );
     }
     this.key.addToResourcePolicy(
       new iam.PolicyStatement({

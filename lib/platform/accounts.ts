@@ -1,5 +1,6 @@
 /** Which accounts a platform lives in, and whose credentials are at hand. */
-import type { Platform, PlatformSpec, Region } from './platform.ts';
+import type { Platform, Region } from './platform.ts';
+import type { PlatformSpec } from './spec.ts';
 
 /** A platform, described or resolved. */
 export interface WithAccounts {

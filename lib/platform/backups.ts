@@ -1,6 +1,7 @@
 /** What is backed up, how often, for how long and where to: the table of the specification, as configuration. */
 
-import type { AddonName, Platform } from './platform.ts';
+import type { Platform } from './platform.ts';
+import type { AddonName } from './spec.ts';
 
 const hour = 3_600;
 const day = 24 * hour;

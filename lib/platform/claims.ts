@@ -1,5 +1,5 @@
 /** Where the claim lives: the object that says which region may write. */
-import type { PlatformSpec } from './platform.ts';
+import type { PlatformSpec } from './spec.ts';
 
 /**
  * Regions whose bucket holds the claim. None where only one region can write. One, in a standby, for two regions: a lost

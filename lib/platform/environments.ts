@@ -1,6 +1,7 @@
 /** One configuration may describe several environments; the regions of each have an account of their own. */
 import { accountsOf, credentialFaults, regionAccounts, type WithAccounts } from './accounts.ts';
-import { definePlatform, type EnvironmentName, type Platform, PlatformError, type PlatformSpec } from './platform.ts';
+import { definePlatform, type Platform, PlatformError } from './platform.ts';
+import type { EnvironmentName, PlatformSpec } from './spec.ts';
 import { findFaults } from './validate.ts';
 
 /** What `holdfast.config.ts` may export: one platform, or one for each environment by its name. */

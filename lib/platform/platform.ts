@@ -22,24 +22,6 @@ import { type Tier, tiers } from './tiers.ts';
 import { findFaults } from './validate.ts';
 import { canWatch } from './watch.ts';
 
-export type {
-  AddonName,
-  ClusterKind,
-  ClusterSpec,
-  DeliverySpec,
-  EnvironmentName,
-  ImageName,
-  OperationsSpec,
-  OwnCluster,
-  OwnDatabase,
-  OwnNetwork,
-  PlatformSpec,
-  RegionRole,
-  RegionSpec,
-  TierName,
-  TopologyName,
-} from './spec.ts';
-
 /** One database instance: the region it stands in and its generation there. */
 export interface DatabaseRef {
   readonly region: string;

@@ -190,7 +190,7 @@ export interface RegionSpec {
 
 /** A platform as the user describes it. */
 export interface PlatformSpec {
-  /** Short name, the prefix of everything that is made: lower case letters, digits, hyphens; at most 20. */
+  /** Short name, the prefix of everything that is made: lower case letters, digits, single hyphens; at most 20. */
   readonly name: string;
   readonly environment: EnvironmentName;
   /**

@@ -1,5 +1,5 @@
 /** The tiers: objectives and every size that follows from them, in one table. */
-import type { TierName } from './platform.ts';
+import type { TierName } from './spec.ts';
 
 export interface Tier {
   readonly name: TierName;

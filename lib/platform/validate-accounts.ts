@@ -1,6 +1,6 @@
 /** Rules for accounts: what AWS keeps inside of one, and what may lie in another. */
 import { accountsOf } from './accounts.ts';
-import type { PlatformSpec } from './platform.ts';
+import type { PlatformSpec } from './spec.ts';
 
 /** Faults of `account`, `deployedFrom`, `regions[].account`, `witnessAccount` and `isolatedVaultArns`. */
 export function accountFaults(spec: PlatformSpec): string[] {

@@ -1,5 +1,5 @@
 /** Rules for a cache that spans regions. */
-import type { PlatformSpec } from './platform.ts';
+import type { PlatformSpec } from './spec.ts';
 import { tiers } from './tiers.ts';
 
 /** Families that a Global Datastore takes; the smallest size is `large`. From ElastiCache's user guide. */

@@ -1,5 +1,5 @@
 /** Rules for Kubernetes: what runs in it, what it reaches, who reaches it. */
-import type { PlatformSpec } from './platform.ts';
+import type { PlatformSpec } from './spec.ts';
 import { canWatch } from './watch.ts';
 
 /** Faults of `cluster`. */

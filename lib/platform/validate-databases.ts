@@ -1,5 +1,5 @@
 /** Rules for the lineage of the databases: which one was created empty, and what each other one is a copy of. */
-import type { PlatformSpec } from './platform.ts';
+import type { PlatformSpec } from './spec.ts';
 
 /** Faults of generations and sources; a wrong one would leave an empty database where the data should be. */
 export function findDatabaseFaults(spec: PlatformSpec): string[] {

@@ -2,8 +2,8 @@
 
 import { bucketName } from './names.ts';
 import { partnerRegions } from './partner-regions.ts';
-import type { PlatformSpec } from './platform.ts';
 import { isRegion, zoneLetters } from './regions.ts';
+import type { PlatformSpec } from './spec.ts';
 import { tiers } from './tiers.ts';
 import { accountFaults } from './validate-accounts.ts';
 import { cacheFaults } from './validate-cache.ts';
@@ -32,12 +32,19 @@ export function findFaults(spec: PlatformSpec): string[] {
   ];
 }
 
+/** Of load balancers and of buckets. */
+const keptPrefixes = ['internal-', 'sthree-', 'amzn-s3-demo-'] as const;
+
 function nameFaults(spec: PlatformSpec): string[] {
   const faults: string[] = [];
-  if (!/^[a-z][a-z0-9-]{0,18}[a-z0-9]$/.test(spec.name)) {
+  if (!/^(?=.{2,20}$)[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(spec.name)) {
     faults.push(
-      `name: "${spec.name}" must be 2 to 20 lower case letters, digits or hyphens and start with a letter; load balancer and bucket names are made from it`,
+      `name: "${spec.name}" must be 2 to 20 lower case letters and digits, with single hyphens between them, and start with a letter; names of databases, load balancers and buckets are made from it`,
     );
+  }
+  const kept = keptPrefixes.find((start) => `${spec.name}-`.startsWith(start));
+  if (kept !== undefined) {
+    faults.push(`name: "${spec.name}" would make names that begin with "${kept}", which AWS keeps for itself`);
   }
   for (const [field, name] of [
     ['domain', spec.domain],

@@ -9,7 +9,7 @@ import { podGrants } from '../constructs/pod-grants.ts';
 import { PodIdentity } from '../constructs/pod-identity.ts';
 import { ReservedCapacity } from '../constructs/reserved-capacity.ts';
 import { clusterName, metricLogGroup, outputs, ports } from '../platform/names.ts';
-import type { OwnCluster } from '../platform/platform.ts';
+import type { OwnCluster } from '../platform/spec.ts';
 import type { CacheStack } from './cache.ts';
 import type { RegionDatabase } from './data.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';

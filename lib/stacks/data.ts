@@ -23,7 +23,8 @@ import {
   storageKeyAlias,
 } from '../platform/names.ts';
 import { backupPlace } from '../platform/places.ts';
-import type { DatabaseRef, OwnDatabase } from '../platform/platform.ts';
+import type { DatabaseRef } from '../platform/platform.ts';
+import type { OwnDatabase } from '../platform/spec.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
 
 /** What other stacks need of a region's database: of ours, or of one that was brought along, which has no stack. */

@@ -3,7 +3,8 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { deliveryStackName, outputs, prefix } from '../platform/names.ts';
-import type { DeliverySpec, Platform } from '../platform/platform.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { DeliverySpec } from '../platform/spec.ts';
 import { stackSettings } from './stack-settings.ts';
 
 /** CDK's own qualifier, where the accounts were bootstrapped without one. */

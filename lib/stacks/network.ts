@@ -5,7 +5,7 @@ import { FlowRecord } from '../constructs/flow-record.ts';
 import { PrivateEndpoints } from '../constructs/private-endpoints.ts';
 import { ZonalVpc } from '../constructs/zonal-vpc.ts';
 import { clusterName } from '../platform/names.ts';
-import type { OwnNetwork } from '../platform/platform.ts';
+import type { OwnNetwork } from '../platform/spec.ts';
 import { type RegionalProps, RegionalStack } from './regional-stack.ts';
 
 /** VPC over the region's zones, one NAT gateway each, and private ways to the AWS services that serving needs. */

@@ -199,6 +199,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     upgrades: awsUpgrades(clients, {
       databaseIn: (name) => databaseIdentifier(platform, regionOf(name)),
       clusterIn: (name) => eksClusterName(platform, name),
+      wait,
     }),
     credentials: awsCredentials(clients, {
       kubectl,

@@ -122,8 +122,8 @@ export const leavingZones = (platform: Platform): Statement[] => [
 export const upgrading = (platform: Platform): Statement[] => [
   allow(
     'UpgradeTheDatabases',
-    ['rds:ModifyDBInstance'],
-    platform.regions.map((one) => databaseArn(platform, one)),
+    ['rds:ModifyDBInstance', 'rds:DescribeDBInstances'],
+    platform.regions.flatMap((one) => [databaseArn(platform, one), `${databaseArn(platform, one)}-read-*`]),
   ),
   allow(
     'SnapshotBeforehand',

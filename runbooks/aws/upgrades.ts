@@ -2,6 +2,7 @@
 import { DescribeClusterCommand, ListInsightsCommand, UpdateClusterVersionCommand } from '@aws-sdk/client-eks';
 import {
   CreateDBSnapshotCommand,
+  type DBInstance,
   DescribeDBEngineVersionsCommand,
   DescribeDBSnapshotsCommand,
   ModifyDBInstanceCommand,
@@ -13,25 +14,43 @@ import { describeInstance } from './region-database.ts';
 export interface UpgradesPlace {
   readonly databaseIn: (region: string) => string;
   readonly clusterIn: (region: string) => string;
+  readonly wait: (seconds: number, signal: AbortSignal) => Promise<void>;
 }
 
-export function awsUpgrades(clients: AwsClients, { databaseIn, clusterIn }: UpgradesPlace): Upgrades {
-  const database = async (region: string, signal: AbortSignal) => {
-    const found = await describeInstance(clients, region, databaseIn(region), signal);
-    if (found?.EngineVersion === undefined) throw new Error(`RDS knows no ${databaseIn(region)} in ${region}`);
+const betweenLooksSeconds = 10;
+
+export function awsUpgrades(clients: AwsClients, { databaseIn, clusterIn, wait }: UpgradesPlace): Upgrades {
+  const database = async (region: string, signal: AbortSignal, name = databaseIn(region)) => {
+    const found = await describeInstance(clients, region, name, signal);
+    if (found?.EngineVersion === undefined) throw new Error(`RDS knows no ${name} in ${region}`);
     return found;
+  };
+  /** Beside it in its region; those in other regions are named by ARNs. */
+  const readers = async (region: string, signal: AbortSignal) => {
+    const { ReadReplicaDBInstanceIdentifiers: names = [] } = await database(region, signal);
+    return Promise.all(names.filter((name) => !name.startsWith('arn:')).map((name) => database(region, signal, name)));
+  };
+  const modify = async (region: string, name: string, to: string, abortSignal: AbortSignal): Promise<void> => {
+    await clients
+      .rds(region)
+      .send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: name, EngineVersion: to, ApplyImmediately: true }), {
+        abortSignal,
+      });
+  };
+  /** A replica must not be older than what it follows. */
+  const upgradeReaders = async (region: string, to: string, signal: AbortSignal): Promise<void> => {
+    for (const reader of await readers(region, signal)) {
+      const { DBInstanceIdentifier: name = '' } = reader;
+      if (isSettled(reader) && reader.EngineVersion !== to) await modify(region, name, to, signal);
+    }
+    const isDone = (reader: DBInstance): boolean => isSettled(reader) && reader.EngineVersion === to;
+    while (!(await readers(region, signal)).every(isDone)) await wait(betweenLooksSeconds, signal);
   };
   return {
     view: async (component, region, signal) => {
       if (component === 'database') {
-        const {
-          EngineVersion: version = '',
-          DBInstanceStatus: status,
-          PendingModifiedValues: pending,
-        } = await database(region, signal);
-        // A backup is no change; right after the call the instance is at rest still, and the version pending.
-        const isAtRest = status === 'available' || status === 'backing-up' || status === 'storage-optimization';
-        return { version, isSettled: isAtRest && pending?.EngineVersion === undefined };
+        const found = await database(region, signal);
+        return { version: found.EngineVersion ?? '', isSettled: isSettled(found) };
       }
       const { cluster } = await clients
         .eks(region)
@@ -41,14 +60,8 @@ export function awsUpgrades(clients: AwsClients, { databaseIn, clusterIn }: Upgr
     },
     begin: async (component, region, to, _token, abortSignal) => {
       if (component === 'database') {
-        await clients.rds(region).send(
-          new ModifyDBInstanceCommand({
-            DBInstanceIdentifier: databaseIn(region),
-            EngineVersion: to,
-            ApplyImmediately: true,
-          }),
-          { abortSignal },
-        );
+        await upgradeReaders(region, to, abortSignal);
+        await modify(region, databaseIn(region), to, abortSignal);
         return;
       }
       try {
@@ -93,6 +106,11 @@ export function awsUpgrades(clients: AwsClients, { databaseIn, clusterIn }: Upgr
     },
   };
 }
+
+/** Pure. A backup is no change; right after the call the instance is at rest still, and the version pending. */
+const isSettled = ({ DBInstanceStatus: status, PendingModifiedValues: pending }: DBInstance): boolean =>
+  (status === 'available' || status === 'backing-up' || status === 'storage-optimization') &&
+  pending?.EngineVersion === undefined;
 
 async function databaseObstacles(
   clients: AwsClients,

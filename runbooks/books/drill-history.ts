@@ -1,5 +1,5 @@
 /** What drills have shown: whether one passed, how it compares with the last one, and when the next one is due. Pure. */
-import type { TierName } from '../../lib/platform/platform.ts';
+import type { TierName } from '../../lib/platform/spec.ts';
 import { tiers } from '../../lib/platform/tiers.ts';
 import type { Block } from '../engine/document.ts';
 import type { JournalEvent } from '../engine/journal.ts';

@@ -131,7 +131,10 @@ const upgradeStep = ({ component, to, primary }: UpgradePlan, region: string): U
   title: `Upgrade the ${component} of ${region}`,
   words: {
     check: `which version does the ${component} of ${region} run?`,
-    act: component === 'database' ? 'modify the instance, at once' : 'update the control plane; nodes follow',
+    act:
+      component === 'database'
+        ? 'modify the read replicas beside it, then the instance, at once'
+        : 'update the control plane; nodes follow',
     commands: [
       component === 'database'
         ? `aws rds modify-db-instance --region ${region} --db-instance-identifier DATABASE --engine-version ${to} --apply-immediately`

@@ -27,6 +27,7 @@ export const lossWords: Readonly<Record<keyof typeof lossFacts, string>> = {
   lostWrites: 'acknowledged writes lost',
   spendEventsLost: 'spend events lost',
   spendEventsDoubled: 'spend events counted twice',
+  spendLogsUnfinished: 'gateways whose last spend was not archived',
 };
 
 export interface TimelineRow {

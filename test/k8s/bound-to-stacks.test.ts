@@ -28,8 +28,8 @@ describe.each(Object.entries(platforms))('with %s', (_, platform) => {
     for (const { region } of platform.regions) {
       const ingress = stackNamed(stacks, stackName(platform, region, 'ingress'));
       const made = resourcesOf([ingress], 'AWS::ElasticLoadBalancingV2::LoadBalancer');
-      expect(made.map(({ Properties }) => Properties['Name']).toSorted()).toEqual(
-        [loadBalancerName(platform, region), entranceName(platform, region)].toSorted(),
+      expect(new Set(made.map(({ Properties }) => Properties['Name']))).toEqual(
+        new Set([loadBalancerName(platform, region), entranceName(platform, region)]),
       );
     }
   });

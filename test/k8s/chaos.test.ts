@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { kubernetes, ports } from '../../lib/platform/names.ts';
-import type { ClusterSpec } from '../../lib/platform/platform.ts';
+import type { ClusterSpec } from '../../lib/platform/spec.ts';
 import { at, find, listAt, type Manifest, objectsOf, podTemplate } from './manifests.ts';
 import { mayLeave } from './network.ts';
 import { ofTier } from './platforms.ts';

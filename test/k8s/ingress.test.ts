@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { drain, gatewayPort, healthPaths, longestStreamSeconds } from '../../gateway/contract.ts';
 import { targetGroupName } from '../../lib/platform/names.ts';
-import { type ClusterSpec, definePlatform } from '../../lib/platform/platform.ts';
+import { definePlatform } from '../../lib/platform/platform.ts';
+import type { ClusterSpec } from '../../lib/platform/spec.ts';
 import { at, find, listAt, numberAt, objectsOf } from './manifests.ts';
 import { ofTier } from './platforms.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { TierName } from '../../lib/platform/platform.ts';
 import { definePlatform } from '../../lib/platform/platform.ts';
+import type { TierName } from '../../lib/platform/spec.ts';
 import { at, find, numberAt, objectsOf } from './manifests.ts';
 import { byZone, drain, placeAll, placeOne, type SimulatedNode, type SpreadRule } from './scheduling.ts';
 

@@ -1,12 +1,6 @@
 import production from '../../holdfast.config.ts';
-import {
-  type AddonName,
-  type ClusterSpec,
-  definePlatform,
-  type Platform,
-  type PlatformSpec,
-  type TierName,
-} from '../../lib/platform/platform.ts';
+import { definePlatform, type Platform } from '../../lib/platform/platform.ts';
+import type { AddonName, ClusterSpec, PlatformSpec, TierName } from '../../lib/platform/spec.ts';
 import { type Manifest, objectsOf } from './manifests.ts';
 
 /** A platform of each tier, beside the one that users edit. */

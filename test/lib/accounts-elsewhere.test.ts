@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { bucketName, dnsStackName, satelliteStackName } from '../../lib/platform/names.ts';
 import { claimPlaces } from '../../lib/platform/places.ts';
-import { definePlatform, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { definePlatform } from '../../lib/platform/platform.ts';
+import type { PlatformSpec } from '../../lib/platform/spec.ts';
 import { review } from '../../lib/review/review.ts';
 import { reviewAsText } from '../../lib/review/text.ts';
 import { specOf } from './specs.ts';
@@ -60,6 +61,9 @@ describe('a platform whose names, regions and witness have accounts of their own
     const [, , third] = claimPlaces(platform).map((place) => bucketName(platform, place, 'claim'));
     expect(third).toBe(`acme-production-us-east-2-claim-${witness}`);
     expect(JSON.stringify(resourcesOf(stacks, 'AWS::IAM::Policy'))).toContain(`arn:aws:s3:::${third}/claim.json`);
+    // Missing is only told to who may list, and both accounts have to agree.
+    const [bucketPolicy] = admitting.filter(({ Type }) => Type === 'AWS::S3::BucketPolicy');
+    expect(JSON.stringify(bucketPolicy?.Properties)).toContain('"s3:ListBucket"');
   });
 
   test('names an account other than the platform’s in no region’s stack but for the claim', () => {

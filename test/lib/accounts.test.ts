@@ -6,8 +6,9 @@ import { expect, test } from 'vitest';
 import shipped from '../../holdfast.config.ts';
 import { credentialFaults } from '../../lib/platform/accounts.ts';
 import { chooseEnvironment, definePlatforms } from '../../lib/platform/environments.ts';
-import { definePlatform, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { definePlatform } from '../../lib/platform/platform.ts';
 import { knownRegions, zoneLetters } from '../../lib/platform/regions.ts';
+import type { PlatformSpec } from '../../lib/platform/spec.ts';
 import { spec } from './specs.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

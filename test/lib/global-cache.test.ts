@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { stackName } from '../../lib/platform/names.ts';
-import { definePlatform, PlatformError, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { definePlatform, PlatformError } from '../../lib/platform/platform.ts';
+import type { PlatformSpec } from '../../lib/platform/spec.ts';
 import { specOf } from './specs.ts';
 import { resourcesOf, type Stack, stackNamed, synthesize } from './synthesize.ts';
 

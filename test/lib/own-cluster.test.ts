@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { definePlatform, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { definePlatform } from '../../lib/platform/platform.ts';
+import type { PlatformSpec } from '../../lib/platform/spec.ts';
 import { brought, specOf } from './specs.ts';
 import { resourcesOf, synthesize } from './synthesize.ts';
 

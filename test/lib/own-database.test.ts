@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { awsAlarms } from '../../lib/alerts/aws-alarms.ts';
 import { stackName } from '../../lib/platform/names.ts';
-import { definePlatform, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { definePlatform } from '../../lib/platform/platform.ts';
+import type { PlatformSpec } from '../../lib/platform/spec.ts';
 import { review } from '../../lib/review/review.ts';
 import { reviewAsText } from '../../lib/review/text.ts';
 import { reviewWidth } from '../../lib/review/wrap.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { chooseEnvironment } from '../../lib/platform/environments.ts';
-import { definePlatform, PlatformError, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { definePlatform, PlatformError } from '../../lib/platform/platform.ts';
+import type { PlatformSpec } from '../../lib/platform/spec.ts';
 import { spec } from './specs.ts';
 
 /** All faults that a description is refused for; empty when it is accepted. */

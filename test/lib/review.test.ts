@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { definePlatform, type PlatformSpec } from '../../lib/platform/platform.ts';
+import { definePlatform } from '../../lib/platform/platform.ts';
+import type { PlatformSpec } from '../../lib/platform/spec.ts';
 import { reviewAsJson, reviewAsMarkdown } from '../../lib/review/document.ts';
 import type { Finding } from '../../lib/review/findings.ts';
 import { type Background, type Review, review } from '../../lib/review/review.ts';

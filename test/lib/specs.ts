@@ -1,5 +1,5 @@
 /** Descriptions of platforms, for tests that vary one thing. */
-import type { PlatformSpec, TierName, TopologyName } from '../../lib/platform/platform.ts';
+import type { PlatformSpec, TierName, TopologyName } from '../../lib/platform/spec.ts';
 
 /** Every combination of tier and topology that keeps its promise, and the two that cannot. */
 export const tierNames: readonly TierName[] = ['standard', 'high', 'critical'];

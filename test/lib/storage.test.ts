@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import shipped from '../../holdfast.config.ts';
 import {
   bucketName,
@@ -205,5 +206,17 @@ describe('pods may do', () => {
       );
     }
     expect(policy).not.toMatch(/Delete|takeover/);
+  });
+
+  test('the gateway sees that a claim is missing, as it is in a bucket that was made anew, and lists nothing else', () => {
+    const found = resourcesOf([cluster], 'AWS::IAM::Policy').find(({ id }) => id.startsWith('Identitygateway'));
+    const { Statement } = z
+      .object({ Statement: z.array(z.object({ Action: z.unknown(), Resource: z.unknown() })) })
+      .parse(found?.Properties['PolicyDocument']);
+    const listed = Statement.filter(({ Action }) => Action === 's3:ListBucket').flatMap(({ Resource }) => Resource);
+    const claims = shipped.claimRegions.map(
+      (region) => `arn:aws:s3:::${bucketName(shipped, { region, account: shipped.account }, 'claim')}`,
+    );
+    expect(listed).toEqual(claims.toSorted());
   });
 });

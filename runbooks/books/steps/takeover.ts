@@ -14,6 +14,7 @@ export const takeoverStep = (target: string): Step<RegionWorld> => ({
     ],
     takeBack: 'deletes the object; clients return when the health checks of the other region pass again',
     canGoWrong: [
+      'AWS gives no credentials: a profile with a role asks for them in its own `region`; name one there that works',
       'the object cannot be put: change the DNS records, which needs the control plane in us-east-1',
       'clients with pinned connections or addresses stay: the former region goes on serving them if it lives',
     ],

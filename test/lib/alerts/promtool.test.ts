@@ -7,8 +7,12 @@ import { ruleGroups } from '../../../lib/alerts/rules.ts';
 import { runCommand } from '../../../runbooks/lab/run-command.ts';
 import { findPromtool } from '../../support/promtool.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { type AlertCase, alertCases } from './cases.ts';
+import type { AlertCase } from './alert-case.ts';
+import { capacityCases } from './capacity-cases.ts';
+import { dataCases } from './data-cases.ts';
+import { servingCases } from './serving-cases.ts';
 
+const alertCases = [...servingCases, ...capacityCases, ...dataCases];
 const directory = await temporaryDirectory();
 const promtool = await findPromtool();
 

@@ -3,6 +3,7 @@
  * from the services' published models (botocore, rds/2014-10-31 and eks/2017-11-01, service-2.json).
  */
 import { expect, it, onTestFinished } from 'vitest';
+import { databaseIdentifier } from '../../../lib/platform/names.ts';
 import { definePlatform } from '../../../lib/platform/platform.ts';
 import { type AwsWorld, awsWorld } from '../../../runbooks/aws/aws-world.ts';
 import { policyOf } from '../../../runbooks/aws/policy.ts';
@@ -123,6 +124,40 @@ it('databases: replicas first, a snapshot before the writer, and each is waited 
   expect(refusedCalls(policy, fake.wire.calls, platform.account)).toEqual([]);
   // Snapshots take their tags from the database, in the operator's name.
   expect(unusedRights(policy, fake.wire.calls).filter(ofComponent('rds'))).toEqual(['rds:AddTagsToResource']);
+});
+
+it('read replicas beside the writer are upgraded before it, and one that is there already is left alone', async () => {
+  const own = databaseIdentifier(platform, platform.standbys[0] ?? platform.primary);
+  const versions = new Map([
+    [own, '18.4'],
+    [`${own}-read-1`, '18.4'],
+    [`${own}-read-2`, '18.6'],
+  ]);
+  const acts: string[] = [];
+  const rds: WireService = ({ action, fields }) => {
+    const name = fields.get('DBInstanceIdentifier') ?? '';
+    if (action === 'ModifyDBInstance') {
+      acts.push(`${name} ${versions.get(`${own}-read-1`)}`);
+      versions.set(name, fields.get('EngineVersion') ?? '');
+      return result(action, '<DBInstance/>');
+    }
+    const readers = [`${own}-read-1`, `${own}-read-2`, 'arn:aws:rds:eu-west-1:222222222222:db:elsewhere'];
+    const named = readers.map((one) => `<ReadReplicaDBInstanceIdentifier>${one}</ReadReplicaDBInstanceIdentifier>`);
+    const followed = `<ReadReplicaDBInstanceIdentifiers>${name === own ? named.join('') : ''}</ReadReplicaDBInstanceIdentifiers>`;
+    return result(
+      action,
+      `<DBInstances><DBInstance><DBInstanceIdentifier>${name}</DBInstanceIdentifier><EngineVersion>${versions.get(name)}</EngineVersion><DBInstanceStatus>available</DBInstanceStatus>${followed}</DBInstance></DBInstances>`,
+    );
+  };
+  const wire = await startWire({ services: { rds } });
+  const world = awsWorld({ platform, access: wire.access, claims: [], takeovers: [], databaseUrl: () => '', key: '' });
+  onTestFinished(async () => {
+    await world.close();
+    await wire.close();
+  });
+  await world.upgrades.begin('database', west, '18.6', 'token', new AbortController().signal);
+  expect(acts).toEqual([`${own}-read-1 18.4`, `${own} 18.6`]);
+  expect(refusedCalls(policy, wire.calls, platform.account)).toEqual([]);
 });
 
 it('a version that RDS does not upgrade to is refused with those that it does, before anything is changed', async () => {

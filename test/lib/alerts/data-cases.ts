@@ -1,169 +1,9 @@
-/** What must make each alert fire, and what must not: series in promtool's notation, one sample a minute. */
-export interface AlertCase {
-  readonly alert: string;
-  readonly because: string;
-  readonly series: Readonly<Record<string, string>>;
-  readonly atMinutes: number;
-  /** Labels and summary of what fires, without `severity`; empty when nothing may. */
-  readonly fires: readonly { readonly labels: Readonly<Record<string, string>>; readonly summary: string }[];
-}
+/** What makes the alerts on what must not be lost fire, and what does not. */
+import { type AlertCase, cronJob, job } from './alert-case.ts';
 
-const job = 'namespace="holdfast",job="gateway"';
-const up = (region: string, instance: string): string => `up{${job},region="${region}",instance="${instance}"}`;
-const requests = (status: string): string =>
-  `litellm_proxy_total_requests_metric_total{${job},region="r1",status_code="${status}"}`;
 const exporter = (name: string): string => `namespace="holdfast",job="${name}",region="r1"`;
-const attempts = (outcome: string): string =>
-  `holdfast_upstream_attempts_total{${job},region="r1",outcome="${outcome}"}`;
-const deployment = (metric: string, name: string): string =>
-  `kube_deployment_${metric}{namespace="holdfast",deployment="${name}"}`;
 
-/** Pods of a workload, on nodes of the given zones. Every series twice, as from two replicas of kube-state-metrics. */
-function pods(owner: string, kind: string, zones: readonly string[]): Record<string, string> {
-  const series: Record<string, string> = {};
-  for (const ksm of ['k1', 'k2']) {
-    for (const [index, zone] of zones.entries()) {
-      const pod = `namespace="holdfast",pod="${owner}-${index}",instance="${ksm}"`;
-      series[`kube_pod_info{${pod},created_by_kind="${kind}",created_by_name="${owner}",node="n${index}"}`] = '1+0x20';
-      series[`kube_pod_status_ready{${pod},condition="true"}`] = '1+0x20';
-      series[`kube_node_labels{node="n${index}",instance="${ksm}",label_topology_kubernetes_io_zone="${zone}"}`] =
-        '1+0x20';
-    }
-  }
-  return series;
-}
-
-const instanceDown = {
-  labels: { namespace: 'holdfast', job: 'gateway', region: 'r1', instance: 'b' },
-  summary: 'Gateway b does not answer',
-};
-
-export const alertCases: readonly AlertCase[] = [
-  {
-    alert: 'InstanceDown',
-    because: 'one of two does not answer',
-    series: { [up('r1', 'a')]: '1+0x10', [up('r1', 'b')]: '0+0x10' },
-    atMinutes: 3,
-    fires: [instanceDown],
-  },
-  {
-    alert: 'InstanceDown',
-    because: 'a restart of a minute is none',
-    series: { [up('r1', 'b')]: '1 0 1 1 1' },
-    atMinutes: 3,
-    fires: [],
-  },
-  {
-    alert: 'GatewayAbsent',
-    because: 'the last target is gone',
-    series: { [up('r1', 'a')]: '1 1 stale _ _ _ _ _ _ _ _ _' },
-    atMinutes: 9,
-    fires: [{ labels: { namespace: 'holdfast', job: 'gateway' }, summary: 'Prometheus finds no gateway at all' }],
-  },
-  {
-    alert: 'GatewayAbsent',
-    because: 'a gateway that is down is there',
-    series: { [up('r1', 'a')]: '0+0x10' },
-    atMinutes: 9,
-    fires: [],
-  },
-  {
-    alert: 'HighErrorRate',
-    because: '2 of 102 answers are 5xx',
-    series: { [requests('200')]: '0+100x20', [requests('503')]: '0+2x20' },
-    atMinutes: 15,
-    fires: [{ labels: { region: 'r1' }, summary: 'Error rate above 1% in r1 (1.961%)' }],
-  },
-  {
-    alert: 'HighErrorRate',
-    because: 'clients with wrong keys are no fault of ours',
-    series: { [requests('200')]: '0+100x20', [requests('401')]: '0+50x20', [requests('429')]: '0+50x20' },
-    atMinutes: 15,
-    fires: [],
-  },
-  {
-    alert: 'AllProvidersDown',
-    because: 'attempts fail and nothing ever succeeded',
-    series: { [attempts('Timeout')]: '0+10x20' },
-    atMinutes: 10,
-    fires: [{ labels: { region: 'r1' }, summary: 'No provider answers from r1' }],
-  },
-  {
-    alert: 'AllProvidersDown',
-    because: 'successes stopped',
-    series: { [attempts('Timeout')]: '0+10x20', [attempts('success')]: '50+0x20' },
-    atMinutes: 10,
-    fires: [{ labels: { region: 'r1' }, summary: 'No provider answers from r1' }],
-  },
-  {
-    alert: 'AllProvidersDown',
-    because: 'one deployment works',
-    series: { [attempts('Timeout')]: '0+100x20', [attempts('success')]: '0+1x20' },
-    atMinutes: 10,
-    fires: [],
-  },
-  {
-    alert: 'AllProvidersDown',
-    because: 'nobody asks',
-    series: { [attempts('success')]: '50+0x20', [attempts('Timeout')]: '7+0x20' },
-    atMinutes: 10,
-    fires: [],
-  },
-  {
-    alert: 'RegionHealthDegraded',
-    because: 'one of two in one region, none in the other',
-    series: { [up('r1', 'a')]: '1+0x20', [up('r1', 'b')]: '0+0x20', [up('r2', 'c')]: '1+0x20' },
-    atMinutes: 10,
-    fires: [{ labels: { region: 'r1' }, summary: 'Region r1 health < 80%' }],
-  },
-  {
-    alert: 'InsufficientReplicas',
-    because: 'one of three, by two replicas of kube-state-metrics',
-    series: {
-      [`${deployment('status_replicas_available', 'gateway').slice(0, -1)},instance="k1"}`]: '1+0x20',
-      [`${deployment('status_replicas_available', 'gateway').slice(0, -1)},instance="k2"}`]: '1+0x20',
-      [`${deployment('spec_replicas', 'gateway').slice(0, -1)},instance="k1"}`]: '3+0x20',
-      [`${deployment('spec_replicas', 'gateway').slice(0, -1)},instance="k2"}`]: '3+0x20',
-      [deployment('status_replicas_available', 'agentgateway')]: '2+0x20',
-      [deployment('spec_replicas', 'agentgateway')]: '3+0x20',
-    },
-    atMinutes: 10,
-    fires: [{ labels: { workload: 'gateway' }, summary: 'gateway has < 50% replicas available' }],
-  },
-  {
-    alert: 'InsufficientReplicas',
-    because: 'a StatefulSet counts too',
-    series: {
-      'kube_statefulset_status_replicas_available{namespace="holdfast",statefulset="gateway"}': '2+0x20',
-      'kube_statefulset_replicas{namespace="holdfast",statefulset="gateway"}': '7+0x20',
-    },
-    atMinutes: 10,
-    fires: [{ labels: { workload: 'gateway' }, summary: 'gateway has < 50% replicas available' }],
-  },
-  {
-    alert: 'SingleAZDeployment',
-    because: 'three pods in one zone',
-    series: pods('gateway-7c9f8d', 'ReplicaSet', ['a', 'a', 'a']),
-    atMinutes: 15,
-    fires: [{ labels: { workload: 'gateway' }, summary: 'gateway running in single AZ' }],
-  },
-  {
-    alert: 'SingleAZDeployment',
-    because: 'a StatefulSet in one zone',
-    series: pods('gateway', 'StatefulSet', ['a', 'a']),
-    atMinutes: 15,
-    fires: [{ labels: { workload: 'gateway' }, summary: 'gateway running in single AZ' }],
-  },
-  {
-    alert: 'SingleAZDeployment',
-    because: 'two zones are enough, and other pods do not count',
-    series: {
-      ...pods('gateway-7c9f8d', 'ReplicaSet', ['a', 'b', 'a']),
-      ...pods('gateway-migrate-12345', 'Job', ['a']),
-    },
-    atMinutes: 15,
-    fires: [],
-  },
+export const dataCases: readonly AlertCase[] = [
   {
     alert: 'DatabaseConnectionFailed',
     because: 'a gateway lost its database',
@@ -329,26 +169,10 @@ export const alertCases: readonly AlertCase[] = [
     ],
   },
   {
-    alert: 'AutoscalerAtLimit',
-    because: 'one of two autoscalers cannot grow any more',
-    series: {
-      'kube_horizontalpodautoscaler_status_current_replicas{namespace="holdfast",horizontalpodautoscaler="gateway"}':
-        '20+0x30',
-      'kube_horizontalpodautoscaler_spec_max_replicas{namespace="holdfast",horizontalpodautoscaler="gateway"}':
-        '20+0x30',
-      'kube_horizontalpodautoscaler_status_current_replicas{namespace="holdfast",horizontalpodautoscaler="keda-hpa-vllm"}':
-        '2+0x30',
-      'kube_horizontalpodautoscaler_spec_max_replicas{namespace="holdfast",horizontalpodautoscaler="keda-hpa-vllm"}':
-        '8+0x30',
-    },
-    atMinutes: 20,
-    fires: [{ labels: { horizontalpodautoscaler: 'gateway' }, summary: 'gateway has as many pods as it may' }],
-  },
-  {
     alert: 'ConfigurationBackupOverdue',
     because: 'the last is of the day before yesterday',
     series: {
-      'kube_cronjob_status_last_successful_time{namespace="holdfast",cronjob="configuration-backup"}': '0+0x1700',
+      [cronJob('status_last_successful_time', 'configuration-backup')]: '0+0x1700',
     },
     atMinutes: 1620,
     fires: [
@@ -411,8 +235,8 @@ export const alertCases: readonly AlertCase[] = [
     alert: 'VaultSnapshotOverdue',
     because: 'the last success is three hours ago',
     series: {
-      'kube_cronjob_status_last_successful_time{namespace="holdfast",cronjob="vault-snapshot"}': '0+0x200',
-      'kube_cronjob_created{namespace="holdfast",cronjob="vault-snapshot"}': '0+0x200',
+      [cronJob('status_last_successful_time', 'vault-snapshot')]: '0+0x200',
+      [cronJob('created', 'vault-snapshot')]: '0+0x200',
     },
     atMinutes: 180,
     fires: [{ labels: { cronjob: 'vault-snapshot' }, summary: 'The last Vault snapshot is 3h 0m 0s old' }],
@@ -420,21 +244,21 @@ export const alertCases: readonly AlertCase[] = [
   {
     alert: 'VaultSnapshotOverdue',
     because: 'it has never succeeded',
-    series: { 'kube_cronjob_created{namespace="holdfast",cronjob="vault-snapshot"}': '0+0x200' },
+    series: { [cronJob('created', 'vault-snapshot')]: '0+0x200' },
     atMinutes: 180,
     fires: [{ labels: { cronjob: 'vault-snapshot' }, summary: 'The last Vault snapshot is 3h 0m 0s old' }],
   },
   {
     alert: 'DatabaseBackupOverdue',
     because: 'a dump of this morning is young enough',
-    series: { 'kube_cronjob_status_last_successful_time{namespace="holdfast",cronjob="database-backup"}': '0+0x1000' },
+    series: { [cronJob('status_last_successful_time', 'database-backup')]: '0+0x1000' },
     atMinutes: 900,
     fires: [],
   },
   {
     alert: 'DatabaseBackupOverdue',
     because: 'the last dump is of the day before yesterday',
-    series: { 'kube_cronjob_status_last_successful_time{namespace="holdfast",cronjob="database-backup"}': '0+0x1700' },
+    series: { [cronJob('status_last_successful_time', 'database-backup')]: '0+0x1700' },
     atMinutes: 1620,
     fires: [{ labels: { cronjob: 'database-backup' }, summary: 'The last dump of the database is 1d 3h 0m 0s old' }],
   },
