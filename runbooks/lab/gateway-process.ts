@@ -30,7 +30,7 @@ export interface LabGateway {
 export const thisCheckout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const entryOf = (image: string): string => join(image, 'bin/holdfast.ts');
 
-/** @throws LauncherError when it does not become ready. */
+/** @throws LauncherError when it does not become ready; nothing is left running. */
 export async function startLabGateway(options: LabGatewayOptions): Promise<LabGateway> {
   const { port, configPath, logFile, image = thisCheckout, host = '127.0.0.1' } = options;
   const line: CommandLine = {
@@ -49,12 +49,18 @@ export async function startLabGateway(options: LabGatewayOptions): Promise<LabGa
     signalAtParentExit: 'SIGKILL',
   });
   const url = `http://${host}:${port}`;
-  await waitUntilReady(running, {
-    name: `the gateway at ${url}`,
-    isReady: () => answers(`${url}/health/ready`),
-    timeoutSeconds: 30,
-    signal: options.signal,
-  });
+  try {
+    await waitUntilReady(running, {
+      name: `the gateway at ${url}`,
+      isReady: () => answers(`${url}/health/ready`),
+      timeoutSeconds: 30,
+      signal: options.signal,
+    });
+  } catch (error) {
+    running.kill('SIGKILL');
+    await running.exited;
+    throw error;
+  }
   return {
     url,
     port,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { RegionDatabase } from '../books/region-world.ts';
 import { hasEnded } from './child-process.ts';
 import { DatabaseServer } from './database-server.ts';
+import { allEnded, endAll } from './end-all.ts';
 import { freePort } from './free-port.ts';
 import { type LabGateway, startLabGateway, thisCheckout } from './gateway-process.ts';
 import type { LabLinks, Link } from './lab-links.ts';
@@ -16,6 +17,7 @@ import { type RedisServer, startRedis } from './redis.ts';
 import { labDatabase } from './region-database.ts';
 import { otherRegion, type RegionName, zonesOf } from './region-name.ts';
 import type { RegionNetwork } from './region-network.ts';
+import type { LabSecrets } from './region-secrets.ts';
 
 export interface LabRegionOptions {
   readonly directory: string;
@@ -34,19 +36,6 @@ export interface LabRegionOptions {
   readonly template: string | undefined;
   readonly peer: () => LabRegion;
   readonly network: RegionNetwork;
-}
-
-/** Which credentials the region's processes are given. */
-export interface LabSecrets {
-  /** For the gateways. */
-  database(region: RegionName): { readonly user: string; readonly password: string };
-  cache(region: RegionName): string;
-  /** Further variables of a gateway. */
-  environment(region: RegionName): Readonly<Record<string, string>>;
-  /** Statements that make the users of the database, for one that is new; harmless when repeated. */
-  users(): readonly string[];
-  /** A gateway runs with what was handed out to it just now. */
-  taken(region: RegionName, index: number): void;
 }
 
 interface Place {
@@ -68,7 +57,7 @@ export class LabRegion {
   readonly #options: LabRegionOptions;
   readonly #places: Place[] = [];
   /** Zones that traffic keeps away from. */
-  readonly #shifted = new Set<string>();
+  #shifted: ReadonlySet<string> = new Set();
   /** Gateways that are being replaced. */
   readonly #resting = new Set<number>();
   #redis: RedisServer | undefined;
@@ -134,7 +123,10 @@ export class LabRegion {
   /** What DNS answers with: the ways in from outside. */
   get addresses(): readonly string[] {
     const doors = this.#nginx === undefined && this.#nginxPort === 0 ? this.#inService() : [0];
-    return doors.map((index) => `http://${this.#options.links.of(`outside>${this.name}.door-${index}`).address}`);
+    const { links } = this.#options;
+    // A gateway that is being added has no door yet.
+    const open = doors.map((index): Link => `outside>${this.name}.door-${index}`).filter((door) => links.has(door));
+    return open.map((door) => `http://${links.of(door).address}`);
   }
 
   /** The ways in for those who are in the region themselves, and go on reaching it when it is cut off. */
@@ -233,14 +225,16 @@ export class LabRegion {
     return this.#shifted;
   }
 
-  async shift(zone: string): Promise<void> {
-    this.#shifted.add(zone);
-    await this.#lead();
-  }
-
-  async endShift(zone: string): Promise<void> {
-    this.#shifted.delete(zone);
-    await this.#lead();
+  /** What nginx does not take stays as it was. */
+  async shift(zone: string, to: 'away' | 'back'): Promise<void> {
+    const before = this.#shifted;
+    this.#shifted = new Set([...before].filter((one) => one !== zone).concat(to === 'away' ? [zone] : []));
+    try {
+      await this.#lead();
+    } catch (error) {
+      this.#shifted = before;
+      throw error;
+    }
   }
 
   /** One more in this zone, which serves when this returns. */
@@ -373,7 +367,7 @@ export class LabRegion {
     const ended = await Promise.all(
       this.#places.map(async ({ gateway }) => gateway !== undefined && hasEnded(gateway)),
     );
-    await Promise.all(ended.map(async (is, index) => (is ? this.startGateway(index) : undefined)));
+    await allEnded(ended.map(async (is, index) => (is ? this.startGateway(index) : undefined)));
   }
 
   async hasDoors(): Promise<boolean> {
@@ -389,9 +383,11 @@ export class LabRegion {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.gateways.map((gateway) => gateway.stop()));
-    await this.#nginx?.stop();
-    await this.#redis?.stop();
-    await this.store.stop();
+    await endAll([
+      () => this.store.stop(),
+      async () => this.#redis?.stop(),
+      async () => this.#nginx?.stop(),
+      () => allEnded(this.gateways.map((gateway) => gateway.stop())),
+    ]);
   }
 }

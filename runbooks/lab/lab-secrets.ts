@@ -6,10 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { Client, DatabaseError } from 'pg';
 import type { CredentialState, Credentials } from '../books/credential-rotation.ts';
-import type { LabSecrets } from './lab-region.ts';
 import { postgresUser } from './postgres-data-folder.ts';
 import { ask } from './region-database.ts';
 import { type RegionName, regionNamed } from './region-name.ts';
+import type { LabSecrets } from './region-secrets.ts';
 import type { TwoRegions } from './two-regions.ts';
 
 export const labCredentials = ['database', 'cache', 'provider/lab'] as const;

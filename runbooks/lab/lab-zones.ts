@@ -38,15 +38,16 @@ export function labZones(
       const here = of(region, zone);
       const held = [...here.shiftedZones].find((one) => one !== zone);
       if (held !== undefined) throw new Error(`traffic keeps away from ${held} already: two shifts leave nothing`);
-      await here.shift(zone);
+      await here.shift(zone, 'away');
       clearTimeout(ends.get(zone));
-      const end = setTimeout(() => void here.endShift(zone), minutes * 60_000);
+      // What nginx does not take stands and shows so: whoever evacuates ends it.
+      const end = setTimeout(() => here.shift(zone, 'back').catch(() => undefined), minutes * 60_000);
       end.unref();
       ends.set(zone, end);
     },
     endShift: async (region, zone) => {
       clearTimeout(ends.get(zone));
-      await of(region, zone).endShift(zone);
+      await of(region, zone).shift(zone, 'back');
     },
     placeOf: async (store, region) => {
       const here = lab.region(regionNamed(region));

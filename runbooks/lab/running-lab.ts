@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { healthPaths, metricNames } from '../../gateway/contract.ts';
 import type { BookedSpend } from '../books/archived-spend.ts';
+import { endAll } from './end-all.ts';
 import type { LabArchive } from './lab-archives.ts';
 import { LabBackups } from './lab-backups.ts';
 import type { ControlledLab } from './lab-control.ts';
@@ -59,9 +60,7 @@ const recentMs = 10_000;
 /** @throws LauncherError; nothing is left running. */
 export async function startRunningLab(options: RunningLabOptions): Promise<RunningLab> {
   const ends: (() => Promise<void>)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const end of ends.splice(0).toReversed()) await end();
-  };
+  const stop = (): Promise<void> => endAll(ends.splice(0));
   try {
     return await start(options, ends, stop);
   } catch (error) {

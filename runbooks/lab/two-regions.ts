@@ -14,15 +14,17 @@ import { mkdir } from 'node:fs/promises';
 import { type Claim, claimSchema } from '../../gateway/region/claim.ts';
 import { ClaimStore } from '../../gateway/region/claim-store.ts';
 import { openS3, S3ClaimBucket } from '../../gateway/region/s3-bucket.ts';
+import { allEnded, endAll } from './end-all.ts';
 import { messageOf } from './error-code.ts';
 import type { FaultProxy, Faults } from './fault-proxy.ts';
 import { type LabArchive, LabArchives } from './lab-archives.ts';
 import { type BucketIndex, crossesBorderOf, cutOff, isBetweenRegions, LabLinks, type Link } from './lab-links.ts';
 import type { LabParts } from './lab-parts.ts';
-import { LabRegion, type LabSecrets } from './lab-region.ts';
+import { LabRegion } from './lab-region.ts';
 import { type ObjectStore, startObjectStore } from './object-store.ts';
 import { otherRegion, type RegionName, regionNames } from './region-name.ts';
 import { type LabNetworks, loopbackNetworks } from './region-network.ts';
+import type { LabSecrets } from './region-secrets.ts';
 
 export { makeTemplate } from './database-template.ts';
 export type { Link } from './lab-links.ts';
@@ -166,7 +168,8 @@ class Lab implements TwoRegions {
     }
     if (this.#options.ownGateways === true) return;
     const starts = [a, b].flatMap((region) => region.gatewayPorts.map((_, index) => region.startGateway(index)));
-    await Promise.all(starts);
+    // One that is still being started would not be ended with the others.
+    await allEnded(starts);
   }
 
   get archives(): readonly LabArchive[] {
@@ -258,10 +261,12 @@ class Lab implements TwoRegions {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#regions.values()].map((region) => region.stop()));
-    await this.#links.close();
-    await this.#archives?.close();
-    await Promise.all(this.stores.map((store) => store.close()));
-    for (const client of this.#clients) client.destroy();
+    await endAll([
+      async () => this.#clients.forEach((client) => client.destroy()),
+      () => allEnded(this.stores.map((store) => store.close())),
+      async () => this.#archives?.close(),
+      () => this.#links.close(),
+      () => allEnded([...this.#regions.values()].map((region) => region.stop())),
+    ]);
   }
 }
