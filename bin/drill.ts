@@ -1,5 +1,4 @@
 /** `holdfast drill`: two regions on this machine, clients, a region that is lost or moved, and the real book; then the report. */
-import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TierName } from '../lib/platform/spec.ts';
@@ -23,10 +22,11 @@ import { reportDocument } from '../runbooks/engine/print.ts';
 import { reportOf } from '../runbooks/engine/report.ts';
 import { exitCodes, type Outcome, run } from '../runbooks/engine/run.ts';
 import type { Runbook } from '../runbooks/engine/step.ts';
+import type { LabParts } from '../runbooks/lab/lab-parts.ts';
 import { LabWorld } from '../runbooks/lab/lab-world.ts';
 import { startTwoRegions } from '../runbooks/lab/two-regions.ts';
 import { startUpstream } from '../runbooks/lab/upstream.ts';
-import { labTtlSeconds, partsOf } from './lab.ts';
+import { labTtlSeconds, partsOf, takeFolder } from './lab.ts';
 import type { Host } from './runbook/host.ts';
 import { progressFor } from './runbook/progress.ts';
 import { drillsBefore } from './runbook/report.ts';
@@ -58,8 +58,19 @@ export async function drillHere(options: DrillOptions): Promise<number> {
   const host = await thisMachine();
   const parts = await partsOf(host);
   const directory = resolve(options.data, 'drill');
-  await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { recursive: true });
+  const folder = await takeFolder(directory);
+  if (folder === undefined) {
+    host.terminal.writeError(`A drill runs in ${directory} already: name another folder with --data\n`);
+    return 3;
+  }
+  try {
+    return await drillIn(directory, host, parts, options);
+  } finally {
+    folder.release();
+  }
+}
+
+async function drillIn(directory: string, host: Host, parts: LabParts, options: DrillOptions): Promise<number> {
   const errors = { areOn: (): boolean => false };
   const upstreams = {
     a: await startUpstream({

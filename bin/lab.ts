@@ -1,9 +1,11 @@
 /** `holdfast lab`: the two regions of the drills, kept running for people. */
 import { mkdir, rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { messageOf } from '../runbooks/lab/error-code.ts';
+import { type FolderOwner, ownFolder } from '../runbooks/lab/folder-owner.ts';
 import { askLab, type LabAction, LabAway, type LabTarget, openLabControl } from '../runbooks/lab/lab-control.ts';
 import { findLabParts, type LabParts } from '../runbooks/lab/lab-parts.ts';
+import { LauncherError } from '../runbooks/lab/launcher-error.ts';
 import { makeNamespaces, type NamespacedNetworks } from '../runbooks/lab/region-network.ts';
 import { labPlaceFile, type RunningLab, type RunningLabOptions, startRunningLab } from '../runbooks/lab/running-lab.ts';
 import { labMasterKey, regionNames } from '../runbooks/lab/two-regions.ts';
@@ -44,8 +46,45 @@ export async function labUp({ data, gateways, rate, namespaces }: LabUpOptions):
     return 3;
   }
   const directory = resolve(data, 'lab');
-  await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { recursive: true });
+  const folder = await takeFolder(directory);
+  if (folder === undefined) {
+    terminal.writeError('A lab is being started here, or ended: npx holdfast lab status\n');
+    return 3;
+  }
+  try {
+    return await startUp(host, directory, {
+      data,
+      gateways,
+      rate,
+      ...(namespaces === undefined ? {} : { namespaces }),
+    });
+  } finally {
+    folder.release();
+  }
+}
+
+/**
+ * A new, empty folder, for one process alone: whoever begins later must not delete what the first one works with.
+ * @returns undefined when another process has it.
+ */
+export async function takeFolder(directory: string): Promise<FolderOwner | undefined> {
+  await mkdir(dirname(directory), { recursive: true });
+  try {
+    const owner = ownFolder(directory);
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true });
+    return owner;
+  } catch (error) {
+    if (error instanceof LauncherError && error.code === 'DataFolderInUse') return undefined;
+    throw error;
+  }
+}
+
+async function startUp(
+  host: Host,
+  directory: string,
+  { data, gateways, rate, namespaces }: LabUpOptions,
+): Promise<number> {
   const parts = await partsOf(host);
   const namespaced = namespaces === false ? undefined : await namespacesHere(host, namespaces === true);
   try {
