@@ -104,7 +104,9 @@ export class DatabaseServer {
 
   get #settings(): Readonly<Record<string, string>> {
     if (!this.#options.archivesLog) return labDatabaseSettings;
-    const archive_command = `mkdir -p ${this.archiveDirectory} && cp %p ${this.archiveDirectory}/%f`;
+    // Under its name it is whole: a restore may read what is archived at that moment.
+    const file = `${this.archiveDirectory}/%f`;
+    const archive_command = `mkdir -p ${this.archiveDirectory} && cp %p ${file}.new && mv ${file}.new ${file}`;
     return { ...labDatabaseSettings, archive_mode: 'on', archive_timeout: '60s', archive_command };
   }
 

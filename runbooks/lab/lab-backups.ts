@@ -148,7 +148,7 @@ export class LabBackups implements BackupWorld {
   async #newestLog(region: RegionName): Promise<Backup | undefined> {
     const here = this.#options.lab.region(region);
     await ask(here.operatorUrl, 'SELECT pg_switch_wal() WHERE NOT pg_is_in_recovery()').catch(() => undefined);
-    const names = (await namesIn(here.store.archiveDirectory)).toSorted();
+    const names = (await namesIn(here.store.archiveDirectory)).filter((name) => !name.endsWith('.new'));
     const files = await Promise.all(names.map((name) => backupAt(join(here.store.archiveDirectory, name))));
     return files.filter((found) => found !== undefined).toSorted((one, other) => one.ageSeconds - other.ageSeconds)[0];
   }
