@@ -32,7 +32,10 @@ export async function pgRestoreMajor(
   } catch (error) {
     signal.throwIfAborted();
     const isLate = error instanceof Error && 'killed' in error && error.killed === true;
-    if (isLate) throw new Error(`${command} --version did not answer within ${versionPatienceMs / 1000} s`);
+    if (isLate) {
+      const within = `${versionPatienceMs / 1000} s`;
+      throw new Error(`${command} --version did not answer within ${within}`, { cause: error });
+    }
     return undefined;
   }
 }
