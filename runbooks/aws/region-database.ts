@@ -144,11 +144,9 @@ async function promotionBegun(
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
-    const [instance, found] = await Promise.all([
-      knownInstance(clients, place, signal),
-      describe(clients.cloudFormation(place.region), stack, signal),
-    ]);
-    if (roleOf(instance) !== 'replica') return;
+    // In this order: a stack that is done when it is asked has promoted before the database is.
+    const found = await describe(clients.cloudFormation(place.region), stack, signal);
+    if (roleOf(await knownInstance(clients, place, signal)) !== 'replica') return;
     if (found.StackStatus?.endsWith('_IN_PROGRESS') !== true) {
       const said = [parameters.regionRole, parameters.dbPromotion].map((name) => `${name}=${parameterOf(found, name)}`);
       const fault = faultOf(found) ?? `${stack} is ${found.StackStatus} with ${said.join(', ')}`;
