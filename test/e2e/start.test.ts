@@ -46,7 +46,7 @@ async function start(
   };
 }
 
-const ready = (started: Started) => until(async () => (await started.output()).includes('Ctrl-C ends it'), 25_000);
+const ready = (started: Started) => until(async () => (await started.output()).includes('Ctrl-C ends it'), 50_000);
 const keyIn = (output: string): string | undefined => /shown this once: (sk-\S+)/.exec(output)?.[1];
 const pidsIn = (output: string): number[] =>
   [...output.matchAll(/process(?:es)? ([\d, ]+)/g)].flatMap(([, list]) => (list ?? '').split(', ').map(Number));
