@@ -116,6 +116,7 @@ export function drill<World>(book: Runbook<World>, plan: DrillPlan): Runbook<Wor
     doNotUseWhen: [
       'an incident is open',
       `in production, before the same drill has passed in staging`,
+      'in AWS, by this program: it refuses there, since it breaks and measures the lab alone. Look by hand at what step 1 names, then run the book itself on purpose',
       ...book.doNotUseWhen.filter((reason) => !reason.includes(' works: ')),
     ],
     lookFirst: [
@@ -123,7 +124,8 @@ export function drill<World>(book: Runbook<World>, plan: DrillPlan): Runbook<Wor
         command: 'npx holdfast runbook list --runs',
         expect: 'no run is unfinished; its last line says when a drill is due',
       },
-      ...book.lookFirst,
+      { command: 'npx holdfast region status', expect: 'every region answers, and no line begins with "!"' },
+      { command: 'npx holdfast region ready', expect: 'every line is ok' },
     ],
     takes: `as long as the book itself (${book.takes}), and some minutes to count`,
     harms:
