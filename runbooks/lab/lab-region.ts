@@ -371,8 +371,8 @@ export class LabRegion {
   }
 
   async hasDoors(): Promise<boolean> {
-    const ended = await Promise.all([this.#redis, this.#nginx].map((server) => server && hasEnded(server)));
-    return !ended.includes(true);
+    const servers = [this.#redis, this.#nginx].filter((server) => server !== undefined);
+    return !(await Promise.all(servers.map(hasEnded))).includes(true);
   }
 
   /** Cache and nginx, as far as they have ended. */

@@ -41,7 +41,7 @@ export function labZones(
       await here.shift(zone, 'away');
       clearTimeout(ends.get(zone));
       // What nginx does not take stands and shows so: whoever evacuates ends it.
-      const end = setTimeout(() => here.shift(zone, 'back').catch(() => undefined), minutes * 60_000);
+      const end = setTimeout(() => void here.shift(zone, 'back').catch(() => undefined), minutes * 60_000);
       end.unref();
       ends.set(zone, end);
     },
