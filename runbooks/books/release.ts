@@ -69,7 +69,7 @@ export function release(plan: ReleasePlan): Runbook<ReleaseWorld> {
     ],
     takes: `for each part the minutes that its pods take to drain and start, and ${plan.bakeSeconds} s of watching`,
     harms:
-      'nobody: a pod ends when its requests have. A version that does harm is met by one zone, and goes back by itself',
+      'nobody: a pod ends when its requests have. A version that does harm is met by one zone, and goes back everywhere by itself',
     afterwards: ['put the image into holdfast.config.ts and commit it: the next synth must not bring the old one back'],
     steps: [
       formerImage(plan),
@@ -156,8 +156,13 @@ const roll = ({ image }: ReleasePlan, part: ReleasePart, id: string): ReleaseSte
     world.releases.roll(part, String(facts('before')['before']), `${token}/undo`, signal),
 });
 
-const bake = (plan: ReleasePlan, parts: readonly ReleasePart[], region: string, id: string): ReleaseStep =>
-  bakeStep<ReleaseWorld>({
+const bake = (plan: ReleasePlan, parts: readonly ReleasePart[], region: string, id: string): ReleaseStep => {
+  // Where clients meet it first; then the standbys, which a failover must not find with a version that does harm.
+  const takenBack = [
+    ...parts,
+    ...(region === plan.primary ? plan.standbys.map((standby) => ({ region: standby })) : []),
+  ];
+  return bakeStep<ReleaseWorld>({
     id,
     title: `Watch ${parts.map(nameOf).join(' and ')}`,
     region,
@@ -172,7 +177,8 @@ const bake = (plan: ReleasePlan, parts: readonly ReleasePart[], region: string, 
     },
     stepBack: async (world, { signal, token, facts }) => {
       const before = String(facts('before')['before']);
-      for (const part of parts) await world.releases.roll(part, before, `${token}/back`, signal);
+      for (const part of takenBack) await world.releases.roll(part, before, `${token}/back`, signal);
     },
-    stepBackWords: `the version before returns to ${parts.map(nameOf).join(' and ')}`,
+    stepBackWords: `the version before returns to ${takenBack.map(nameOf).join(' and ')}`,
   });
+};

@@ -120,7 +120,7 @@ describe('region-failback', () => {
 });
 
 describe('release', () => {
-  it('puts the zone back to the version before when it does harm, and touches no other', async () => {
+  it('puts the zone and the standby back to the version before when it does harm, and touches no other zone', async () => {
     const one = caseOf('release');
     const world = one.world();
     const { roll } = world.releases;
@@ -130,7 +130,7 @@ describe('release', () => {
     };
     expect(await run(options(one, world))).toMatchObject({ is: 'partial', step: 'bake-zone' });
     expect(world.images.get('a/a1')).toBe('image:1');
-    expect(world.images.get('b')).toBe('image:2');
+    expect(world.images.get('b')).toBe('image:1');
     expect(world.images.has('a')).toBe(false);
   });
 });
