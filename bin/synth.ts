@@ -3,13 +3,14 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { z } from 'zod';
-import { type Evidence, evidenceFolder, evidenceSchema } from '../lib/platform/evidence.ts';
+import { evidenceFolder } from '../lib/platform/evidence.ts';
 import { assemble } from '../lib/review/assemble.ts';
 import { changesSince } from '../lib/review/changes.ts';
 import { reviewAsHtml, reviewAsJson, reviewAsMarkdown } from '../lib/review/document.ts';
 import { review } from '../lib/review/review.ts';
 import { type Template, templateSchema } from '../lib/review/template.ts';
 import { reviewAsText } from '../lib/review/text.ts';
+import { readEvidence } from './evidence.ts';
 import { loadPlatform } from './platform.ts';
 import { stackedCharts } from './stacked-charts.ts';
 
@@ -72,12 +73,4 @@ function readTemplates(directory: string): Record<string, Template> | undefined 
       templateSchema.parse(JSON.parse(readFileSync(join(directory, name), 'utf8'))),
     ]),
   );
-}
-
-/** Reports of drills and restores. @throws when one cannot be understood: a line must not be ticked, or open, by a typing error. */
-function readEvidence(directory: string): Evidence[] {
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => evidenceSchema.parse(JSON.parse(readFileSync(join(directory, name), 'utf8'))));
 }

@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import type { Platform } from '../../lib/platform/platform.ts';
 import { awsRefusals, awsWorld } from '../../runbooks/aws/aws-world.ts';
+import type { DrillHost } from '../../runbooks/aws/drill-conditions.ts';
 import { oldVariable } from '../../runbooks/aws/lost-writes.ts';
 import { RunError } from '../../runbooks/engine/run.ts';
 import { callingLab, findLab, LabAway } from '../../runbooks/lab/lab-control.ts';
@@ -13,7 +14,12 @@ import { bookArchivedSpend } from './archived-spend.ts';
 import { type OpenedWorld, UsageError, type WorldName, type WorldUse } from './host.ts';
 
 /** @throws UsageError that names every variable that is missing. */
-export async function openWorld(name: WorldName, platform: Platform, use: WorldUse = 'books'): Promise<OpenedWorld> {
+export async function openWorld(
+  name: WorldName,
+  platform: Platform,
+  use: WorldUse = 'books',
+  drills?: DrillHost,
+): Promise<OpenedWorld> {
   if (name === 'lab') return openLab(labPlaceFile(process.env['HOLDFAST_LAB'] ?? '.holdfast'));
   const { claims, takeovers } = bucketsOf(platform);
   const key = process.env['HOLDFAST_KEY'] ?? process.env['LITELLM_MASTER_KEY'];
@@ -26,6 +32,7 @@ export async function openWorld(name: WorldName, platform: Platform, use: WorldU
     claims,
     takeovers,
     key: key ?? '',
+    ...(drills && { drills }),
     databaseUrl: (region) => process.env[databaseVariable(region)] ?? '',
     reingest: (region, signal) =>
       bookArchivedSpend(platform, region, process.env[databaseVariable(region)] ?? '', signal),

@@ -13,6 +13,7 @@ import { S3Journals } from '../../runbooks/aws/s3-journal.ts';
 import { evidenceFile } from '../../runbooks/books/evidence.ts';
 import { FileJournals } from '../../runbooks/engine/file-journal.ts';
 import { loadPlatform } from '../platform.ts';
+import { drillsFrom } from './drills.ts';
 import { type Host, type JournalPlaces, type NamedJournals, UsageError } from './host.ts';
 import { openWorld } from './open-world.ts';
 
@@ -26,14 +27,14 @@ export async function thisMachine(): Promise<Host> {
   }
   let known: Promise<Platform | undefined> | undefined;
   const platform = (): Promise<Platform | undefined> => (known ??= loadPlatform());
-  return {
+  const host: Host = {
     operator: `${userName()}@${hostname()}`,
     signal: stop.signal,
     platform,
     openWorld: async (name, use) => {
       const described = await platform();
       if (described === undefined) throw new UsageError('holdfast.config.ts has faults');
-      return openWorld(name, described, use);
+      return openWorld(name, described, use, drillsFrom(host));
     },
     places: placesOf(platform),
     keepEvidence: (evidence) => keepEvidenceIn(evidenceFolder, evidence),
@@ -69,6 +70,7 @@ export async function thisMachine(): Promise<Host> {
       },
     },
   };
+  return host;
 }
 
 /** A container may run as a user that its image does not name. */

@@ -1,5 +1,7 @@
 /** What a user writes in `holdfast.config.ts`; every field is explained where it is declared. */
 
+import type { DrillHours } from './drill-hours.ts';
+
 export type TierName = 'standard' | 'high' | 'critical';
 export type TopologyName = 'single-region' | 'active-passive' | 'active-active';
 /** What the stacks of a region build. It says nothing about health and a gateway never consults it. */
@@ -111,6 +113,8 @@ export interface OperationsSpec {
   readonly onCall?: { readonly rotation: string; readonly since: string };
   /** When the next failover drill is held (`2027-01-15`); quarterly is the least. */
   readonly nextDrill?: string;
+  /** When a drill in production may begin: people are there to help. Monday to Friday, 09:00 to 16:00 UTC if not given. */
+  readonly drillHours?: DrillHours;
 }
 
 /** A network that stands already. Subnets are given in the order of the region's zones, one in each. */

@@ -1,5 +1,6 @@
 /** Every rule that a platform description must satisfy, before anything is synthesized. */
 
+import { drillHoursFaults } from './drill-hours.ts';
 import { bucketName } from './names.ts';
 import { partnerRegions } from './partner-regions.ts';
 import { isRegion, zoneLetters } from './regions.ts';
@@ -278,7 +279,7 @@ function satelliteFaults(spec: PlatformSpec): string[] {
 }
 
 function operationsFaults({ operations, delivery }: PlatformSpec): string[] {
-  const faults: string[] = [];
+  const faults = operations?.drillHours === undefined ? [] : drillHoursFaults(operations.drillHours);
   for (const [field, date] of [
     ['operations.onCall.since', operations?.onCall?.since],
     ['operations.nextDrill', operations?.nextDrill],

@@ -21,17 +21,20 @@ import {
 } from '../../lib/platform/names.ts';
 import type { Platform, Region } from '../../lib/platform/platform.ts';
 import type { SpendPlaces } from '../books/archived-spend.ts';
-import type { RegionCapacity } from '../books/region-world.ts';
+import type { RegionCapacity, RegionDatabase } from '../books/region-world.ts';
 import type { World } from '../books/world.ts';
 import type { RunbookId } from '../catalog.ts';
 import type { RegionReadiness } from '../region/ready.ts';
 import { verify } from '../verify/verify.ts';
+import { AwsDrill } from './aws-drill.ts';
 import { awsBackups } from './backups.ts';
 import { type BucketIn, openClaims } from './claims.ts';
 import { type AwsAccess, AwsClients } from './clients.ts';
 import { capacityOf, clusterCapacity, type Needs } from './cluster-capacity.ts';
+import { countedDrill } from './counted-drill.ts';
 import { awsCredentials } from './credentials.ts';
 import { awsDatabaseInUse } from './database-in-use.ts';
+import { type DrillHost, drillConditions } from './drill-conditions.ts';
 import { failbackShares } from './failback-shares.ts';
 import { awsFoundation } from './foundation.ts';
 import { loginInCluster, loginInSecretsManager } from './gateway-login.ts';
@@ -48,6 +51,7 @@ import { regionRows } from './region-rows.ts';
 import { awsRegionTraffic } from './region-traffic.ts';
 import { awsReleases } from './releases.ts';
 import { awsReplicas } from './replicas.ts';
+import { survivingRows } from './surviving-rows.ts';
 import { awsUpgrades } from './upgrades.ts';
 import { readWorkloads } from './workloads.ts';
 import { awsZones } from './zones.ts';
@@ -81,8 +85,10 @@ export interface AwsWorldOptions {
   readonly pgRestore?: PgRestoreProgram;
   /** How a region's cache is reached from here, redis:// or rediss://. @throws when it is not known. */
   readonly cacheUrl?: (region: string) => string;
-  /** An administrator's key, for the verification. */
+  /** An administrator's key, for the verification and for a drill's clients. */
   readonly key: string;
+  /** What this machine knows that AWS does not, for drills; absent = they are refused. */
+  readonly drills?: DrillHost;
 }
 
 export interface Manifest {
@@ -102,6 +108,7 @@ export const awsBooks: readonly RunbookId[] = [
   'credential-rotation',
   'release',
   'upgrade',
+  'drill',
 ];
 
 /** Why a platform in AWS has no part in a book. */
@@ -109,7 +116,6 @@ export function awsRefusals({ claimRegions, cluster }: Platform): Readonly<Parti
   const needsClaim = 'a platform of one region has no claim to who writes; name a standby in holdfast.config.ts';
   const moves = ['region-failover', 'region-switchover', 'region-failback', 'database-restore', 'disaster-restore'];
   return {
-    drill: noDrill,
     ...(claimRegions.length > 0 ? {} : Object.fromEntries(moves.map((book) => [book, needsClaim]))),
     ...(cluster.secretStore === undefined
       ? {
@@ -118,10 +124,6 @@ export function awsRefusals({ claimRegions, cluster }: Platform): Readonly<Parti
       : {}),
   };
 }
-
-const noDrill =
-  "clients that keep a ledger are the lab's (npx holdfast drill). In staging: run the book itself, break with AWS FIS (npx holdfast runbook show drill)";
-const refuseDrill = (): Promise<never> => Promise.reject(new Error(noDrill));
 
 export interface AwsWorld extends World {
   /** What AWS tells of a standby before it is needed. */
@@ -187,6 +189,35 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     databaseUrl,
     ...(options.pgRestore !== undefined && { dumps: { pgRestore: options.pgRestore, owner, gatewayLogin, wait } }),
   });
+  const vitalsPlace = { regions: platform.regions.map(({ region }) => region), urlOf: prometheusUrl };
+  const databaseIn = (name: string): RegionDatabase =>
+    awsRegionDatabase(clients, {
+      region: name,
+      identifier: databaseIdentifier(platform, regionOf(name)),
+      stack: regionOf(name).database === undefined ? stackName(platform, name, 'data') : undefined,
+      rows: regionRows(databaseUrl(name)),
+      wait,
+    });
+  const drill = new AwsDrill(clients, {
+    platform: platform.name,
+    environment: platform.environment,
+    conditions: drillConditions(clients, { platform, host: options.drills, databaseIn }),
+    url: `https://${platform.domain}`,
+    regionalUrls: Object.fromEntries(
+      platform.regions.map(({ region }) => [region, `https://${regionalDomain(platform, region)}`]),
+    ),
+    key,
+    model: platform.operations.canaryModel,
+    ledgerFolder: options.drills?.ledgerFolder ?? '.',
+    writer,
+    rows: (name, ledger, signal) => survivingRows(databaseUrl(name), ledger, signal),
+    epochs: async (signal) => {
+      const agreed = claims.length === 0 ? undefined : (await claim.store.read(signal)).agreed;
+      return agreed === undefined ? '' : `${agreed.epoch} ${agreed.writer}`;
+    },
+    counted: countedDrill(vitalsPlace),
+    wait,
+  });
   return {
     ...backups,
     readiness: awsReadiness(clients, {
@@ -218,16 +249,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       cacheUrl: options.cacheUrl ?? unknown('the address of the cache'),
       wait,
     }),
-    drill: {
-      conditions: refuseDrill,
-      load: refuseDrill,
-      startLoad: refuseDrill,
-      stopLoad: refuseDrill,
-      isBroken: refuseDrill,
-      break: refuseDrill,
-      mend: refuseDrill,
-      measure: refuseDrill,
-    },
+    drill,
     inUse: {
       ...awsDatabaseInUse(clients, {
         identifierIn: (name) => databaseIdentifier(platform, regionOf(name)),
@@ -244,10 +266,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       primary: platform.primary.region,
       wait,
     }),
-    vitals: prometheusVitals({
-      regions: platform.regions.map(({ region }) => region),
-      urlOf: prometheusUrl,
-    }),
+    vitals: prometheusVitals(vitalsPlace),
     replicas: awsReplicas(clients, {
       platform,
       regionOf,
@@ -272,14 +291,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
     }),
     releases,
     ...(platform.globalCache && { globalCache: awsGlobalCache(clients, cacheName(platform)) }),
-    database: (name) =>
-      awsRegionDatabase(clients, {
-        region: name,
-        identifier: databaseIdentifier(platform, regionOf(name)),
-        stack: regionOf(name).database === undefined ? stackName(platform, name, 'data') : undefined,
-        rows: regionRows(databaseUrl(name)),
-        wait,
-      }),
+    database: databaseIn,
     traffic: awsRegionTraffic(clients, (name) => {
       const found = takeovers.find(({ region }) => region === name);
       if (found === undefined) throw new Error(`no takeover bucket is known in ${name}`);
@@ -307,6 +319,7 @@ export function awsWorld(options: AwsWorldOptions): AwsWorld {
       }),
     wait,
     close: async () => {
+      await drill.close();
       clients.destroy();
       namesClients?.destroy();
       claim.destroy();

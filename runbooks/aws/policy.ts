@@ -22,6 +22,7 @@ import {
   useOfKeys,
 } from './rights.ts';
 import { replacement, replacing, restoring, returning, seeingBackups } from './rights-over-databases.ts';
+import { drilling } from './rights-over-drills.ts';
 import { leavingZones, rebuilding, releasing, rotating, upgrading } from './rights-over-regions.ts';
 
 export interface Policy {
@@ -74,6 +75,8 @@ export function policyOf(id: RunbookId, platform: Platform, buckets: PolicyBucke
   if (id === 'release') return policy(...common, ...readingTheClaim(buckets), ...releasing(platform));
   if (id === 'credential-rotation') return policy(...common, ...readingTheClaim(buckets), ...rotating(platform));
   if (id === 'zone-evacuation') return policy(...common, ...leavingZones(platform));
+  // Beside the policy of the book that is drilled.
+  if (id === 'drill') return policy(...common, ...readingTheClaim(buckets), ...drilling(platform));
   if (id === 'upgrade') return policy(...common, ...upgrading(platform));
   if (id === 'database-restore') {
     return policy(

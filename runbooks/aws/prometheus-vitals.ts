@@ -22,9 +22,9 @@ export function prometheusVitals({ regions, urlOf }: PrometheusPlace): CanaryWor
   return async (region, windowSeconds, signal): Promise<Vitals> => {
     const window = `${Math.max(shortestWindowSeconds, Math.round(windowSeconds))}s`;
     const counted = (name: string, more = ''): Promise<number | undefined> =>
-      ask(urlOf(name), `sum(increase(${metricNames.requests}{region="${name}"${more}}[${window}]))`, signal);
+      askPrometheus(urlOf(name), `sum(increase(${metricNames.requests}{region="${name}"${more}}[${window}]))`, signal);
     const p95 = (name: string): Promise<number | undefined> =>
-      ask(
+      askPrometheus(
         urlOf(name),
         `histogram_quantile(0.95, sum by (le) (rate(${metricNames.requestSeconds}_bucket{region="${name}"}[${window}])))`,
         signal,
@@ -50,7 +50,7 @@ export function prometheusVitals({ regions, urlOf }: PrometheusPlace): CanaryWor
 export const oldestUnshippedSeconds =
   (urlOf: PrometheusPlace['urlOf']) =>
   (region: string, signal: AbortSignal): Promise<number | undefined> =>
-    ask(urlOf(region), `max(${metricNames.outboxOldestSeconds}{region="${region}"})`, signal);
+    askPrometheus(urlOf(region), `max(${metricNames.outboxOldestSeconds}{region="${region}"})`, signal);
 
 /** Its path is kept, for a Prometheus behind a proxy; so are user and password, of which `fetch` would tell in an error. */
 function asked(url: string, query: string): { readonly address: URL; readonly headers: Record<string, string> } {
@@ -63,8 +63,8 @@ function asked(url: string, query: string): { readonly address: URL; readonly he
   return { address, headers: login === ':' ? {} : { authorization: `Basic ${Buffer.from(login).toString('base64')}` } };
 }
 
-/** @returns undefined when nothing was counted. */
-async function ask(url: string, query: string, signal: AbortSignal): Promise<number | undefined> {
+/** One instant query. @returns undefined when nothing was counted. */
+export async function askPrometheus(url: string, query: string, signal: AbortSignal): Promise<number | undefined> {
   const { address, headers } = asked(url, query);
   const stop = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
   const response = await fetch(address, { headers, signal: stop });

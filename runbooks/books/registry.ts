@@ -186,6 +186,12 @@ const drillSchema = z.strictObject({
   book: z.string().default('region-failover').describe('the book that is drilled; its parameters come beside it'),
   environment: z.enum(['lab', 'staging', 'production']).describe('where'),
   fault: z.enum(['kill', 'partition', 'none']).default('none').describe('what is broken on purpose'),
+  requestsPerSecond: z.coerce
+    .number('is no number')
+    .positive('must be more than 0')
+    .max(100, 'is more than 100: that is a load test')
+    .default(5)
+    .describe('requests of the drill’s clients a second, in staging: short completions that a provider charges for'),
 });
 
 const isDrillable = (id: string): id is Exclude<RunbookId, 'drill'> => id in definitions;
@@ -226,7 +232,7 @@ function drillParameters(parameters: Parameters): { readonly own: Parameters; re
 /** @param parameters without a fault. */
 function buildDrill(parameters: Parameters): Runbook<World> {
   const { own, others } = drillParameters(parameters);
-  const { environment, fault, book } = drillSchema.parse(own);
+  const { environment, fault, book, requestsPerSecond } = drillSchema.parse(own);
   if (!isDrillable(book)) throw new ParameterError('drill', [`book: there is no book ${book} to drill`]);
   const here = others['region'] ?? others['primary'] ?? '';
   return drill(definitions[book].build(others), {
@@ -234,6 +240,7 @@ function buildDrill(parameters: Parameters): Runbook<World> {
     fault,
     victim: others['former'] ?? here,
     survivor: others['target'] ?? here,
+    requestsPerSecond,
   });
 }
 

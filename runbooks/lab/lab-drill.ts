@@ -1,10 +1,11 @@
 /** A drill's clients, what is broken on purpose, and what the ledgers say afterwards. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DrillConditions, DrillControls, DrillMeasurements } from '../books/drill.ts';
+import type { DrillConditions, DrillControls, Drilling, DrillMeasurements, FaultState } from '../books/drill.ts';
+import { LedgerClients, type LoadEntry } from '../load/ledger-clients.ts';
+import { unbooked } from '../load/ledger-measurements.ts';
 import { bookedRequests } from './booked-requests.ts';
-import { drillMeasurements, unbooked } from './drill-measurements.ts';
+import { drillMeasurements } from './drill-measurements.ts';
 import type { LabTraffic } from './lab-traffic.ts';
-import { LabLoad, type LoadEntry } from './load.ts';
 import { writesIn } from './noted-writes.ts';
 import type { WriteRow } from './region-history.ts';
 import { type RegionName, regionNamed, regionNames } from './region-name.ts';
@@ -31,7 +32,7 @@ export class LabDrill implements DrillControls {
   readonly #broken = new Map<RegionName, 'kill' | 'partition'>();
   /** Of every database there ever was, by name. */
   readonly #everywhere = new Map<string, WriteRow>();
-  #load: LabLoad | undefined;
+  #load: LedgerClients | undefined;
   #brokenAtMs: number | undefined;
   #mendedAtMs: number | undefined;
   #comparedUntilMs = 0;
@@ -55,7 +56,7 @@ export class LabDrill implements DrillControls {
 
   async startLoad(): Promise<void> {
     const { lab, traffic, model, requestsPerSecond } = this.#options;
-    this.#load = new LabLoad({
+    this.#load = new LedgerClients({
       resolve: () => traffic.edge.resolve(),
       pinned: regionNames.map((name) => ({ name, addresses: lab.region(name).insideAddresses })),
       key: labMasterKey,
@@ -75,22 +76,22 @@ export class LabDrill implements DrillControls {
     this.#load = undefined;
   }
 
-  async isBroken(region: string): Promise<boolean> {
-    return this.#broken.has(regionNamed(region));
+  async fault({ plan: { victim } }: Drilling): Promise<FaultState> {
+    return { is: this.#broken.has(regionNamed(victim)) ? 'there' : 'absent' };
   }
 
-  async break(region: string, fault: 'kill' | 'partition'): Promise<void> {
+  async break({ plan: { victim, fault } }: Drilling): Promise<void> {
     const { lab } = this.#options;
-    const name = regionNamed(region);
-    this.#broken.set(name, fault);
+    const name = regionNamed(victim);
+    this.#broken.set(name, fault === 'partition' ? fault : 'kill');
     this.#brokenAtMs = performance.now();
     if (fault === 'partition') await lab.isolate(name);
     else await lab.region(name).kill();
   }
 
-  async mend(region: string): Promise<void> {
+  async mend({ plan: { victim } }: Drilling): Promise<void> {
     const { lab } = this.#options;
-    const name = regionNamed(region);
+    const name = regionNamed(victim);
     if (this.#broken.get(name) === 'partition') await lab.heal();
     else await lab.region(name).restart();
     this.#broken.delete(name);
@@ -98,7 +99,7 @@ export class LabDrill implements DrillControls {
   }
 
   /** Undefined while a row is missing that may still be on its way out of an outbox. */
-  async measure(signal: AbortSignal): Promise<DrillMeasurements | undefined> {
+  async measure(_: Drilling, __: string, signal: AbortSignal): Promise<DrillMeasurements | undefined> {
     const load = this.#load;
     const { lab, plannedEpochs } = this.#options;
     const writer = (await lab.claims.read(signal)).agreed?.writer;

@@ -97,7 +97,7 @@ export function operatorWorld(ways: OwnWays, services: LabServices): World {
       load: drill,
       startLoad: drill,
       stopLoad: drill,
-      isBroken: drill,
+      fault: drill,
       break: drill,
       mend: drill,
       measure: drill,

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { healthPaths, metricNames } from '../../gateway/contract.ts';
 import type { BookedSpend } from '../books/archived-spend.ts';
+import { LedgerClients } from '../load/ledger-clients.ts';
 import { endAll } from './end-all.ts';
 import type { LabArchive } from './lab-archives.ts';
 import { LabBackups } from './lab-backups.ts';
@@ -13,7 +14,6 @@ import { LabSecretStore } from './lab-secrets.ts';
 import type { LabServices } from './lab-verbs.ts';
 import { LabWorld } from './lab-world.ts';
 import { labZones } from './lab-zones.ts';
-import { LabLoad } from './load.ts';
 import { isReady } from './ready-gateways.ts';
 import { type RegionName, regionNames } from './region-name.ts';
 import { type LabNetworks, loopbackNetworks } from './region-network.ts';
@@ -163,8 +163,8 @@ const startLabUpstream = (secrets: LabSecretStore, host: string): Promise<Upstre
     },
   });
 
-const startClients = (world: LabWorld, requestsPerSecond: number): LabLoad =>
-  new LabLoad({
+const startClients = (world: LabWorld, requestsPerSecond: number): LedgerClients =>
+  new LedgerClients({
     resolve: () => world.traffic.edge.resolve(),
     key: labMasterKey,
     model,
@@ -177,7 +177,7 @@ const startClients = (world: LabWorld, requestsPerSecond: number): LabLoad =>
   });
 
 /** How the clients fared in the last ten seconds. */
-function recentOf({ entries, writes }: LabLoad): object {
+function recentOf({ entries, writes }: LedgerClients): object {
   const sinceMs = performance.now() - recentMs;
   const requests = entries.filter(({ atMs }) => atMs > sinceMs);
   const changes = writes.filter(({ atMs }) => atMs > sinceMs);

@@ -1,5 +1,6 @@
 /** A platform as the manifests hand it to a pod: `definePlatform`'s answer as JSON, since an image has no `holdfast.config.ts`. */
 import { z } from 'zod';
+import { weekDays } from '../../lib/platform/drill-hours.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
 
 const texts = z.record(z.string(), z.string());
@@ -136,6 +137,9 @@ const platformSchema = z.object({
     canaryModel: z.string(),
     onCall: z.object({ rotation: z.string(), since: z.string() }).optional(),
     nextDrill: z.string().optional(),
+    drillHours: z
+      .object({ days: z.array(z.enum(weekDays)), from: z.string(), to: z.string(), timeZone: z.string() })
+      .optional(),
   }),
   image: z.string(),
   imageDigest: z.string().optional(),

@@ -20,18 +20,18 @@ import { type JournalEvent, MemoryJournal } from '../../../runbooks/engine/journ
 import { reportOf } from '../../../runbooks/engine/report.ts';
 import { type Outcome, run } from '../../../runbooks/engine/run.ts';
 import { bookedRequests } from '../../../runbooks/lab/booked-requests.ts';
-import { unbooked } from '../../../runbooks/lab/drill-measurements.ts';
 import { askLab, callingLab, findLab, type LabControl, openLabControl } from '../../../runbooks/lab/lab-control.ts';
 import { labParameters } from '../../../runbooks/lab/lab-parameters.ts';
 import { findLabParts } from '../../../runbooks/lab/lab-parts.ts';
 import { remoteServices } from '../../../runbooks/lab/lab-verbs.ts';
-import { LabLoad } from '../../../runbooks/lab/load.ts';
 import { operatorWays, operatorWorld } from '../../../runbooks/lab/operator-world.ts';
 import { findPostgresClient } from '../../../runbooks/lab/postgres-client.ts';
 import { ask } from '../../../runbooks/lab/region-database.ts';
 import { regionNames } from '../../../runbooks/lab/region-name.ts';
 import { labPlaceFile, type RunningLab, startRunningLab } from '../../../runbooks/lab/running-lab.ts';
 import { labMasterKey, makeTemplate, type RegionName } from '../../../runbooks/lab/two-regions.ts';
+import { LedgerClients } from '../../../runbooks/load/ledger-clients.ts';
+import { unbooked } from '../../../runbooks/load/ledger-measurements.ts';
 import { until } from '../../support/processes.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -143,8 +143,8 @@ function expectNoFailures(): void {
 }
 
 /** With a ledger of their own. */
-const startClients = (): LabLoad =>
-  new LabLoad({
+const startClients = (): LedgerClients =>
+  new LedgerClients({
     resolve: () => running.lab.region('a').addresses,
     key: labMasterKey,
     model: running.map.model,
@@ -156,7 +156,7 @@ const startClients = (): LabLoad =>
   });
 
 /** What they were answered until now is booked, archived, and on no disk any more. */
-async function onlyTheArchiveHas({ entries }: LabLoad): Promise<void> {
+async function onlyTheArchiveHas({ entries }: LedgerClients): Promise<void> {
   await until(() => entries.length > 50, 20_000);
   const region = running.lab.region('a');
   for (const index of region.places.keys()) await region.replaceGateway(index);
@@ -168,7 +168,7 @@ async function onlyTheArchiveHas({ entries }: LabLoad): Promise<void> {
 }
 
 /** Requests of these clients: every one that was answered has one row that ended well, and the sums agree with the rows. */
-async function expectBookedOnce(clients: LabLoad, writer: RegionName = 'a'): Promise<void> {
+async function expectBookedOnce(clients: LedgerClients, writer: RegionName = 'a'): Promise<void> {
   await clients.stop();
   const requests = clients.entries;
   expect(requests.filter(({ isAnswered }) => isAnswered).length).toBeGreaterThan(50);

@@ -273,6 +273,7 @@ describe('drills', () => {
     run: 'r-1',
     at: '2026-01-01T00:00:00.000Z',
     book: 'region-failover',
+    environment: 'lab',
     isComplete: true,
     recoverySeconds: 60,
     numbers: {
@@ -282,6 +283,7 @@ describe('drills', () => {
       addedLatencyMs: 40,
       troubleSeconds: 1,
       servingGapSeconds: 3,
+      clientsAwaySeconds: undefined,
       writeGapSeconds: 12,
       dataLossSeconds: 10,
       acknowledgedWrites: 100,

@@ -2,7 +2,7 @@
 import type { RestorableKind, RestoreRequest, RestoreWay } from '../../../runbooks/books/backup-world.ts';
 import type { Vitals } from '../../../runbooks/books/canary-world.ts';
 import type { CredentialState } from '../../../runbooks/books/credential-rotation.ts';
-import type { DrillConditions, DrillMeasurements } from '../../../runbooks/books/drill.ts';
+import type { DrillConditions, Drilling, DrillMeasurements, FaultState } from '../../../runbooks/books/drill.ts';
 import type { GlobalCache } from '../../../runbooks/books/region-world.ts';
 import type { ReleasePart } from '../../../runbooks/books/release.ts';
 import type { UpgradeComponent } from '../../../runbooks/books/upgrade.ts';
@@ -352,13 +352,15 @@ export class SimulatedWorld extends TwoRegions implements World {
       this.#act('stop load');
       this.isLoaded = false;
     },
-    isBroken: async (region: string) => this.broken.has(region),
-    break: async (region: string) => {
+    fault: async ({ plan: { victim } }: Drilling): Promise<FaultState> => ({
+      is: this.broken.has(victim) ? 'there' : 'absent',
+    }),
+    break: async ({ plan: { victim: region } }: Drilling) => {
       this.#act('break');
       this.broken.add(region);
       this.database(region).away = true;
     },
-    mend: async (region: string) => {
+    mend: async ({ plan: { victim: region } }: Drilling) => {
       this.#act('mend');
       this.#grow('drained');
       this.broken.delete(region);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type DrillRecords, drillMeasurements } from '../../../runbooks/lab/drill-measurements.ts';
-import type { LoadEntry, WriteEntry } from '../../../runbooks/lab/load.ts';
 import type { WriteRow } from '../../../runbooks/lab/region-history.ts';
+import type { LoadEntry, WriteEntry } from '../../../runbooks/load/ledger-clients.ts';
 
 const request = (callId: string, atMs: number): LoadEntry => ({ callId, atMs, tookMs: 10, tries: 1, isAnswered: true });
 const write = (alias: string, atMs: number): WriteEntry => ({ alias, atMs, endMs: atMs + 10, isAcknowledged: true });

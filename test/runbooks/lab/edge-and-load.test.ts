@@ -8,7 +8,7 @@ import {
   steadyLatencyMs,
   troubleSeconds,
   writeGapSeconds,
-} from '../../../runbooks/lab/load.ts';
+} from '../../../runbooks/load/ledger-clients.ts';
 import { until } from '../../support/processes.ts';
 
 const entry = (atMs: number, more: Partial<LoadEntry> = {}): LoadEntry => ({

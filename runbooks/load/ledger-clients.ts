@@ -19,7 +19,17 @@ export interface LoadOptions {
   readonly betweenWritesMs?: number;
   /** Of the ledger, oldest first out; everything is kept if not given. */
   readonly mostEntries?: number;
+  /** Each request on a connection of its own, so that each asks DNS; otherwise connections are kept as `fetch` does. */
+  readonly reconnects?: boolean;
+  /** Longest answer that is asked for; the model's own limit if not given. */
+  readonly maxTokens?: number;
+  /** After which a key that was made ends by itself, such as `2h`; never if not given. */
+  readonly keyDuration?: string;
+  /** Told of every entry once it is in the ledger. It must not throw. */
+  readonly onEntry?: (entry: LedgerEntry) => void;
 }
+
+export type LedgerEntry = ({ readonly is: 'request' } & LoadEntry) | ({ readonly is: 'write' } & WriteEntry);
 
 export interface LoadEntry {
   /** Of the last try: each has its own, so that a try whose answer was lost is not taken for a doubled one. */
@@ -63,7 +73,7 @@ class CachingResolver {
   }
 }
 
-export class LabLoad {
+export class LedgerClients {
   readonly entries: LoadEntry[] = [];
   readonly writes: WriteEntry[] = [];
   readonly #options: LoadOptions;
@@ -93,6 +103,15 @@ export class LabLoad {
     return addresses[Math.floor(turn / clientCount) % addresses.length] ?? '';
   }
 
+  #headers(): Record<string, string> {
+    const { key, reconnects } = this.#options;
+    return {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      ...(reconnects === true && { connection: 'close' }),
+    };
+  }
+
   async #ask(): Promise<void> {
     const { requestsPerSecond } = this.#options;
     const { signal } = this.#stop;
@@ -116,7 +135,9 @@ export class LabLoad {
       const isAnswered = await this.#try(callId, stream);
       const pauseMs = pausesMs[tries - 1];
       if (isAnswered || pauseMs === undefined) {
-        this.entries.push({ callId, atMs, tookMs: performance.now() - atMs, tries, isAnswered });
+        const entry = { callId, atMs, tookMs: performance.now() - atMs, tries, isAnswered };
+        this.entries.push(entry);
+        this.#options.onEntry?.({ is: 'request', ...entry });
         keepNewest(this.entries, this.#options.mostEntries);
         return;
       }
@@ -126,16 +147,13 @@ export class LabLoad {
 
   /** @returns whether the whole answer came. */
   async #try(callId: string, stream: boolean): Promise<boolean> {
-    const { key, model, timeoutMs } = this.#options;
+    const { model, timeoutMs, maxTokens } = this.#options;
+    const limit = maxTokens === undefined ? {} : { max_tokens: maxTokens };
     try {
       const answer = await fetch(new URL('/v1/chat/completions', this.#address()), {
         method: 'POST',
-        headers: {
-          authorization: `Bearer ${key}`,
-          'content-type': 'application/json',
-          'x-litellm-call-id': callId,
-        },
-        body: JSON.stringify({ model, stream, messages: [{ role: 'user', content: callId }] }),
+        headers: { ...this.#headers(), 'x-litellm-call-id': callId },
+        body: JSON.stringify({ model, stream, messages: [{ role: 'user', content: callId }], ...limit }),
         signal: AbortSignal.timeout(timeoutMs),
       });
       const text = await answer.text();
@@ -148,7 +166,7 @@ export class LabLoad {
 
   /** One administrator who makes keys, one after the other. */
   async #write(address: () => string, pinnedTo?: string): Promise<void> {
-    const { key, timeoutMs, betweenWritesMs = 100 } = this.#options;
+    const { timeoutMs, betweenWritesMs = 100, keyDuration: duration } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const alias = `drill-${randomUUID()}`;
@@ -157,8 +175,8 @@ export class LabLoad {
       try {
         const answer = await fetch(new URL('/key/generate', address()), {
           method: 'POST',
-          headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-          body: JSON.stringify({ key_alias: alias }),
+          headers: this.#headers(),
+          body: JSON.stringify({ key_alias: alias, ...(duration === undefined ? {} : { duration }) }),
           signal: AbortSignal.timeout(timeoutMs),
         });
         await answer.arrayBuffer();
@@ -168,7 +186,9 @@ export class LabLoad {
         isAcknowledged = false;
       }
       const whose = pinnedTo === undefined ? {} : { pinnedTo };
-      this.writes.push({ alias, atMs, endMs: performance.now(), isAcknowledged, ...whose });
+      const entry = { alias, atMs, endMs: performance.now(), isAcknowledged, ...whose };
+      this.writes.push(entry);
+      this.#options.onEntry?.({ is: 'write', ...entry });
       keepNewest(this.writes, this.#options.mostEntries);
       await sleep(betweenWritesMs, undefined, { signal }).catch(() => undefined);
     }
