@@ -245,6 +245,16 @@ const refusedPlaces: readonly (readonly [string, Partial<PlatformSpec>, RegExp])
     /^regions\[0\]\.network\.publicSubnetIds: 1 subnets for 3 zones/,
   ],
   ['a drill on no day', { operations: { nextDrill: 'soon' } }, /^operations\.nextDrill: "soon" is not a day/],
+  [
+    'drill hours that end before they begin',
+    { operations: { drillHours: { days: ['Mon'], from: '16:00', to: '09:00', timeZone: 'UTC' } } },
+    /^operations\.drillHours: from "16:00" must be before/,
+  ],
+  [
+    'drill hours in no time zone',
+    { operations: { drillHours: { days: ['Mon'], from: '09:00', to: '16:00', timeZone: 'Mars/Base' } } },
+    /^operations\.drillHours\.timeZone: "Mars\/Base"/,
+  ],
   ['an address that is none', { operations: { alertEmails: ['oncall'] } }, /^operations\.alertEmails\[0\]/],
   ['a role for everybody’s CI', { delivery: { subjects: ['repo:*'] } }, /lets every repository of the issuer deploy/],
 ];

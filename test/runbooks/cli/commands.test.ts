@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { isUnfinished } from '../../../bin/runbook/drills.ts';
 import { resumeRun, runBook, undoRun } from '../../../bin/runbook/perform.ts';
 import { reportRun } from '../../../bin/runbook/report.ts';
 import { listBooks, rehearseBook, showBook } from '../../../bin/runbook/show.ts';
@@ -10,6 +11,7 @@ import { keepEvidenceIn } from '../../../bin/runbook/this-machine.ts';
 import { evidenceSchema } from '../../../lib/platform/evidence.ts';
 import { evidenceOf } from '../../../runbooks/books/evidence.ts';
 import { runbookTitles } from '../../../runbooks/catalog.ts';
+import type { JournalEvent } from '../../../runbooks/engine/journal.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { SimulatedWorld } from '../books/simulated-world.ts';
 import { type FakeHost, type FakeHostOptions, fakeHost } from './fake-host.ts';
@@ -278,6 +280,38 @@ describe('a drill', () => {
       expect(host.output()).toContain(reason);
     }
     expect(world.broken.size).toBe(0);
+  });
+});
+
+describe('a drill of another environment', () => {
+  it('than the platform is described to be is refused: production must not be drilled as staging', async () => {
+    const world = new SimulatedWorld();
+    world.drillConditions = { ...world.drillConditions, describedAs: 'production' };
+    const host = fakeHost({ world, typed: [] });
+    expect(await runBook(host, 'drill', ['environment=staging', 'fault=none', ...failover], options)).toBe(3);
+    expect(host.output()).toContain('holdfast.config.ts describes production');
+    expect(world.isLoaded).toBe(false);
+  });
+});
+
+describe('runs that speak against a drill', () => {
+  const at = { at: '2026-11-21T18:40:00.000Z', session: 's', monotonicMs: 0 };
+  const started = (world: string): JournalEvent => ({
+    ...at,
+    is: 'run-started',
+    book: 'release',
+    parameters: {},
+    world,
+    operator: 'alice',
+  });
+  const acting: JournalEvent = { ...at, is: 'acting', step: 'one' };
+
+  it('have touched AWS and are not at their end; what was refused has touched nothing', () => {
+    expect(isUnfinished({ events: [started('aws'), acting] })).toBe(true);
+    expect(isUnfinished({ events: [started('aws')] })).toBe(false);
+    expect(isUnfinished({ events: [started('lab'), acting] })).toBe(false);
+    expect(isUnfinished({ events: [started('aws'), acting, { ...at, is: 'run-completed' }] })).toBe(false);
+    expect(isUnfinished({ events: [started('aws'), acting, { ...at, is: 'run-undone' }] })).toBe(false);
   });
 });
 

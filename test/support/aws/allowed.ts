@@ -77,6 +77,11 @@ function resourcesOf(call: WireCall, account: string): string[] {
       return action === 'CancelZonalShift'
         ? []
         : [textIn(body, 'resourceIdentifier') || (query.get('resourceIdentifier') ?? '')];
+    case 'fis':
+      if (action.startsWith('List')) return ['*'];
+      return action === 'StopExperiment'
+        ? [arn(`experiment/${path.split('/')[2] ?? ''}`)]
+        : [arn(`experiment-template/${textIn(body, 'experimentTemplateId')}`), arn('experiment/EXP')];
     default:
       return [`${service} is not known here`];
   }

@@ -44,7 +44,7 @@ export interface Wire {
 /** Of what is tested. */
 export const credentials = { accessKeyId: 'AKIDTEST', secretAccessKey: 'a-secret-of-the-tests' };
 /** Their clients are AWS's own, and need no proof. */
-const handSigned = new Set(['arc-zonal-shift', 'ec2', 'elasticloadbalancing', 'ecr', 'servicequotas']);
+const handSigned = new Set(['arc-zonal-shift', 'ec2', 'elasticloadbalancing', 'ecr', 'fis', 'servicequotas']);
 
 export interface WireOptions {
   readonly services: Readonly<Record<string, WireService>>;
@@ -142,6 +142,10 @@ function restAction(service: string, method: string, path: string, query: URLSea
   if (service === 'arc-zonal-shift') {
     if (path.startsWith('/managedresources/')) return 'GetManagedResource';
     return method === 'POST' ? 'StartZonalShift' : method === 'DELETE' ? 'CancelZonalShift' : 'ListZonalShifts';
+  }
+  if (service === 'fis') {
+    if (path.startsWith('/experimentTemplates')) return 'ListExperimentTemplates';
+    return method === 'POST' ? 'StartExperiment' : method === 'DELETE' ? 'StopExperiment' : 'ListExperiments';
   }
   if (service === 's3') {
     if (method === 'GET' && query.has('list-type')) return 'ListBucket';
