@@ -1,12 +1,26 @@
 /** A drill of a platform in AWS: what speaks against it, faults by AWS FIS, and clients of its own, except in production. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DrillConditions, DrillControls, Drilling, DrillMeasurements } from '../books/drill.ts';
+import type {
+  DrillConditions,
+  DrillControls,
+  Drilling,
+  DrillMeasurements,
+  DrillPlan,
+  FaultState,
+} from '../books/drill.ts';
 import { LedgerClients } from '../load/ledger-clients.ts';
 import { type Ledger, LedgerFile } from '../load/ledger-file.ts';
 import { unbooked } from '../load/ledger-measurements.ts';
 import type { AwsClients } from './clients.ts';
 import type { CountedDrill } from './counted-drill.ts';
-import { experimentsOf, faultState, startExperiments, stopExperiments } from './experiments.ts';
+import {
+  experimentsOf,
+  type FaultTemplates,
+  faultState,
+  startExperiments,
+  stopExperiments,
+  templatesOf,
+} from './experiments.ts';
 import { measured } from './measured-drill.ts';
 import type { SurvivingRows } from './surviving-rows.ts';
 
@@ -122,26 +136,27 @@ export class AwsDrill implements DrillControls {
     await running?.clients.stop();
   }
 
-  async fault({ runId, plan }: Drilling, signal: AbortSignal) {
-    return faultState(await experimentsOf(this.#clients, plan.victim, runId, signal));
+  async fault({ runId, plan }: Drilling, signal: AbortSignal): Promise<FaultState> {
+    const [experiments, templates] = await Promise.all([
+      experimentsOf(this.#clients, plan.victim, runId, signal),
+      templatesOf(this.#clients, this.#templates(plan), signal),
+    ]);
+    return faultState(
+      experiments,
+      templates.map(({ name }) => name),
+    );
   }
 
   async break({ runId, plan }: Drilling, signal: AbortSignal): Promise<void> {
-    const { platform, environment } = this.#options;
     if (plan.environment !== 'production') this.#file(runId).mark('broken');
-    const isWanted = (name: string): boolean =>
-      plan.fault === 'partition'
-        ? name.startsWith('link-cut-')
-        : name === 'gateway-pods-deleted' || name === 'database-failover';
-    const wanted = { region: plan.victim, platform, environment, isWanted };
-    await startExperiments(this.#clients, wanted, runId, signal);
+    await startExperiments(this.#clients, this.#templates(plan), runId, signal);
   }
 
   /** Returns when AWS says that nothing lasts any more. */
   async mend(drilling: Drilling, signal: AbortSignal): Promise<void> {
     const { runId, plan } = drilling;
     await stopExperiments(this.#clients, plan.victim, runId, signal);
-    while ((await this.fault(drilling, signal)).is === 'there') {
+    while (/^(there|partly)$/.test((await this.fault(drilling, signal)).is)) {
       await this.#options.wait(betweenLooksSeconds, signal);
     }
     if (plan.environment !== 'production') this.#file(runId).mark('mended');
@@ -175,6 +190,15 @@ export class AwsDrill implements DrillControls {
     const requests = ended.sessions.flatMap((one) => one.requests);
     if (unbooked({ requests, ...found }).length > 0 && nowMs - mendedAtMs < drain * 1000) return undefined;
     return measured(ended, found, mendedAtMs, await epochs(signal));
+  }
+
+  #templates({ victim: region, fault }: DrillPlan): FaultTemplates {
+    const { platform, environment } = this.#options;
+    const isWanted = (name: string): boolean =>
+      fault === 'partition'
+        ? name.startsWith('link-cut-')
+        : name === 'gateway-pods-deleted' || name === 'database-failover';
+    return { region, platform, environment, isWanted };
   }
 
   #file(runId: string): LedgerFile {

@@ -42,17 +42,20 @@ export interface FaultTemplates {
   readonly isWanted: (name: string) => boolean;
 }
 
-/** Pure. Some that last decide; a fault of which nothing works any more has failed or is over. */
-export function faultState(experiments: readonly RunExperiment[]): FaultState {
-  if (experiments.length === 0) return { is: 'absent' };
+/**
+ * Pure. Some that last decide; a process may have ended between two starts.
+ * @param wanted names of the templates that make the fault.
+ */
+export function faultState(experiments: readonly RunExperiment[], wanted: readonly string[]): FaultState {
   const failed = experiments.find(({ status }) => status === 'failed' || status === 'cancelled');
   if (failed !== undefined) {
-    return {
-      is: 'failed',
-      because: `the experiment ${failed.name} (${failed.id}) has ${failed.status}: ${failed.reason}`,
-    };
+    const { name, id, status, reason } = failed;
+    return { is: 'failed', because: `the experiment ${name} (${id}) has ${status}: ${reason}` };
   }
-  return { is: experiments.some(({ status }) => lasts(status)) ? 'there' : 'over' };
+  const started = new Set(experiments.map(({ name }) => name));
+  const isWhole = experiments.length > 0 && wanted.every((name) => started.has(name));
+  if (experiments.some(({ status }) => lasts(status))) return { is: isWhole ? 'there' : 'partly' };
+  return { is: isWhole ? 'over' : 'absent' };
 }
 
 const lasts = (status: RunExperiment['status']): boolean =>
@@ -122,7 +125,8 @@ export async function stopExperiments(
   }
 }
 
-async function templatesOf(
+/** The platform's own that make the fault. */
+export async function templatesOf(
   clients: AwsClients,
   { region, platform, environment, isWanted }: FaultTemplates,
   signal: AbortSignal,

@@ -47,9 +47,9 @@ export interface DrillControls {
   measure(drilling: Drilling, beganAt: string, signal: AbortSignal): Promise<DrillMeasurements | undefined>;
 }
 
-/** What this run has broken: nothing yet, something that lasts, something that is over, or something that did not work. */
+/** What this run has broken: nothing yet, some of it, all of it, what is over, or what did not work. */
 export type FaultState =
-  | { readonly is: 'absent' | 'there' | 'over' }
+  | { readonly is: 'absent' | 'partly' | 'there' | 'over' }
   | { readonly is: 'failed'; readonly because: string };
 
 /** Must all hold before anything is broken. */
@@ -232,7 +232,7 @@ const breakIt = (plan: DrillPlan, fault: 'kill' | 'partition'): Step<DrillWorld>
     check: async (world, { runId, signal }): Promise<Verdict> => {
       const state = await world.drill.fault({ runId, plan }, signal);
       if (state.is === 'failed') return { is: 'blocked', because: state.because };
-      return { is: state.is === 'absent' ? 'ready' : 'done' };
+      return { is: state.is === 'absent' || state.is === 'partly' ? 'ready' : 'done' };
     },
     act: (world, { runId, signal }) => world.drill.break({ runId, plan }, signal),
     undo: (world, { runId, signal }) => world.drill.mend({ runId, plan }, signal),
@@ -260,9 +260,10 @@ const mend = (plan: DrillPlan): Step<DrillWorld> => ({
     canGoWrong: [],
   },
   patienceSeconds: plan.environment === 'lab' ? 120 : 600,
-  check: async (world, { runId, signal }) => ({
-    is: (await world.drill.fault({ runId, plan }, signal)).is === 'there' ? 'ready' : 'done',
-  }),
+  check: async (world, { runId, signal }) => {
+    const { is } = await world.drill.fault({ runId, plan }, signal);
+    return { is: is === 'there' || is === 'partly' ? 'ready' : 'done' };
+  },
   act: (world, { runId, signal }) => world.drill.mend({ runId, plan }, signal),
   undo: { stays: 'it is as it was before the drill' },
 });

@@ -227,6 +227,26 @@ describe('a drill in AWS', () => {
     expect(crashes).toBeGreaterThan(8);
   }, 30_000);
 
+  it('starts what was not started yet when a start failed between two, and the first not again', async () => {
+    const fis = new FakeFis();
+    let failures = 1;
+    await connect({
+      fis: (call) => {
+        const isSecond = call.action === 'StartExperiment' && call.body.includes('EXT2');
+        if (isSecond && failures-- > 0) return { json: { __type: 'ValidationException', message: 'no' }, status: 400 };
+        return fis.service(call);
+      },
+    });
+    const { controls } = await drillWorld();
+    const drilling = { runId: 'run-1', plan };
+    await controls.startLoad(drilling, signal);
+    await expect(controls.break(drilling, signal)).rejects.toThrow('ValidationException');
+    expect(await controls.fault(drilling, signal)).toEqual({ is: 'partly' });
+    await controls.break(drilling, signal);
+    expect(await controls.fault(drilling, signal)).toEqual({ is: 'there' });
+    expect(fis.starts).toEqual(['link-cut-us-west-2', 'link-cut-eu-west-1']);
+  });
+
   it('counts on in another process from the ledger of the first; the time between is told and is no error', async () => {
     await connect({ fis: new FakeFis().service });
     const first = await drillWorld();
@@ -271,11 +291,12 @@ it('a fault that did not work is no drill, one that ended by itself is over', ()
     status,
     reason: 'no target',
   });
-  expect(faultState([])).toEqual({ is: 'absent' });
-  expect(faultState([one('completed'), one('running')])).toEqual({ is: 'there' });
-  expect(faultState([one('stopping')])).toEqual({ is: 'there' });
-  expect(faultState([one('completed'), one('stopped')])).toEqual({ is: 'over' });
-  expect(faultState([one('running'), one('failed')])).toMatchObject({
+  expect(faultState([], ['cut'])).toEqual({ is: 'absent' });
+  expect(faultState([one('completed'), one('running')], ['cut'])).toEqual({ is: 'there' });
+  expect(faultState([one('stopping')], ['cut'])).toEqual({ is: 'there' });
+  expect(faultState([one('running')], ['cut', 'more'])).toEqual({ is: 'partly' });
+  expect(faultState([one('completed'), one('stopped')], ['cut'])).toEqual({ is: 'over' });
+  expect(faultState([one('running'), one('failed')], ['cut'])).toMatchObject({
     is: 'failed',
     because: 'the experiment cut (EXP1) has failed: no target',
   });
