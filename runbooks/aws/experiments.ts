@@ -47,14 +47,15 @@ export interface FaultTemplates {
  * @param wanted names of the templates that make the fault.
  */
 export function faultState(experiments: readonly RunExperiment[], wanted: readonly string[]): FaultState {
+  const isLasting = experiments.some(({ status }) => lasts(status));
   const failed = experiments.find(({ status }) => status === 'failed' || status === 'cancelled');
   if (failed !== undefined) {
     const { name, id, status, reason } = failed;
-    return { is: 'failed', because: `the experiment ${name} (${id}) has ${status}: ${reason}` };
+    return { is: 'failed', because: `the experiment ${name} (${id}) has ${status}: ${reason}`, lasts: isLasting };
   }
   const started = new Set(experiments.map(({ name }) => name));
   const isWhole = experiments.length > 0 && wanted.every((name) => started.has(name));
-  if (experiments.some(({ status }) => lasts(status))) return { is: isWhole ? 'there' : 'partly' };
+  if (isLasting) return { is: isWhole ? 'there' : 'partly' };
   return { is: isWhole ? 'over' : 'absent' };
 }
 

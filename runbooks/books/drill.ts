@@ -50,7 +50,8 @@ export interface DrillControls {
 /** What this run has broken: nothing yet, some of it, all of it, what is over, or what did not work. */
 export type FaultState =
   | { readonly is: 'absent' | 'partly' | 'there' | 'over' }
-  | { readonly is: 'failed'; readonly because: string };
+  /** `lasts` = another part of it goes on. */
+  | { readonly is: 'failed'; readonly because: string; readonly lasts: boolean };
 
 /** Must all hold before anything is broken. */
 export interface DrillConditions {
@@ -261,8 +262,9 @@ const mend = (plan: DrillPlan): Step<DrillWorld> => ({
   },
   patienceSeconds: plan.environment === 'lab' ? 120 : 600,
   check: async (world, { runId, signal }) => {
-    const { is } = await world.drill.fault({ runId, plan }, signal);
-    return { is: is === 'there' || is === 'partly' ? 'ready' : 'done' };
+    const fault = await world.drill.fault({ runId, plan }, signal);
+    const lasts = fault.is === 'failed' ? fault.lasts : fault.is === 'there' || fault.is === 'partly';
+    return { is: lasts ? 'ready' : 'done' };
   },
   act: (world, { runId, signal }) => world.drill.mend({ runId, plan }, signal),
   undo: { stays: 'it is as it was before the drill' },

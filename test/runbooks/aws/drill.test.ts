@@ -299,7 +299,9 @@ it('a fault that did not work is no drill, one that ended by itself is over', ()
   expect(faultState([one('running'), one('failed')], ['cut'])).toMatchObject({
     is: 'failed',
     because: 'the experiment cut (EXP1) has failed: no target',
+    lasts: true,
   });
+  expect(faultState([one('failed'), one('stopped')], ['cut'])).toMatchObject({ is: 'failed', lasts: false });
 });
 
 describe('what speaks against a drill in AWS', () => {
