@@ -10,18 +10,20 @@ export type EnvironmentName = 'dev' | 'staging' | 'production';
 /** Where the manifests run: EKS as our stacks build it, Google's GKE, or any cluster. */
 export type ClusterKind = 'eks' | 'gke' | 'generic';
 /** What may run beside the gateway; each is one file of manifests, in `k8s/charts/`. */
-export type AddonName =
-  | 'postgres'
-  | 'redis'
-  | 'vault'
-  | 'pgbouncer'
-  | 'vllm'
-  | 'agentgateway'
-  | 'exporters'
-  | 'telemetry'
-  | 'monitoring'
-  | 'backup'
-  | 'drills';
+export const addonNames = [
+  'postgres',
+  'redis',
+  'vault',
+  'pgbouncer',
+  'vllm',
+  'agentgateway',
+  'exporters',
+  'telemetry',
+  'monitoring',
+  'backup',
+  'drills',
+] as const;
+export type AddonName = (typeof addonNames)[number];
 
 /** What runs in images of others; one addon may need several. */
 export type ImageName =

@@ -148,7 +148,7 @@ export function reportDocument(report: RunReport): Document {
   ];
 }
 
-const countedLosses = ['lostWrites', 'spendEventsLost', 'spendEventsDoubled'] as const;
+const countedLosses = ['lostWrites', 'spendEventsLost', 'spendEventsDoubled', 'spendLogsUnfinished'] as const;
 
 function measured(seconds: unknown, objective: number | undefined, absent: string): string {
   const value = typeof seconds === 'number' ? `${seconds.toFixed(1)} s` : absent;

@@ -226,5 +226,8 @@ function actionItems(
     if (typeof lost === 'number' && lost > 0)
       items.push(`Account for ${lossWords[name]} = ${lost}; the list is in the journal's facts`);
   }
+  const unfinished = losses[lossFacts.spendLogsUnfinished];
+  if (typeof unfinished === 'number' && unfinished > 0)
+    items.push(`Bring the disks of ${unfinished} gateways back: their last spend was not archived`);
   return [...new Set(items)];
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { weekDays } from '../../lib/platform/drill-hours.ts';
 import type { Platform } from '../../lib/platform/platform.ts';
+import { addonNames } from '../../lib/platform/spec.ts';
 
 const texts = z.record(z.string(), z.string());
 const list = z.array(z.string());
@@ -91,21 +92,7 @@ const cluster = z.object({
   objectStoreUrl: z.string().optional(),
   applyByStack: z.object({ kubectlLayerArns: texts }).optional(),
   regionWatch: z.boolean(),
-  addons: z.array(
-    z.enum([
-      'postgres',
-      'redis',
-      'vault',
-      'pgbouncer',
-      'vllm',
-      'agentgateway',
-      'exporters',
-      'telemetry',
-      'monitoring',
-      'backup',
-      'drills',
-    ]),
-  ),
+  addons: z.array(z.enum(addonNames)),
 });
 
 const platformSchema = z.object({

@@ -6,6 +6,7 @@ import { survivingRows } from '../../../runbooks/aws/surviving-rows.ts';
 import { type DrillResult, drillFaults, notMeasured } from '../../../runbooks/books/drill-history.ts';
 import { ledgerOf } from '../../../runbooks/load/ledger-file.ts';
 import { migratedDatabase } from '../../support/gateway.ts';
+import { listening } from '../../support/listening.ts';
 import { query } from '../../support/query.ts';
 
 const { signal } = new AbortController();
@@ -65,14 +66,7 @@ describe('a drill in production', () => {
       const result = value === undefined ? [] : [{ metric: {}, value: [0, String(value)] }];
       response.end(JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }));
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('the server has no port');
-    return `http://127.0.0.1:${address.port}`;
+    return listening(server);
   }
 
   it('counts requests and errors of all regions, and compares latency where clients were before and are now', async () => {

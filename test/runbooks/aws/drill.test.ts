@@ -20,6 +20,7 @@ import { LedgerFile } from '../../../runbooks/load/ledger-file.ts';
 import { spec } from '../../lib/specs.ts';
 import { refusedCalls } from '../../support/aws/allowed.ts';
 import { startWire, type Wire, type WireAnswer, type WireCall } from '../../support/aws/wire.ts';
+import { listening } from '../../support/listening.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { endsAlike } from '../books/crashes.ts';
 import { optionsFor } from '../engine/world.ts';
@@ -125,14 +126,7 @@ async function answering() {
       response.end('data: [DONE]\n\n');
     })();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the server has no port');
-  return { seen, url: `http://127.0.0.1:${address.port}` };
+  return { seen, url: await listening(server) };
 }
 
 async function drillWorld(more: Partial<AwsDrillOptions> = {}) {

@@ -36,6 +36,16 @@ describe('a report', () => {
     ]);
   });
 
+  it('says of how many gateways the last spend is nowhere, and what brings it back', async () => {
+    const journal = new MemoryJournal();
+    const count = effectStep('count', 0, { check: async () => ({ is: 'done', facts: { spendLogsUnfinished: 2 } }) });
+    const book = bookOf(count);
+    await run(optionsFor(book, new EffectWorld(), { journal }));
+    const report = reportOf(book, await journal.read());
+    expect(toMarkdown(reportDocument(report))).toContain('| gateways whose last spend was not archived | 2 |');
+    expect(report.actionItems).toEqual(['Bring the disks of 2 gateways back: their last spend was not archived']);
+  });
+
   it('does not call an objective met of which nothing is known', async () => {
     const journal = new MemoryJournal();
     const book = { ...bookOf(effectStep('serve')), recoveredBy: 'serve' };

@@ -1,6 +1,5 @@
 /** A platform in AWS whose first region's database is damaged: what database-restore is for, as far as this machine has it. */
 import { createServer } from 'node:http';
-import { onTestFinished } from 'vitest';
 import { databaseIdentifier } from '../../../lib/platform/names.ts';
 import type { AwsWorldOptions } from '../../../runbooks/aws/aws-world.ts';
 import { gatewayRestart } from '../../../runbooks/aws/gateway-restart.ts';
@@ -8,6 +7,7 @@ import type { RestoreWorld } from '../../../runbooks/books/database-restore.ts';
 import type { Journal } from '../../../runbooks/engine/journal.ts';
 import { spec } from '../../lib/specs.ts';
 import { Crash } from '../../runbooks/engine/world.ts';
+import { listening } from '../listening.ts';
 import { FakeCluster } from './cluster.ts';
 import { type Standing, standingPlatform } from './standing.ts';
 
@@ -65,12 +65,5 @@ export const dyingAt = (journal: Journal, step: string): Journal => ({
 async function outboxesDrained(): Promise<string> {
   const data = { resultType: 'vector', result: [{ metric: {}, value: [1_767_225_600, '3'] }] };
   const server = createServer((_, response) => response.end(JSON.stringify({ status: 'success', data })));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return `http://127.0.0.1:${address.port}`;
+  return listening(server);
 }
